@@ -1,0 +1,66 @@
+/** Time as a parameter. Nothing else in `src/` may touch Date or timers, so that every deadline can be tested. */
+import { cancelled } from './errors.ts';
+
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  nowMs(): number;
+  /** Milliseconds on a clock that never steps; for durations only. */
+  monotonicMs(): number;
+  /** Resolves after `ms`; rejects with `cancelled` as soon as the signal is aborted. Does not keep the process alive when `background`. */
+  sleep(ms: number, options?: { signal?: AbortSignal; background?: boolean }): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep: (ms, { signal, background = false } = {}) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(cancelled(signal.reason));
+      const stop = (): void => {
+        clearTimeout(timer);
+        reject(cancelled(signal?.reason));
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener('abort', stop);
+        resolve();
+      }, ms);
+      if (background) timer.unref();
+      signal?.addEventListener('abort', stop, { once: true });
+    }),
+};
+
+/** RFC 3339 in UTC with milliseconds, e.g. `2026-11-21T03:00:00.000Z`. */
+export function formatInstant(epochMs: number): string {
+  return new Date(epochMs).toISOString();
+}
+
+/** Milliseconds since the epoch of an RFC 3339 / ISO 8601 text; `undefined` if it is none. A text without zone is UTC. */
+export function parseInstant(text: string): number | undefined {
+  const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:?\d\d)?)?$/.exec(text);
+  if (!match) return undefined;
+  const zone = (match[3] ?? 'Z').replace(/([+-]\d\d)(\d\d)$/, '$1:$2');
+  const ms = Date.parse(`${match[1]}T${match[2] ?? '00:00'}${zone}`);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+/** Year, month (1–12), day, hour, ISO week of an instant as seen `offsetMinutes` east of UTC. */
+export function calendarOf(epochMs: number, offsetMinutes: number) {
+  const d = new Date(epochMs + offsetMinutes * 60_000);
+  const thursday = new Date(d);
+  thursday.setUTCDate(d.getUTCDate() + 4 - (d.getUTCDay() || 7));
+  const isoYear = thursday.getUTCFullYear();
+  const isoWeek = 1 + Math.floor((thursday.getTime() - Date.UTC(isoYear, 0, 1)) / (7 * 86_400_000));
+  return {
+    year: d.getUTCFullYear(),
+    month: d.getUTCMonth() + 1,
+    day: d.getUTCDate(),
+    hour: d.getUTCHours(),
+    isoYear,
+    isoWeek,
+  };
+}
+
+/** Minutes east of UTC of this machine's zone at an instant. */
+export function localOffsetMinutes(epochMs: number): number {
+  return -new Date(epochMs).getTimezoneOffset();
+}

@@ -1,0 +1,74 @@
+/**
+ * How a source's machine is reached. Drivers see nothing of the far end but this, so one driver works locally, over SSH
+ * and in a container. Paths are absolute and follow `base/names.ts`.
+ */
+import type { NodeAttributes } from '../model/node.ts';
+
+export interface Host {
+  /** The name in the configuration, `local` for this machine. */
+  readonly name: string;
+  /** What the machine calls itself: the snapshot's hostname. */
+  readonly hostname: string;
+  readonly files: HostFiles;
+  /** Starts a program. Never through a shell; secrets go through `env` or stdin, never argv. */
+  run(command: HostCommand): Promise<HostProcess>;
+  close(): Promise<void>;
+}
+
+export interface HostCommand {
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Aborting kills the program with everything it started. */
+  readonly signal?: AbortSignal;
+}
+
+export interface HostProcess {
+  readonly stdout: AsyncIterable<Uint8Array>;
+  /** Writes to stdin, with back-pressure. */
+  write(bytes: Uint8Array | string): Promise<void>;
+  endInput(): Promise<void>;
+  /** Settles when the process ended and its output was read; stderr's last 64 KiB come along. Never rejects for an exit status. */
+  readonly exit: Promise<{ readonly status: number | null; readonly signal: string | null; readonly stderr: string }>;
+  kill(): void;
+}
+
+/** Reads one file from start to end. */
+export interface FileReader {
+  /** Fills `into` from the current position (which may be short of it) and returns the count; 0 at the end. */
+  read(into: Uint8Array): Promise<number>;
+  /** If a hole of at least `minimum` bytes starts at the current position: skips it and returns its length; else 0. Absent where holes cannot be seen. */
+  skipHole?(minimum: number): Promise<number>;
+  /** Attributes of the open file now (fstat), to see whether it changed while it was read. */
+  attributes(): Promise<NodeAttributes>;
+  close(): Promise<void>;
+}
+
+export interface HostFiles {
+  /** Attributes of the object itself, not of what a link points to; xattrs and ACLs included where the host can. `source.missing`, `source.unreadable`. */
+  attributes(path: string): Promise<NodeAttributes>;
+  /** Attributes of every entry of a directory, in any order; entries that vanish meanwhile are left out. Entries that cannot be examined are given to `unreadable`. */
+  list(path: string, unreadable: (path: string, error: unknown) => void): Promise<NodeAttributes[]>;
+  open(path: string): Promise<FileReader>;
+  /** Fast path for small files: reads the whole file into `into` and returns its length, or -1 if it is longer than `into`. Present only where it beats `open`. */
+  readWhole?(path: string, into: Uint8Array): number;
+}
+
+/** What a restore writes to. One object at a time per path; different paths may be written concurrently. */
+export interface RestoreTarget {
+  makeDirectory(path: string): Promise<void>;
+  /** Creates or truncates; `size` is known. The file is sparse where nothing is written. */
+  createFile(path: string, size: number): Promise<FileWriter>;
+  /** Fast path: a whole small file in one go. */
+  writeWhole(path: string, content: Uint8Array): void;
+  makeLink(path: string, existing: string): Promise<void>;
+  /** Creates a symlink, device, fifo or socket place-holder. */
+  makeSpecial(path: string, node: NodeAttributes): Promise<void>;
+  /** Owner, mode, times, xattrs; for directories called after their children. Problems (e.g. not root) go to `problem`, and do not throw. */
+  applyAttributes(path: string, node: NodeAttributes, problem: (message: string) => void): void;
+}
+
+export interface FileWriter {
+  writeAt(bytes: Uint8Array, position: number): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,62 @@
+/**
+ * Where a repository's bytes lie. A storage keeps small immutable objects under `/`-separated names made of
+ * `[A-Za-z0-9._-]`; it knows nothing of what they mean.
+ *
+ * What every implementation promises (checked by `storage/conformance/`, which `holdfast storage check` also runs):
+ * - `put` is atomic and durable: when it resolves, the object survives power loss; before that it is invisible, and a put
+ *   that failed or was killed leaves no object under that name (leftovers under other names are swept by later puts).
+ * - Read after write, list after write, for every process.
+ * - Calls may be made concurrently; the caller bounds how many.
+ * - Errors are HoldfastErrors with a `storage.*` code; `retry` says whether trying again can help. An implementation
+ *   retries nothing itself beyond what its client library does for one request.
+ */
+export interface StoredObject {
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface PutOptions {
+  /** Fail with `storage.exists` rather than replace. Without it an existing object is replaced atomically. */
+  readonly mustNotExist?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface Storage {
+  /** As the operator wrote it, without secrets: for messages. */
+  readonly location: string;
+
+  /** Stores the concatenation of `parts`. Memory: no copy of the body is needed. The parts may lie in shared memory and are not changed by the caller until the promise settles. */
+  put(name: string, parts: readonly Uint8Array[], options?: PutOptions): Promise<void>;
+
+  /** The object's bytes, or the range's. `storage.not-found` if absent; a range past the end is `storage.io`, never short bytes. */
+  get(name: string, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array>;
+
+  /** Like `get`, into memory the caller owns (`into.byteLength` bytes from `offset`): the fast path of readers. */
+  getInto(name: string, offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
+
+  /** `undefined` if absent. */
+  stat(name: string, signal?: AbortSignal): Promise<StoredObject | undefined>;
+
+  /** Every object whose name starts with `folder/`, in no order; objects that come or go meanwhile may be in it or not. */
+  list(folder: string, signal?: AbortSignal): AsyncIterable<StoredObject>;
+
+  /** Removes an object; absent is fine. */
+  delete(name: string, signal?: AbortSignal): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+/** One kind of storage: recognises its URLs and opens them. */
+export interface StorageKind {
+  readonly name: string;
+  /** One line for docs and errors, e.g. `/path or file:///path`. */
+  readonly urlForm: string;
+  recognises(url: string): boolean;
+  /** Opens without touching the network where it can; `create` makes what a new repository needs (the directory). */
+  open(url: string, options: { readonly create: boolean }): Promise<Storage>;
+}

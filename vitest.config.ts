@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+// Three projects, run in this order by test/run: fast tests beside their code, then what crosses folders, then the slow proofs.
+export default defineConfig({
+  test: {
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'kernels/**/*.test.ts'] } },
+      { extends: true, test: { name: 'interop', include: ['test/{interop,e2e,guards}/**/*.test.ts'], testTimeout: 240_000 } },
+      { extends: true, test: { name: 'slow', include: ['test/{crash,soak,scale}/**/*.test.ts'], testTimeout: 900_000 } },
+    ],
+  },
+});
