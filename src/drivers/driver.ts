@@ -39,11 +39,17 @@ export interface FileEntry {
   open(): Promise<FileReader>;
   /** Fast path for small files, see `HostFiles.readWhole`. */
   readWhole?(into: Uint8Array): number;
+  /**
+   * Present if the snapshot may be made without this file: when it cannot be opened or read, the engine calls this with
+   * the error (which reports and counts it), leaves the file out and goes on. Absent: the error ends the backup.
+   */
+  skip?(error: unknown): void;
 }
 
 export interface DirectoryEntry {
   readonly kind: 'dir';
   readonly attributes: NodeAttributes;
+  /** In the order in which trees keep them, see `compareNames`. */
   children(): Promise<Entry[]>;
 }
 
@@ -75,6 +81,10 @@ export interface SnapshotContents {
   readonly id: string;
   readonly paths: readonly string[];
   node(path: string): Promise<Node | undefined>;
+  /** The entries of a directory, `/` included, in tree order. `snapshot.path-missing`. */
+  children(path: string): Promise<readonly Node[]>;
+  /** The lengths in bytes of the blobs in `node.content`, in order. */
+  contentLengths(node: Node): readonly number[];
   /** The bytes of one file in order; memory bound: a few blobs. */
   read(path: string): AsyncIterable<Uint8Array>;
   /** Everything below `path` (a directory's children, or the one file) written to `directory` on `host`'s machine, verified against the blob ids. */

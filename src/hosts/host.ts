@@ -10,8 +10,16 @@ export interface Host {
   /** What the machine calls itself: the snapshot's hostname. */
   readonly hostname: string;
   readonly files: HostFiles;
+  /** What this host cannot do, a sentence each (e.g. no extended attributes): drivers hand them on as findings and notes. */
+  readonly limits?: readonly string[];
   /** Starts a program. Never through a shell; secrets go through `env` or stdin, never argv. */
   run(command: HostCommand): Promise<HostProcess>;
+  /**
+   * Opens a directory to restore into; it is made if it is missing. Nothing is ever written outside of it, nor through a
+   * symbolic link that lies in it. `existing` says what happens to a file, link or device that stands where one is to be
+   * written: `restore.target-exists`, or it is replaced in one step once the new one is complete. Directories stay.
+   */
+  openTarget(directory: string, existing: 'refuse' | 'replace'): Promise<RestoreTarget>;
   close(): Promise<void>;
 }
 
@@ -24,6 +32,7 @@ export interface HostCommand {
 }
 
 export interface HostProcess {
+  /** Read it to its end, or leave the loop, or `kill`: `exit` waits for that. Throws `cancelled` when the signal was aborted, so that a cut stream is never taken for a whole one. */
   readonly stdout: AsyncIterable<Uint8Array>;
   /** Writes to stdin, with back-pressure. */
   write(bytes: Uint8Array | string): Promise<void>;
@@ -54,21 +63,33 @@ export interface HostFiles {
   readWhole?(path: string, into: Uint8Array): number;
 }
 
-/** What a restore writes to. One object at a time per path; different paths may be written concurrently. */
-export interface RestoreTarget {
+/**
+ * What a restore writes to. Paths are absolute, at or below the directory that was opened. One object at a time per path;
+ * different paths may be written concurrently. Disposing releases what is held and removes files that were not closed.
+ */
+export interface RestoreTarget extends AsyncDisposable {
+  /** Makes the directory and what is missing above it; one that is there already is left as it is. */
   makeDirectory(path: string): Promise<void>;
-  /** Creates or truncates; `size` is known. The file is sparse where nothing is written. */
+  /** A new file of known `size`. Sparse where nothing, or nothing but zeros, is written. */
   createFile(path: string, size: number): Promise<FileWriter>;
+  /** Opens a file that is there already to rewrite parts of it in place; it gets the size `size`. `undefined` if it is not a plain file with a single name: then it has to be replaced by `createFile`. */
+  reviseFile(path: string, size: number): Promise<FileWriter | undefined>;
   /** Fast path: a whole small file in one go. */
   writeWhole(path: string, content: Uint8Array): void;
+  /** A second name for the file at `existing`, which was written before. */
   makeLink(path: string, existing: string): Promise<void>;
   /** Creates a symlink, device, fifo or socket place-holder. */
   makeSpecial(path: string, node: NodeAttributes): Promise<void>;
-  /** Owner, mode, times, xattrs; for directories called after their children. Problems (e.g. not root) go to `problem`, and do not throw. */
+  /** Owner, mode, times, xattrs; for directories called after their children. Problems (e.g. not root) go to `problem`, each kind once, and do not throw. */
   applyAttributes(path: string, node: NodeAttributes, problem: (message: string) => void): void;
+  /** Returns when everything written is on the disk. */
+  finish(): Promise<void>;
 }
 
 export interface FileWriter {
   writeAt(bytes: Uint8Array, position: number): Promise<void>;
+  /** The file is complete: it appears under its name, if it replaces another. */
   close(): Promise<void>;
+  /** The file will not be completed: it is removed (a revised file stays, half revised). */
+  abandon(): Promise<void>;
 }

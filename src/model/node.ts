@@ -27,6 +27,7 @@ export interface NodeAttributes {
   readonly deviceId: bigint;
   /** Bytes of a file; 0 for everything else. */
   readonly size: number;
+  /** Names of a file, symlink or device; 0 for everything else, as restic keeps it. */
   readonly links: number;
   readonly linkTarget?: string;
   readonly xattrs?: readonly ExtendedAttribute[];
