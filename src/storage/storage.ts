@@ -1,6 +1,6 @@
 /**
  * Where a repository's bytes lie. A storage keeps small immutable objects under `/`-separated names made of
- * `[A-Za-z0-9._-]`; it knows nothing of what they mean.
+ * `[A-Za-z0-9._-]`, no part beginning with a dot (`object-name.ts`); it knows nothing of what they mean.
  *
  * What every implementation promises (checked by `storage/conformance/`, which `holdfast storage check` also runs):
  * - `put` is atomic and durable: when it resolves, the object survives power loss; before that it is invisible, and a put
