@@ -26,7 +26,8 @@ export function memoryStorage(place: MemoryPlace = new Map(), location = 'memory
     },
     get: async (name, range, signal) => {
       throwIfCancelled(signal);
-      return slice(name, range?.offset ?? 0, range?.length).slice();
+      // Not slice(): of a Buffer that would be a view.
+      return new Uint8Array(slice(name, range?.offset ?? 0, range?.length));
     },
     getInto: async (name, offset, into, signal) => {
       throwIfCancelled(signal);

@@ -33,7 +33,6 @@ export function expect(kept: boolean, message: string): void {
 
 export function expectBytes(found: Uint8Array, expected: Uint8Array, what: string): void {
   expect(found.byteLength === expected.byteLength, `${what} has ${found.byteLength} bytes, not ${expected.byteLength}`);
-  // Copied: Buffer.equals does not take views of shared memory on every version.
   expect(Buffer.compare(view(found), view(expected)) === 0, `${what} has other bytes than were stored`);
 }
 
@@ -57,6 +56,11 @@ export async function listed(storage: Storage, folder: string): Promise<Map<stri
     found.set(object.name, object.sizeBytes);
   }
   return found;
+}
+
+/** Lets everything else go on: loops that wait for another call must not starve storages that answer at once. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Bytes that look random, differ by seed and are cheap to make. */
