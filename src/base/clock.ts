@@ -64,3 +64,13 @@ export function calendarOf(epochMs: number, offsetMinutes: number) {
 export function localOffsetMinutes(epochMs: number): number {
   return -new Date(epochMs).getTimezoneOffset();
 }
+
+/** RFC 3339 with milliseconds and this machine's offset at that instant, e.g. `2026-11-21T04:00:00.000+01:00` (`Z` in UTC). */
+export function formatLocalInstant(epochMs: number): string {
+  const offset = localOffsetMinutes(epochMs);
+  if (offset === 0) return formatInstant(epochMs);
+  const pad = (n: number): string => String(n).padStart(2, '0');
+  const size = Math.abs(offset);
+  const zone = `${offset < 0 ? '-' : '+'}${pad(Math.floor(size / 60))}:${pad(size % 60)}`;
+  return formatInstant(epochMs + offset * 60_000).replace('Z', zone);
+}

@@ -26,7 +26,8 @@ export const errorCatalogue = {
   'repository.lock-lost': 'The lock on the repository could not be kept; the operation was stopped.',
   'repository.damaged': 'Stored bytes are not what they should be.',
   'repository.unsupported': 'The repository uses a format or feature this version does not know.',
-  'repository.self-check': 'What was about to be stored did not read back as what was given: a hardware or software fault.',
+  'repository.self-check':
+    'What was about to be stored did not read back as what was given: a hardware or software fault.',
   'snapshot.unknown': 'No snapshot matches.',
   'snapshot.ambiguous': 'Several snapshots match.',
   'snapshot.path-missing': 'The snapshot holds no such path.',
@@ -50,8 +51,8 @@ export const errorCatalogue = {
   'restore.failed': 'Something could not be restored.',
   'drill.failed': 'The restored copy is not what the backup recorded.',
   // general
-  'cancelled': 'The operation was cancelled.',
-  'internal': 'A fault in Holdfast itself.',
+  cancelled: 'The operation was cancelled.',
+  internal: 'A fault in Holdfast itself.',
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

@@ -1,5 +1,5 @@
 /** The operational log of a process: JSON lines on stderr, by pino. Run output for people is the CLI's business, not this. */
-import { pino, type Logger } from 'pino';
+import { type Logger, pino } from 'pino';
 
 export type Log = Logger;
 

@@ -51,3 +51,27 @@ export function compareFacts(expected: readonly Fact[], found: readonly Fact[]):
   }
   return checks;
 }
+
+/** Reads a stored fingerprint; `undefined` if the text is not one. */
+export function parseFingerprint(text: string): Fingerprint | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  return isFingerprint(parsed) ? parsed : undefined;
+}
+
+function isFingerprint(value: unknown): value is Fingerprint {
+  if (typeof value !== 'object' || value === null) return false;
+  const { format, driver, algorithm, takenAtMs, facts } = value as Partial<Record<keyof Fingerprint, unknown>>;
+  if (format !== 1 || typeof driver !== 'string' || typeof algorithm !== 'string') return false;
+  return typeof takenAtMs === 'number' && Array.isArray(facts) && facts.every(isFact);
+}
+
+function isFact(value: unknown): value is Fact {
+  if (typeof value !== 'object' || value === null) return false;
+  const { subject, measure, value: text } = value as Partial<Record<keyof Fact, unknown>>;
+  return typeof subject === 'string' && typeof measure === 'string' && typeof text === 'string';
+}

@@ -1,0 +1,185 @@
+/**
+ * Fills restored files with content. Files are planned in tree order and written in windows: within a window, blobs are
+ * fetched pack by pack and written wherever they belong, so that every stored byte is read about once. Memory: two windows
+ * of references, and the fetcher's slabs, whatever the size of the snapshot.
+ */
+import { HoldfastError } from '../base/errors.ts';
+import type { FileWriter, RestoreTarget } from '../hosts/host.ts';
+import type { Node } from '../model/node.ts';
+import type { BlobFetcher, BlobIndex } from '../repository/index.ts';
+
+const windowBytes = 128 << 20;
+const windowReferences = 64 << 10;
+/** Files of one blob up to this size are written in one go. */
+const wholeFileBytes = 1 << 20;
+
+interface OpenFile {
+  readonly path: string;
+  readonly node: Node;
+  /** Present when parts of an existing file are rewritten. */
+  readonly revised?: FileWriter;
+  writer?: Promise<FileWriter>;
+  /** Blobs not written yet, plus one while more are being planned. */
+  waiting: number;
+}
+
+interface Reference {
+  readonly file: OpenFile;
+  readonly position: number;
+}
+
+export class ContentWriter {
+  files = 0;
+  bytes = 0;
+  readonly #index: BlobIndex;
+  readonly #fetcher: BlobFetcher;
+  readonly #target: RestoreTarget;
+  readonly #done: (path: string, node: Node) => void;
+  readonly #progress: (bytes: number, path: string) => void;
+  readonly #signal: AbortSignal | undefined;
+  #window = new Map<number, Reference[]>();
+  #windowBytes = 0;
+  #references = 0;
+  #running: Promise<void> = Promise.resolve();
+  readonly #unfinished = new Set<OpenFile>();
+
+  constructor(parts: {
+    index: BlobIndex;
+    fetcher: BlobFetcher;
+    target: RestoreTarget;
+    /** Called when a file's content is complete: sets its attributes. */
+    done: (path: string, node: Node) => void;
+    progress: (bytes: number, path: string) => void;
+    signal?: AbortSignal;
+  }) {
+    this.#index = parts.index;
+    this.#fetcher = parts.fetcher;
+    this.#target = parts.target;
+    this.#done = parts.done;
+    this.#progress = parts.progress;
+    this.#signal = parts.signal;
+  }
+
+  /** Plans a file. With `revise`, only blobs not marked equal are written into the existing file. */
+  async add(path: string, node: Node, revise?: { writer: FileWriter; equal: Uint8Array }): Promise<void> {
+    const content = node.content ?? new Uint8Array();
+    this.files++;
+    if (content.byteLength === 0 && !revise) return this.#whole({ path, node, waiting: 0 }, new Uint8Array());
+    const file: OpenFile = { path, node, revised: revise?.writer, waiting: 1 };
+    this.#unfinished.add(file);
+    let position = 0;
+    for (let at = 0; at < content.byteLength; at += 32) {
+      const entry = this.#index.find('data', content, at);
+      if (entry < 0 || !this.#index.location(entry)) throw this.#missing(file, content.subarray(at, at + 32));
+      const length = this.#index.plainLength(entry);
+      if (!revise?.equal[at / 32]) {
+        file.waiting++;
+        this.#plan(entry, { file, position }, length);
+        if (this.#windowBytes >= windowBytes || this.#references >= windowReferences) await this.#turn();
+      } else {
+        this.bytes += length;
+        this.#progress(length, path);
+      }
+      position += length;
+    }
+    await this.#oneLess(file);
+  }
+
+  /** Everything planned is written when this resolves. */
+  async finish(): Promise<void> {
+    await this.#turn();
+    await this.#running;
+  }
+
+  /** After a failure: lets go of files that will not be completed. */
+  async abandon(): Promise<void> {
+    await this.#running.catch(() => undefined);
+    for (const file of this.#unfinished) {
+      const writer = file.revised ?? (await file.writer?.catch(() => undefined));
+      await writer?.abandon();
+    }
+  }
+
+  #plan(entry: number, reference: Reference, length: number): void {
+    const known = this.#window.get(entry);
+    if (known) {
+      known.push(reference);
+    } else {
+      this.#window.set(entry, [reference]);
+      this.#windowBytes += length;
+    }
+    this.#references++;
+  }
+
+  /** Starts writing the window that is full; waits for the one before it. */
+  async #turn(): Promise<void> {
+    const window = this.#window;
+    this.#window = new Map();
+    this.#windowBytes = 0;
+    this.#references = 0;
+    await this.#running;
+    if (window.size === 0) return;
+    this.#running = this.#fetcher.fetch(
+      [...window.keys()],
+      async (entry, plain) => await this.#deliver(window.get(entry)!, plain),
+      this.#signal,
+    );
+    // A failure is seen at the next turn; until then it must not count as unhandled.
+    this.#running.catch(() => undefined);
+  }
+
+  async #deliver(references: readonly Reference[], plain: Uint8Array): Promise<void> {
+    const zeros = references.length > 1 && isZero(plain);
+    for (const { file, position } of references) {
+      if (file.node.size === plain.byteLength && plain.byteLength <= wholeFileBytes && !file.revised) {
+        this.#whole(file, plain);
+        continue;
+      }
+      // A new file is zero where nothing is written: a hole of terabytes is many references to one zero blob.
+      if (!zeros || file.revised) await (await this.#writer(file)).writeAt(plain, position);
+      this.bytes += plain.byteLength;
+      this.#progress(plain.byteLength, file.path);
+      await this.#oneLess(file);
+    }
+  }
+
+  #whole(file: OpenFile, plain: Uint8Array): void {
+    this.#target.writeWhole(file.path, plain);
+    this.bytes += plain.byteLength;
+    this.#progress(plain.byteLength, file.path);
+    this.#unfinished.delete(file);
+    this.#done(file.path, file.node);
+  }
+
+  #writer(file: OpenFile): Promise<FileWriter> {
+    file.writer ??= file.revised ? Promise.resolve(file.revised) : this.#target.createFile(file.path, file.node.size);
+    return file.writer;
+  }
+
+  async #oneLess(file: OpenFile): Promise<void> {
+    if (--file.waiting > 0 || !this.#unfinished.has(file)) return;
+    const writer = await this.#writer(file);
+    await writer.close();
+    this.#unfinished.delete(file);
+    this.#done(file.path, file.node);
+  }
+
+  #missing(file: OpenFile, id: Uint8Array): HoldfastError {
+    return new HoldfastError({
+      code: 'repository.damaged',
+      message: `${file.path} cannot be restored: its blob ${Buffer.from(id).toString('hex')} is in no index`,
+      remedy:
+        'Run holdfast repo check; restore this file from another snapshot or copy, or leave it out with --exclude.',
+    });
+  }
+}
+
+const zeroBlock = Buffer.alloc(1 << 20);
+
+function isZero(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.byteLength; at += zeroBlock.byteLength) {
+    const part = bytes.subarray(at, at + zeroBlock.byteLength);
+    if (zeroBlock.compare(part, 0, part.byteLength, 0, part.byteLength) !== 0) return false;
+  }
+  return true;
+}

@@ -1,0 +1,58 @@
+/** Opens a snapshot for reading: lock, index, workers. Disposing ends the workers and releases the lock. */
+import { hasCode } from '../base/errors.ts';
+import type { Host } from '../hosts/host.ts';
+import type { Report } from '../model/run.ts';
+import type { StoredSnapshot } from '../model/snapshot.ts';
+import { type HeldLock, loadIndex, lockRepository, type Repository, workerPoolFor } from '../repository/index.ts';
+import { ProgressMeter } from './progress.ts';
+import { RepositoryContents } from './snapshot-contents.ts';
+
+export interface OpenContentsRequest {
+  readonly repository: Repository;
+  readonly snapshot: StoredSnapshot;
+  readonly host: Host;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+  /** For the progress bar. */
+  readonly stage?: string;
+}
+
+export interface HeldContents extends AsyncDisposable {
+  readonly contents: RepositoryContents;
+}
+
+/** A shared lock keeps prune away meanwhile. From a repository that cannot be written (a read-only disk) reading goes on without one. */
+export async function openContents(request: OpenContentsRequest): Promise<HeldContents> {
+  const { repository, snapshot, host, report } = request;
+  const lock = await lockIfWritable(request);
+  const signal = lock?.signal ?? request.signal;
+  const pool = workerPoolFor(repository);
+  const dispose = async (): Promise<void> => {
+    await pool.close();
+    await lock?.[Symbol.asyncDispose]();
+  };
+  try {
+    const index = await loadIndex(repository, signal);
+    const meter = new ProgressMeter(
+      report,
+      repository.clock,
+      request.stage ?? 'restore',
+      snapshot.summary?.totalBytesProcessed,
+    );
+    const contents = new RepositoryContents({ repository, index, pool, snapshot, host, meter, signal });
+    return { contents, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+async function lockIfWritable({ repository, signal, report }: OpenContentsRequest): Promise<HeldLock | undefined> {
+  try {
+    return await lockRepository(repository, { exclusive: false, signal });
+  } catch (error) {
+    if (!hasCode(error, 'storage.denied', 'storage.full')) throw error;
+    report({ type: 'note', message: `reading ${repository.storage.location} without a lock: it cannot be written` });
+    return undefined;
+  }
+}

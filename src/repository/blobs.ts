@@ -1,0 +1,63 @@
+/** Reading single blobs and trees on the main thread: for trees, listings and small files. Bulk reading goes through workers. */
+import { hash } from 'node:crypto';
+import { zstdDecompressSync } from 'node:zlib';
+import { equalBytes, toHex } from '../base/bytes.ts';
+import { HoldfastError } from '../base/errors.ts';
+import type { Node } from '../model/node.ts';
+import type { BlobType } from './blob-index.ts';
+import { decodeTree } from './format/tree.ts';
+import { idBytesOf, loadIndex } from './index-files.ts';
+import { packName } from './layout.ts';
+import type { Repository } from './repository.ts';
+
+/** The plaintext of a blob, verified against its id. `repository.damaged` if unknown, unreadable or different. */
+export async function loadBlob(
+  repository: Repository,
+  type: BlobType,
+  id: Uint8Array,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const index = await loadIndex(repository, signal);
+  const place = index.location(index.find(type, id));
+  if (!place) throw damaged(repository, `${type} blob ${toHex(id)} is in no index`);
+  const range = { offset: place.offset, length: place.length };
+  const stored = await repository.storage.get(packName(place.pack), range, signal);
+  return openBlob(repository, stored, place.uncompressedLength, type, id);
+}
+
+/** Opens what was read from a pack. */
+export function openBlob(
+  repository: Repository,
+  stored: Uint8Array,
+  uncompressedLength: number,
+  type: BlobType,
+  id: Uint8Array,
+): Uint8Array {
+  const body = repository.sealer.open(stored);
+  let plain = body;
+  if (uncompressedLength > 0) {
+    try {
+      plain = zstdDecompressSync(body, { maxOutputLength: uncompressedLength });
+    } catch (error) {
+      throw damaged(repository, `${type} blob ${toHex(id)} does not decompress`, error);
+    }
+  }
+  if (!equalBytes(hash('sha256', plain, 'buffer'), id)) {
+    throw damaged(repository, `${type} blob ${toHex(id)} does not have the content its id stands for`);
+  }
+  return plain;
+}
+
+/** The nodes of a tree, sorted by name bytes. */
+export async function loadTree(repository: Repository, id: string, signal?: AbortSignal): Promise<Node[]> {
+  return decodeTree(await loadBlob(repository, 'tree', idBytesOf(id), signal));
+}
+
+function damaged(repository: Repository, what: string, cause?: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'repository.damaged',
+    message: `${what} (repository ${repository.storage.location})`,
+    remedy: 'Run holdfast repo check --read-data to see what is affected; another copy may still hold it.',
+    cause,
+  });
+}

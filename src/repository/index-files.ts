@@ -1,0 +1,86 @@
+/** Reading and writing index files. */
+
+import { fromHex } from '../base/bytes.ts';
+import { forEachConcurrent } from '../base/concurrency.ts';
+import { hasCode } from '../base/errors.ts';
+import { BlobIndex } from './blob-index.ts';
+import { decodeIndexFile, encodeIndexFile } from './format/index-file.ts';
+import type { PackEntry } from './format/pack-header.ts';
+import type { Repository } from './repository.ts';
+import { listUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
+
+/** Concurrent reads: enough to hide a network's latency, few enough to bound memory (an index file is at most some MiB). */
+const readsAtOnce = 4;
+
+/** Where every blob lies; read from all index files once and kept. Memory: about 60 bytes a blob. */
+export async function loadIndex(repository: Repository, signal?: AbortSignal): Promise<BlobIndex> {
+  repository.blobIndex ??= readAll(repository, signal);
+  try {
+    return await repository.blobIndex;
+  } catch (error) {
+    repository.blobIndex = undefined;
+    throw error;
+  }
+}
+
+/** Reads the index anew, because another process may have written or pruned. */
+export async function reloadIndex(repository: Repository, signal?: AbortSignal): Promise<BlobIndex> {
+  repository.blobIndex = undefined;
+  return await loadIndex(repository, signal);
+}
+
+async function readAll(repository: Repository, signal?: AbortSignal): Promise<BlobIndex> {
+  const index = new BlobIndex();
+  await forEachConcurrent(
+    listUnpacked(repository, 'index', signal),
+    readsAtOnce,
+    async ({ id }) => {
+      const bytes = await loadIfPresent(repository, id, signal);
+      if (bytes) addIndexFile(index, bytes);
+    },
+    signal,
+  );
+  return index;
+}
+
+/** An index file that vanished between listing and reading was replaced by a prune; its successor is listed or will be. */
+async function loadIfPresent(
+  repository: Repository,
+  id: string,
+  signal?: AbortSignal,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await loadUnpacked(repository, 'index', id, signal);
+  } catch (error) {
+    if (hasCode(error, 'storage.not-found')) return undefined;
+    throw error;
+  }
+}
+
+function addIndexFile(index: BlobIndex, bytes: Uint8Array): void {
+  decodeIndexFile(bytes, (packId, entries) => {
+    const pack = index.addPack(packId);
+    for (const entry of entries) index.add(entry.type, entry.id, 0, { pack, ...place(entry) });
+  });
+}
+
+function place(entry: PackEntry) {
+  return { offset: entry.offset, length: entry.length, uncompressedLength: entry.uncompressedLength };
+}
+
+export interface IndexedPack {
+  readonly id: string;
+  readonly entries: readonly PackEntry[];
+}
+
+/** Writes one index file over the packs. */
+export async function saveIndexFile(repository: Repository, packs: readonly IndexedPack[]): Promise<string> {
+  return await saveUnpacked(repository, 'index', encodeIndexFile(packs));
+}
+
+/** Ids (hex) as bytes, for look-ups. */
+export function idBytesOf(hex: string): Uint8Array {
+  const bytes = fromHex(hex);
+  if (bytes?.byteLength !== 32) throw new RangeError(`not an id: ${hex}`);
+  return bytes;
+}

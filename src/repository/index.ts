@@ -1,0 +1,27 @@
+/**
+ * The restic repository format v2, written and read natively: the only file of this folder others see.
+ *
+ * Words (restic's): a *blob* is a piece of data or a tree, named by the SHA-256 of its plaintext; a *pack* is a file of
+ * sealed blobs; an *index* file says which blobs lie in which packs; a *tree* is a directory; a *snapshot* names a tree.
+ * Order of writes: packs, then index, then snapshot. Order of deletes: snapshots, then new index, old index, packs.
+ */
+export { type Adoption, adoptPacks } from './adopt.ts';
+export { BlobIndex, type BlobLocation, type BlobType } from './blob-index.ts';
+export { BlobSaver, type SaverOptions, type SaverStats } from './blob-saver.ts';
+export { loadBlob, loadTree } from './blobs.ts';
+export { chunkLimits } from './chunker.ts';
+export type { ContentStream, Progress, StoredContent } from './content-stream.ts';
+export { BlobFetcher, type Deliver } from './fetch-blobs.ts';
+export { decodeTree, encodeTree } from './format/tree.ts';
+export { idBytesOf, loadIndex, reloadIndex } from './index-files.ts';
+export { addKey, type KeyInfo, listKeys, removeKey } from './keys.ts';
+export { packName } from './layout.ts';
+export { type HeldLock, listLocks, lockRepository, removeLocks, type StoredLock } from './locks.ts';
+export { initRepository, type OpenOptions, openRepository, type Repository } from './repository.ts';
+export { SmallFileBatch } from './small-files.ts';
+export { findSnapshot, listSnapshots, loadSnapshot, saveSnapshot } from './snapshots.ts';
+export { storeByContent } from './store-content.ts';
+export { storePages } from './store-pages.ts';
+export { deleteUnpacked, listUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
+export type { Compression } from './worker/messages.ts';
+export { WorkerPool, workerPoolFor } from './worker/pool.ts';

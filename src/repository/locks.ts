@@ -1,0 +1,225 @@
+/**
+ * Locks between programs that share a repository (restic design.rst, "Locks"): a lock is a file; writers of snapshots hold
+ * a shared one, whoever removes data an exclusive one. Create, wait, look again, give way on conflict. Refreshed every five
+ * minutes; stale after thirty, or when its process is gone from this host. Stale locks are removed here without being
+ * asked: what a dead process left must not keep the next backup from running.
+ */
+import { hostname, userInfo } from 'node:os';
+import type { Clock } from '../base/clock.ts';
+import { HoldfastError, hasCode, systemCode } from '../base/errors.ts';
+import { decodeLock, encodeLock, type Lock } from './format/lock.ts';
+import type { Repository } from './repository.ts';
+import { deleteUnpacked, listUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
+
+const refreshMs = 5 * 60_000;
+/** A lock this old is nobody's: restic and Holdfast both refresh at a sixth of it. */
+const staleMs = 30 * 60_000;
+/** After this long without a successful refresh others may soon take the lock for stale: stop before they do. */
+const lostMs = 25 * 60_000;
+/** Time for another program's lock file to become visible. */
+const settleMs = 200;
+
+/** Locks held by this very process: not stale although their pid is ours. */
+const own = new Set<string>();
+
+export interface StoredLock extends Lock {
+  readonly id: string;
+  readonly stale: boolean;
+}
+
+export interface HeldLock extends AsyncDisposable {
+  /** Aborted with `repository.lock-lost` when the lock can no longer be trusted, and when the caller's signal is. */
+  readonly signal: AbortSignal;
+  /** True if locks of dead processes were found: an interrupted run may have left packs to adopt. */
+  readonly foundStale: boolean;
+}
+
+export interface LockRequest {
+  readonly exclusive: boolean;
+  /** How long to wait for others, 0 = not at all. */
+  readonly waitMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Takes a lock; released by disposing it. `repository.locked` names the holder. */
+export async function lockRepository(repository: Repository, request: LockRequest): Promise<HeldLock> {
+  const { clock } = repository;
+  const giveUpAtMs = clock.monotonicMs() + (request.waitMs ?? 0);
+  for (let pauseMs = 1000; ; pauseMs = Math.min(pauseMs * 2, 30_000)) {
+    try {
+      return await tryLock(repository, request);
+    } catch (error) {
+      if (!hasCode(error, 'repository.locked') || clock.monotonicMs() + pauseMs > giveUpAtMs) throw error;
+      await clock.sleep(pauseMs, { signal: request.signal });
+    }
+  }
+}
+
+async function tryLock(repository: Repository, { exclusive, signal }: LockRequest): Promise<HeldLock> {
+  const foundStale = await refuseConflicts(repository, exclusive, undefined);
+  const lock = new RefreshedLock(repository, exclusive, foundStale, signal);
+  await lock.create();
+  try {
+    await repository.clock.sleep(settleMs, { signal });
+    await refuseConflicts(repository, exclusive, lock.id);
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+  lock.keepFresh();
+  return lock;
+}
+
+/** All locks with what is known of them. A lock that cannot be read counts as held by somebody. */
+export async function listLocks(repository: Repository): Promise<StoredLock[]> {
+  const locks: StoredLock[] = [];
+  for await (const { id } of listUnpacked(repository, 'locks')) {
+    try {
+      const lock = decodeLock(await loadUnpacked(repository, 'locks', id));
+      locks.push({ ...lock, id, stale: isStale(lock, id, repository.clock) });
+    } catch (error) {
+      if (!hasCode(error, 'storage.not-found')) throw error;
+    }
+  }
+  return locks;
+}
+
+/** Removes stale locks, or with `all` every lock; returns how many. */
+export async function removeLocks(repository: Repository, options: { readonly all: boolean }): Promise<number> {
+  let removed = 0;
+  for (const lock of await listLocks(repository)) {
+    if (!options.all && !lock.stale) continue;
+    await deleteUnpacked(repository, 'locks', lock.id);
+    removed++;
+  }
+  return removed;
+}
+
+/** Throws if somebody else's lock excludes ours; removes stale ones on the way and says whether there were any. */
+async function refuseConflicts(
+  repository: Repository,
+  exclusive: boolean,
+  ownId: string | undefined,
+): Promise<boolean> {
+  let foundStale = false;
+  for (const lock of await listLocks(repository)) {
+    if (lock.id === ownId) continue;
+    if (lock.stale) {
+      await deleteUnpacked(repository, 'locks', lock.id);
+      foundStale = true;
+    } else if (exclusive || lock.exclusive) {
+      throw lockedBy(repository, lock);
+    }
+  }
+  return foundStale;
+}
+
+function isStale(lock: Lock, id: string, clock: Clock): boolean {
+  if (clock.nowMs() - lock.timeMs > staleMs) return true;
+  if (lock.hostname !== hostname() || lock.pid === 0) return false;
+  if (lock.pid === process.pid) return !own.has(id);
+  try {
+    process.kill(lock.pid, 0);
+    return false;
+  } catch (error) {
+    return systemCode(error) === 'ESRCH';
+  }
+}
+
+function lockedBy(repository: Repository, lock: StoredLock): HoldfastError {
+  const minutes = Math.max(0, Math.round((repository.clock.nowMs() - lock.timeMs) / 60_000));
+  return new HoldfastError({
+    code: 'repository.locked',
+    message:
+      `the repository at ${repository.storage.location} is ${lock.exclusive ? 'exclusively ' : ''}locked by process ` +
+      `${lock.pid} of ${lock.username} on ${lock.hostname}, refreshed ${minutes} min ago`,
+    remedy:
+      'Wait until it is done. If that process is gone for certain: holdfast repo unlock REPOSITORY (a lock is ignored by itself 30 min after its last refresh).',
+    retry: 'later',
+    context: { pid: lock.pid, hostname: lock.hostname, exclusive: lock.exclusive },
+  });
+}
+
+class RefreshedLock implements HeldLock {
+  readonly foundStale: boolean;
+  readonly signal: AbortSignal;
+  id = '';
+  readonly #repository: Repository;
+  readonly #exclusive: boolean;
+  readonly #lost = new AbortController();
+  readonly #released = new AbortController();
+  #refreshedAtMs = 0;
+  #refreshing: Promise<void> = Promise.resolve();
+
+  constructor(repository: Repository, exclusive: boolean, foundStale: boolean, signal: AbortSignal | undefined) {
+    this.#repository = repository;
+    this.#exclusive = exclusive;
+    this.foundStale = foundStale;
+    this.signal = signal ? AbortSignal.any([signal, this.#lost.signal]) : this.#lost.signal;
+  }
+
+  async create(): Promise<void> {
+    const { clock } = this.#repository;
+    const user = userInfo();
+    const lock: Lock = {
+      timeMs: clock.nowMs(),
+      exclusive: this.#exclusive,
+      hostname: hostname(),
+      username: user.username,
+      pid: process.pid,
+      uid: Math.max(0, user.uid),
+      gid: Math.max(0, user.gid),
+    };
+    const id = await saveUnpacked(this.#repository, 'locks', encodeLock(lock));
+    own.add(id);
+    const previous = this.id;
+    this.id = id;
+    this.#refreshedAtMs = clock.monotonicMs();
+    if (previous) await this.#remove(previous);
+  }
+
+  keepFresh(): void {
+    this.#refreshing = this.#refreshUntilReleased();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#released.abort();
+    await this.#refreshing;
+    if (this.id) await this.#remove(this.id);
+  }
+
+  async #refreshUntilReleased(): Promise<void> {
+    const { clock } = this.#repository;
+    let pauseMs = refreshMs;
+    for (;;) {
+      try {
+        await clock.sleep(pauseMs, { signal: this.#released.signal, background: true });
+      } catch {
+        return; // released
+      }
+      try {
+        await this.create();
+        pauseMs = refreshMs;
+      } catch (cause) {
+        pauseMs = 30_000;
+        if (clock.monotonicMs() - this.#refreshedAtMs > lostMs)
+          return this.#lost.abort(lockLost(this.#repository, cause));
+      }
+    }
+  }
+
+  async #remove(id: string): Promise<void> {
+    await deleteUnpacked(this.#repository, 'locks', id);
+    own.delete(id);
+  }
+}
+
+function lockLost(repository: Repository, cause: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'repository.lock-lost',
+    message: `the lock on ${repository.storage.location} could not be refreshed for 25 minutes`,
+    remedy: 'Check the connection to the storage, then run it again: what was stored is kept.',
+    retry: 'later',
+    cause,
+  });
+}

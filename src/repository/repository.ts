@@ -1,0 +1,117 @@
+/**
+ * An open repository: its storage, its keys and what is known of its blobs. Everything else in this folder is functions
+ * over it. Opening reads `config` and the key files; `loadIndex` reads the index when it is first needed.
+ */
+import { randomBytes } from 'node:crypto';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { HoldfastError, hasCode } from '../base/errors.ts';
+import type { Secret } from '../base/secrets.ts';
+import type { Storage } from '../storage/storage.ts';
+import type { BlobIndex } from './blob-index.ts';
+import { randomPolynomial } from './chunker.ts';
+import { generateMasterKey, type MasterKey, Sealer } from './crypto.ts';
+import { decodeConfig, encodeConfig, type RepositoryConfig } from './format/config.ts';
+import { createKernel } from './kernel.ts';
+import { createKeyFile, openWithPassword } from './key-files.ts';
+import { configName } from './layout.ts';
+
+export class Repository implements AsyncDisposable {
+  readonly storage: Storage;
+  readonly config: RepositoryConfig;
+  readonly masterKey: MasterKey;
+  /** Id of the key file that opened it. */
+  readonly keyId: string;
+  readonly sealer: Sealer;
+  readonly clock: Clock;
+  /** Where every blob lies, once `loadIndex` has read it. */
+  blobIndex: Promise<BlobIndex> | undefined;
+
+  constructor(parts: {
+    storage: Storage;
+    config: RepositoryConfig;
+    masterKey: MasterKey;
+    keyId: string;
+    sealer: Sealer;
+    clock: Clock;
+  }) {
+    this.storage = parts.storage;
+    this.config = parts.config;
+    this.masterKey = parts.masterKey;
+    this.keyId = parts.keyId;
+    this.sealer = parts.sealer;
+    this.clock = parts.clock;
+  }
+
+  async close(): Promise<void> {
+    await this.storage.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+export interface OpenOptions {
+  readonly storage: Storage;
+  readonly password: Secret;
+  readonly clock?: Clock;
+}
+
+/** Opens an existing repository. `repository.missing`, `repository.wrong-password`, `repository.unsupported`. */
+export async function openRepository({ storage, password, clock = systemClock }: OpenOptions): Promise<Repository> {
+  const sealedConfig = await readConfigFile(storage);
+  const kernel = createKernel();
+  const { masterKey, keyId } = await openWithPassword(storage, password, kernel);
+  const sealer = new Sealer(masterKey, kernel);
+  const config = decodeConfig(sealer.open(sealedConfig));
+  return new Repository({ storage, config, masterKey, keyId, sealer, clock });
+}
+
+/** Makes a new repository (format version 2). `repository.exists` if there is one: its keys are never replaced. */
+export async function initRepository(options: OpenOptions & { readonly polynomial?: bigint }): Promise<Repository> {
+  const { storage, password, clock = systemClock } = options;
+  if ((await storage.stat(configName)) !== undefined) throw repositoryExists(storage);
+  for await (const _ of storage.list('keys')) throw repositoryExists(storage);
+  const kernel = createKernel();
+  const masterKey = generateMasterKey();
+  const sealer = new Sealer(masterKey, kernel);
+  const config: RepositoryConfig = {
+    version: 2,
+    id: randomBytes(32).toString('hex'),
+    chunkerPolynomial: options.polynomial ?? randomPolynomial(),
+  };
+  const keyId = await createKeyFile({ storage, clock, kernel, masterKey, password });
+  try {
+    // The config is what makes it a repository: written last, and never over another one.
+    await storage.put(configName, [sealer.seal(encodeConfig(config))], { mustNotExist: true });
+  } catch (error) {
+    if (hasCode(error, 'storage.exists')) {
+      await storage.delete(`keys/${keyId}`);
+      throw repositoryExists(storage);
+    }
+    throw error;
+  }
+  return new Repository({ storage, config, masterKey, keyId, sealer, clock });
+}
+
+async function readConfigFile(storage: Storage): Promise<Uint8Array> {
+  try {
+    return await storage.get(configName);
+  } catch (error) {
+    if (!hasCode(error, 'storage.not-found')) throw error;
+    throw new HoldfastError({
+      code: 'repository.missing',
+      message: `there is no repository at ${storage.location}`,
+      remedy: 'Check the address (is the disk or share mounted?). To make a new repository: holdfast repo init NAME.',
+      cause: error,
+    });
+  }
+}
+
+function repositoryExists(storage: Storage): HoldfastError {
+  return new HoldfastError({
+    code: 'repository.exists',
+    message: `there is a repository at ${storage.location} already`,
+    remedy: 'Use it as it is, or choose another place. Holdfast never replaces the keys of a repository.',
+  });
+}

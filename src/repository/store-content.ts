@@ -1,0 +1,135 @@
+/**
+ * Content-defined storing: cut where restic's chunker would cut (except that a hole ends a chunk), so that data restic
+ * stored is found again. Reading and scanning run one slab ahead of choosing cuts; hashing and sealing run beside.
+ * Memory: slabs of the saver's pool, and one unfinished chunk (at most 8 MiB) per file.
+ */
+import type { BlobSaver } from './blob-saver.ts';
+import { chunkLimits, selectCuts } from './chunker.ts';
+import { ContentIds } from './content-ids.ts';
+import { type ContentStream, type Fill, fillSlab, type Progress, type StoredContent } from './content-stream.ts';
+import { type Slab, tailBytes } from './slabs.ts';
+
+const scanContext = 64;
+
+interface ScannedSlab extends Fill {
+  readonly slab: Slab;
+  /** Ends of possible chunks, counted from the first new byte. */
+  readonly candidates: Uint32Array;
+}
+
+/** Reads slab after slab and finds the candidates for cuts. Not for concurrent use. */
+class SlabScanner {
+  readonly #saver: BlobSaver;
+  readonly #stream: ContentStream;
+  /** The stream's last bytes, right-aligned: the window of the rolling hash reaches back over the slab's border. */
+  readonly #context = Buffer.alloc(scanContext);
+  #contextLength = 0;
+
+  constructor(saver: BlobSaver, stream: ContentStream) {
+    this.#saver = saver;
+    this.#stream = stream;
+  }
+
+  async next(): Promise<ScannedSlab> {
+    const slab = await this.#saver.slabs.acquire();
+    try {
+      const fill = await fillSlab(this.#stream, slab, true);
+      this.#context.copy(slab.bytes, tailBytes - this.#contextLength, scanContext - this.#contextLength);
+      const candidates = fill.length === 0 ? new Uint32Array() : await this.#scan(slab, fill.length);
+      this.#remember(slab, fill);
+      return { ...fill, slab, candidates };
+    } catch (error) {
+      this.#saver.slabs.release(slab);
+      throw error;
+    }
+  }
+
+  async #scan(slab: Slab, length: number): Promise<Uint32Array> {
+    const context = this.#contextLength;
+    return await this.#saver.pool.run<'scan'>({ kind: 'scan', slab: slab.memory, offset: tailBytes, length, context });
+  }
+
+  #remember(slab: Slab, { length, hole }: Fill): void {
+    this.#contextLength = hole > 0 ? 0 : Math.min(scanContext, this.#contextLength + length);
+    const end = tailBytes + length;
+    slab.bytes.copy(this.#context, scanContext - this.#contextLength, end - this.#contextLength, end);
+  }
+}
+
+/** Stores a stream cut by content. A failing read rejects after everything under way has let go of its slabs. */
+export async function storeByContent(
+  saver: BlobSaver,
+  stream: ContentStream,
+  progress: Progress,
+): Promise<StoredContent> {
+  const scanner = new SlabScanner(saver, stream);
+  const ids = new ContentIds();
+  let sizeBytes = 0;
+  let tail: Buffer = Buffer.alloc(0);
+  let next = scanner.next();
+  for (;;) {
+    let scanned: ScannedSlab;
+    try {
+      scanned = await next;
+      saver.throwIfFailed();
+      ids.throwIfFailed();
+    } catch (error) {
+      await ids.complete().catch(() => undefined);
+      throw error;
+    }
+    const { slab, length, ended, hole } = scanned;
+    if (!ended) {
+      next = scanner.next();
+      // Seen when awaited; until then it must not count as unhandled.
+      next.catch(() => undefined);
+    }
+    const start = tailBytes - tail.length;
+    tail.copy(slab.bytes, start);
+    const total = tail.length + length;
+    const candidates = scanned.candidates.map((end) => end + total - length);
+    const ends = selectCuts(candidates, 0, total, { ...chunkLimits, atEnd: ended || hole > 0 });
+    tail = Buffer.from(slab.bytes.subarray(start + (ends.at(-1) ?? 0), tailBytes + length));
+    storeChunks(saver, { slab, ranges: rangesOf(ends, start), ids, progress });
+    if (hole > 0) await storeHole(saver, hole, ids);
+    sizeBytes += length + hole;
+    if (ended) return { ids: await ids.complete(), sizeBytes };
+  }
+}
+
+function rangesOf(ends: ArrayLike<number>, start: number): Uint32Array {
+  const ranges = new Uint32Array(ends.length * 2);
+  let from = 0;
+  for (let i = 0; i < ends.length; i++) {
+    ranges[i * 2] = start + from;
+    ranges[i * 2 + 1] = ends[i] - from;
+    from = ends[i];
+  }
+  return ranges;
+}
+
+function storeChunks(
+  saver: BlobSaver,
+  part: { slab: Slab; ranges: Uint32Array; ids: ContentIds; progress: Progress },
+): void {
+  const { slab, ranges, ids, progress } = part;
+  const hashing = saver.pool.run<'hash'>({ kind: 'hash', slab: slab.memory, ranges });
+  ids.append(ranges.length / 2, hashing);
+  const storing = async (): Promise<void> => {
+    try {
+      await saver.store('data', slab, ranges, await hashing);
+    } finally {
+      saver.slabs.release(slab);
+    }
+    for (let i = 1; i < ranges.length; i += 2) progress(ranges[i]);
+  };
+  ids.track(storing());
+}
+
+/** A hole is one all-zero blob named again and again: 2 TB of nothing is a quarter of a million references to one blob. */
+async function storeHole(saver: BlobSaver, bytes: number, ids: ContentIds): Promise<void> {
+  const zeroBytes = chunkLimits.maxBytes;
+  const times = Math.floor(bytes / zeroBytes);
+  if (times > 0) ids.appendKnown(await saver.storeBytes('data', Buffer.alloc(zeroBytes)), times);
+  const rest = bytes % zeroBytes;
+  if (rest > 0) ids.appendKnown(await saver.storeBytes('data', Buffer.alloc(rest)));
+}

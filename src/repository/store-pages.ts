@@ -1,0 +1,111 @@
+/** Storing paged content (a database, an image): cut at fixed offsets, by heat (see `page-cutter.ts`). */
+import type { BlobSaver } from './blob-saver.ts';
+import { ContentIds } from './content-ids.ts';
+import { type ContentStream, fillSlab, type Progress, type StoredContent } from './content-stream.ts';
+import { HeatJudge, leafBytes, ParentCut, regionBytes } from './page-cutter.ts';
+import { type Slab, tailBytes } from './slabs.ts';
+
+/** Stores a stream of pages. `parentIds`: the blobs of the same file in the parent snapshot, if any. */
+export async function storePages(
+  saver: BlobSaver,
+  stream: ContentStream,
+  options: { readonly pageBytes: number; readonly parentIds?: Uint8Array; readonly progress: Progress },
+): Promise<StoredContent> {
+  const writer = new PageWriter(saver, options);
+  let sizeBytes = 0;
+  for (let ended = false; !ended; ) {
+    const slab = await saver.slabs.acquire();
+    let length = 0;
+    try {
+      ({ length, ended } = await fillSlab(stream, slab, false));
+      saver.throwIfFailed();
+      writer.ids.throwIfFailed();
+    } catch (error) {
+      saver.slabs.release(slab);
+      await writer.ids.complete().catch(() => undefined);
+      throw error;
+    }
+    await writer.write(slab, sizeBytes, length);
+    sizeBytes += length;
+  }
+  return { ids: await writer.ids.complete(), sizeBytes };
+}
+
+class PageWriter {
+  readonly ids = new ContentIds();
+  readonly #saver: BlobSaver;
+  readonly #leafBytes: number;
+  readonly #parent: ParentCut | undefined;
+  readonly #judge = new HeatJudge();
+  readonly #progress: Progress;
+
+  constructor(
+    saver: BlobSaver,
+    { pageBytes, parentIds, progress }: { pageBytes: number; parentIds?: Uint8Array; progress: Progress },
+  ) {
+    this.#saver = saver;
+    this.#leafBytes = leafBytes(pageBytes);
+    this.#progress = progress;
+    this.#parent = parentIds && knownCut(saver, parentIds);
+  }
+
+  /** Cuts and stores one slab; returns when its cut is known, while sealing goes on. Takes over the slab. */
+  async write(slab: Slab, offset: number, length: number): Promise<void> {
+    const regions = [];
+    for (let at = 0; at < length; at += regionBytes) {
+      const bytes = Math.min(regionBytes, length - at);
+      regions.push({ offset: tailBytes + at, length: bytes, parent: this.#parent?.region(offset + at) });
+    }
+    const job = { slab: slab.memory, regions, leafBytes: this.#leafBytes, hot: this.#judge.hot };
+    const cutting = this.#saver.pool.run<'cut-pages'>({ kind: 'cut-pages', ...job });
+    // The number of blobs is known only when they are cut, and their order matters: two slabs are cut at a time.
+    const previous = this.#last;
+    this.#last = this.#store(slab, regions, cutting, previous);
+    await previous;
+    this.#saver.throwIfFailed();
+  }
+
+  #last: Promise<void> = Promise.resolve();
+
+  async #store(
+    slab: Slab,
+    regions: readonly { offset: number; length: number; parent?: unknown }[],
+    cutting: Promise<readonly { lengths: Uint32Array; ids: Uint8Array; changed: boolean }[]>,
+    previous: Promise<void>,
+  ): Promise<void> {
+    let stored: Promise<void> = Promise.resolve();
+    try {
+      const [cut] = await Promise.all([cutting, previous]);
+      const ranges: number[] = [];
+      cut.forEach((region, i) => {
+        let at = regions[i].offset;
+        for (const bytes of region.lengths) {
+          ranges.push(at, bytes);
+          at += bytes;
+        }
+        if (regions[i].parent) this.#judge.saw(region.changed);
+      });
+      const ids = Buffer.concat(cut.map((region) => region.ids));
+      this.ids.appendKnown(ids);
+      stored = this.#saver.store('data', slab, ranges, ids);
+    } catch (error) {
+      stored = Promise.reject(error);
+    }
+    const released = stored.finally(() => this.#saver.slabs.release(slab));
+    this.ids.track(
+      released.then(() => {
+        for (const region of regions) this.#progress(region.length);
+      }),
+    );
+  }
+}
+
+/** The parent's cut, as far as its blobs are all in the index: what is not there cannot be kept. */
+function knownCut(saver: BlobSaver, ids: Uint8Array): ParentCut | undefined {
+  const entries = new Int32Array(ids.byteLength / 32);
+  for (let i = 0; i < entries.length; i++) {
+    entries[i] = saver.index.find('data', ids, i * 32);
+    if (entries[i] < 0) return undefined;
+  }
+  return new ParentCut(ids, (i) => saver.index.plainLength(entries[i]));
+}

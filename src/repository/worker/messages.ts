@@ -1,0 +1,135 @@
+/**
+ * What the main thread asks of a repository worker. Bytes travel in shared memory (a slab is one SharedArrayBuffer), so a
+ * message is a few numbers whatever the size of the data. A worker does its jobs in the order they were sent.
+ */
+
+import type { BlobType } from '../blob-index.ts';
+import type { MasterKey } from '../crypto.ts';
+import type { RegionCut } from '../page-cutter.ts';
+
+/** zstd: `auto` level 3, `fast` level 1, `max` level 12, `off` none. What does not shrink is stored as it is. */
+export type Compression = 'auto' | 'fast' | 'max' | 'off';
+
+export interface WorkerSettings {
+  readonly masterKey: MasterKey;
+  readonly polynomial: bigint;
+  /** Repository format version: version 1 knows no compression. */
+  readonly version: number;
+  readonly compression: Compression;
+  /** Packs are closed when they reach this size. */
+  readonly packBytes: number;
+}
+
+/** Candidates for cuts in [offset, offset+length) of the slab; `context` bytes before `offset` belong to the stream. */
+export interface ScanJob {
+  readonly kind: 'scan';
+  readonly slab: SharedArrayBuffer;
+  readonly offset: number;
+  readonly length: number;
+  readonly context: number;
+}
+
+/** SHA-256 of ranges (offset, length pairs). */
+export interface HashJob {
+  readonly kind: 'hash';
+  readonly slab: SharedArrayBuffer;
+  readonly ranges: Uint32Array;
+}
+
+/** Cut paged regions by heat and hash them. */
+export interface CutPagesJob {
+  readonly kind: 'cut-pages';
+  readonly slab: SharedArrayBuffer;
+  readonly regions: readonly { readonly offset: number; readonly length: number; readonly parent?: RegionCut }[];
+  readonly leafBytes: number;
+  readonly hot: boolean;
+}
+
+/** Compress, seal, verify and append to this worker's open pack of the type. */
+export interface SealJob {
+  readonly kind: 'seal';
+  readonly type: BlobType;
+  readonly slab: SharedArrayBuffer;
+  readonly ranges: Uint32Array;
+  /** 32 bytes a range. */
+  readonly ids: Uint8Array;
+}
+
+/** Close the open packs. */
+export interface FlushJob {
+  readonly kind: 'flush';
+}
+
+/** Unseal, decompress and verify stored blobs. */
+export interface OpenJob {
+  readonly kind: 'open';
+  readonly slab: SharedArrayBuffer;
+  readonly out: SharedArrayBuffer;
+  /** Per blob: offset and length in the slab, plaintext length if compressed (else 0), offset in `out`. */
+  readonly blobs: Uint32Array;
+  readonly ids: Uint8Array;
+}
+
+/** Check a whole pack: hash, header, every blob. */
+export interface CheckPackJob {
+  readonly kind: 'check-pack';
+  readonly slab: SharedArrayBuffer;
+  readonly length: number;
+  /** Hex. */
+  readonly id: string;
+}
+
+export type Job = ScanJob | HashJob | CutPagesJob | SealJob | FlushJob | OpenJob | CheckPackJob;
+
+/** Blobs of a pack: ids (32 bytes each) and per blob offset, length, uncompressed length, type (0 data, 1 tree). */
+export interface PackedBlobs {
+  readonly ids: Uint8Array;
+  readonly facts: Uint32Array;
+}
+
+export interface FinishedPack {
+  readonly id: string;
+  readonly type: BlobType;
+  /** The pack's bytes are the first `size` of the buffer; send the buffer back with `recycle` when they are stored. */
+  readonly buffer: SharedArrayBuffer;
+  readonly size: number;
+  readonly blobs: PackedBlobs;
+}
+
+export interface SealResult {
+  readonly packs: readonly FinishedPack[];
+  /** Bytes the sealed blobs take. */
+  readonly storedBytes: number;
+}
+
+/** What a blob that does not open says. */
+export interface BlobFault {
+  readonly index: number;
+  readonly message: string;
+}
+
+export interface CheckPackResult {
+  readonly blobs: PackedBlobs;
+  /** Sentences, each naming what is wrong; empty = sound. */
+  readonly faults: readonly string[];
+  /** Ids (hex) of blobs that do not open. */
+  readonly damaged: readonly string[];
+}
+
+export interface JobResults {
+  scan: Uint32Array;
+  hash: Uint8Array;
+  'cut-pages': readonly { readonly lengths: Uint32Array; readonly ids: Uint8Array; readonly changed: boolean }[];
+  seal: SealResult;
+  flush: SealResult;
+  open: readonly BlobFault[];
+  'check-pack': CheckPackResult;
+}
+
+export type ToWorker =
+  | { readonly type: 'job'; readonly number: number; readonly job: Job }
+  | { readonly type: 'recycle'; readonly buffer: SharedArrayBuffer };
+
+export type FromWorker =
+  | { readonly number: number; readonly result: unknown }
+  | { readonly number: number; readonly error: { code: string; message: string; remedy: string } };
