@@ -74,3 +74,22 @@ export function formatLocalInstant(epochMs: number): string {
   const zone = `${offset < 0 ? '-' : '+'}${pad(Math.floor(size / 60))}:${pad(size % 60)}`;
   return formatInstant(epochMs + offset * 60_000).replace('Z', zone);
 }
+
+/** An instant moved by calendar years, months and days as seen `offsetMinutes` east of UTC. Days that do not exist roll over (31 March − 1 month = 3 March), as in Go. */
+export function shiftCalendar(
+  epochMs: number,
+  offsetMinutes: number,
+  by: { readonly years: number; readonly months: number; readonly days: number },
+): number {
+  const d = new Date(epochMs + offsetMinutes * 60_000);
+  d.setUTCFullYear(d.getUTCFullYear() + by.years, d.getUTCMonth() + by.months, d.getUTCDate() + by.days);
+  return d.getTime() - offsetMinutes * 60_000;
+}
+
+/** Minutes east of UTC that an RFC 3339 text states; 0 if it states none. */
+export function statedOffsetMinutes(text: string): number {
+  const match = /([+-])(\d\d):?(\d\d)$/.exec(text);
+  if (!match) return 0;
+  const minutes = Number(match[2]) * 60 + Number(match[3]);
+  return match[1] === '-' ? -minutes : minutes;
+}
