@@ -1,0 +1,64 @@
+/** A configuration that was checked: every name in it means something, every path is absolute. */
+import type { Retention } from '../model/policy.ts';
+import type { Problem } from './problems.ts';
+import type { SecretReference } from './secret-reference.ts';
+
+export interface Config {
+  /** Absolute path of the file. */
+  readonly file: string;
+  readonly repositories: ReadonlyMap<string, RepositoryEntry>;
+  readonly hosts: ReadonlyMap<string, HostEntry>;
+  readonly policies: ReadonlyMap<string, PolicyEntry>;
+  readonly sources: ReadonlyMap<string, SourceEntry>;
+  /** Nothing that stops the work, but something a person should know. */
+  readonly warnings: readonly Problem[];
+}
+
+export interface RepositoryEntry {
+  readonly name: string;
+  /** As a storage opens it; local paths are absolute. */
+  readonly url: string;
+  readonly password: SecretReference;
+  readonly keep?: Retention;
+}
+
+export interface HostEntry {
+  readonly name: string;
+  readonly ssh?: string;
+  readonly docker?: string;
+  readonly jump?: string;
+}
+
+/** One of the places a source is stored in, and how long it stays there. */
+export interface Placement {
+  readonly repository: string;
+  readonly keep?: Retention;
+}
+
+export interface DrillPlan {
+  readonly schedule?: string;
+  readonly snapshot: 'latest' | 'random';
+}
+
+export interface PolicyEntry {
+  readonly name: string;
+  readonly schedule?: string;
+  readonly timezone?: string;
+  readonly jitterMs?: number;
+  readonly placements: readonly Placement[];
+  readonly drill?: DrillPlan;
+}
+
+export interface SourceEntry {
+  readonly name: string;
+  readonly driver: string;
+  /** `local` is this machine. */
+  readonly host: string;
+  readonly policy?: string;
+  /** Where it is stored: its own `repository`, else its policy's repositories. At least one. */
+  readonly placements: readonly Placement[];
+  /** As the driver's schema gave them. */
+  readonly settings: unknown;
+}
+
+export const localHost = 'local';

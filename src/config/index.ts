@@ -1,0 +1,15 @@
+/** `holdfast.yaml`: what is declared, checked. */
+export {
+  type Config,
+  localHost,
+  type Placement,
+  type PolicyEntry,
+  type RepositoryEntry,
+  type SourceEntry,
+} from './config.ts';
+export { parseDuration } from './duration.ts';
+export { expandPath } from './expand-path.ts';
+export { type Known, loadConfig, parseConfig } from './load.ts';
+export { ConfigError, formatProblem, type Problem } from './problems.ts';
+export { readSecret, type SecretPlaces, type SecretReference } from './secret-reference.ts';
+export { nearest, suggestion } from './suggest.ts';

@@ -1,0 +1,129 @@
+/** Reads `holdfast.yaml` and reports everything that is wrong with it at once. Memory: the file, at most 4 MiB. */
+import { open } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { z } from 'zod';
+import { HoldfastError, messageOf, systemCode } from '../base/errors.ts';
+import type { AnyDriver } from '../drivers/driver.ts';
+import type { StorageKind } from '../storage/storage.ts';
+import type { Config } from './config.ts';
+import { ConfigError, type ConfigPath, formatPath, type Problem } from './problems.ts';
+import { checkReferences } from './references.ts';
+import { sectionNames } from './schema.ts';
+import { type Finding, findingsOf, unknownKey } from './schema-issues.ts';
+import { readHosts, readPolicies, readRepositories, readSources } from './sections.ts';
+import { mostConfigBytes, type PositionedDocument, readYaml } from './yaml-document.ts';
+
+export interface Known {
+  readonly drivers: readonly AnyDriver[];
+  readonly storageKinds: readonly StorageKind[];
+}
+
+/** What reading a section needs: where it is, what is known, and where to put what is wrong. */
+export interface Reading extends Known {
+  readonly folder: string;
+  readonly value: Readonly<Record<string, unknown>>;
+  problem(finding: Finding, level?: Problem['level'], kind?: Problem['kind']): void;
+  /** The value as the schema gives it; `undefined` if problems were reported. */
+  check<T>(schema: z.ZodType<T>, value: unknown, path: ConfigPath): T | undefined;
+}
+
+/** `config.missing`; `config.invalid` (a ConfigError) with every problem. */
+export async function loadConfig(path: string, known: Known): Promise<Config> {
+  const file = resolve(path);
+  return parseConfig(file, await readConfigFile(file, path), known, path);
+}
+
+/** The same for a text in memory; `shown` is how messages name the file. */
+export function parseConfig(file: string, bytes: Uint8Array, known: Known, shown: string = file): Config {
+  const document = readYaml(bytes);
+  if (!('locate' in document)) {
+    throw new ConfigError(
+      shown,
+      document.map((one) => ({ level: 'error', file: shown, path: '', ...one })),
+    );
+  }
+  const problems: Problem[] = [];
+  const reading = startReading(document, known, { folder: dirname(file), shown, problems });
+  const config = {
+    file,
+    repositories: readRepositories(reading),
+    hosts: readHosts(reading),
+    policies: readPolicies(reading),
+    sources: readSources(reading),
+  };
+  checkReferences(config, reading);
+  const errors = problems.filter((problem) => problem.level === 'error');
+  if (errors.length > 0) throw new ConfigError(shown, inOrder(problems));
+  return { ...config, warnings: inOrder(problems) };
+}
+
+function startReading(
+  document: PositionedDocument,
+  known: Known,
+  at: { folder: string; shown: string; problems: Problem[] },
+): Reading {
+  const problem: Reading['problem'] = ({ path, part, message, remedy }, level = 'error', kind) => {
+    const place = document.locate(path, part);
+    at.problems.push({ level, kind, file: at.shown, ...place, path: formatPath(path), message, remedy });
+  };
+  const value = topLevel(document.value, problem);
+  return {
+    ...known,
+    folder: at.folder,
+    value,
+    problem,
+    check(schema, given, path) {
+      const result = schema.safeParse(given);
+      if (result.success) return result.data;
+      for (const finding of findingsOf(result.error.issues, schema, path, given)) problem(finding);
+      return undefined;
+    },
+  };
+}
+
+function topLevel(value: unknown, problem: Reading['problem']): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const message =
+      value === null || value === undefined ? 'the file is empty' : 'the file is not a mapping of sections';
+    problem({ path: [], part: 'value', message, remedy: 'Write one with: holdfast init' });
+    return {};
+  }
+  for (const key of Object.keys(value)) {
+    // As in Compose files: x-… is for the writer's own anchors.
+    if ((sectionNames as readonly string[]).includes(key) || key.startsWith('x-')) continue;
+    problem(unknownKey([key], key, sectionNames));
+  }
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function inOrder(problems: readonly Problem[]): Problem[] {
+  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+}
+
+async function readConfigFile(file: string, shown: string): Promise<Uint8Array> {
+  try {
+    await using handle = await open(file, 'r');
+    const buffer = Buffer.alloc(Math.min((await handle.stat()).size, mostConfigBytes) + 1);
+    let length = 0;
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, length, buffer.length - length);
+      length += bytesRead;
+      if (bytesRead === 0 || length === buffer.length) return buffer.subarray(0, length);
+    }
+  } catch (cause) {
+    if (systemCode(cause) === 'ENOENT') {
+      throw new HoldfastError({
+        code: 'config.missing',
+        message: `there is no configuration file ${shown}`,
+        remedy: 'Name one with --config FILE, or write one with: holdfast init',
+        cause,
+      });
+    }
+    throw new HoldfastError({
+      code: 'config.missing',
+      message: `the configuration file ${shown} cannot be read: ${messageOf(cause)}`,
+      remedy: 'Check the path and that this user may read it.',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,112 @@
+/** The shape of `holdfast.yaml`, section by section. References between sections are checked in `references.ts`. */
+import { z } from 'zod';
+import { parseCron } from '../policy/cron.ts';
+import { parseSpan, unlimited } from '../policy/retention.ts';
+import { parseDuration } from './duration.ts';
+
+const count = z
+  .union([z.int().min(unlimited), z.literal(['all', 'unlimited']).transform(() => unlimited)], {
+    error: 'is not a count of snapshots',
+  })
+  .describe('a whole number; -1 or all = every one');
+
+const cron = z
+  .string()
+  .describe('five fields of cron: minute hour day month weekday')
+  .superRefine((text, ctx) => {
+    const parsed = parseCron(text);
+    if (typeof parsed === 'string') ctx.addIssue({ code: 'custom', message: `is not a schedule: ${parsed}` });
+  });
+
+const keepRules = z.strictObject({
+  last: count.optional(),
+  hourly: count.optional(),
+  daily: count.optional(),
+  weekly: count.optional(),
+  monthly: count.optional(),
+  yearly: count.optional(),
+  within: z
+    .string()
+    .describe('a span like 7d, 12h or 1y5m7d2h (years, months, days, hours)')
+    .refine((text) => parseSpan(text) !== undefined, { error: 'is not a span of time' })
+    .optional(),
+});
+
+export const keep = keepRules
+  .describe('counts per period, like { last: 3, daily: 7 }')
+  .refine((rules) => Object.values(rules).some((rule) => rule !== undefined && rule !== 0), {
+    error: 'keeps nothing: no rule has a count',
+  });
+
+const name = z.string().min(1);
+
+export const repositorySection = z.strictObject({
+  url: name.describe('a directory like /mnt/nas/holdfast, or the URL of a storage'),
+  password: z.unknown().describe('{ file: /path }, { env: NAME } or { command: [program, argument] }'),
+  keep: keep.optional(),
+  s3: z.record(z.string(), z.unknown()).optional().describe('settings of an S3 storage'),
+});
+
+export const hostSection = z
+  .strictObject({
+    ssh: name.optional().describe('user@host:port'),
+    docker: name.optional().describe('the name of a container'),
+    key: z.unknown().optional().describe('{ file: ~/.ssh/id_ed25519 }'),
+    password: z.unknown().optional(),
+    jump: name.optional().describe('the host to go through: one of hosts, or user@host'),
+  })
+  .refine((host) => (host.ssh === undefined) !== (host.docker === undefined), {
+    error: 'needs either ssh or docker',
+  });
+
+export const policySection = z.strictObject({
+  schedule: cron.optional(),
+  timezone: z
+    .string()
+    .describe('a name like Europe/Madrid, or UTC')
+    .refine(isTimeZone, { error: 'is not a time zone' })
+    .optional(),
+  jitter: z
+    .string()
+    .describe('a time like 30s, 5m or 1h')
+    .transform((text, ctx) => {
+      const ms = parseDuration(text);
+      if (ms === undefined) ctx.addIssue({ code: 'custom', message: 'is not a duration' });
+      return ms ?? 0;
+    })
+    .optional(),
+  repositories: z
+    .array(
+      z.union([
+        name.transform((repository) => ({ name: repository, keep: undefined })),
+        z.strictObject({ name, keep: keep.optional() }),
+      ]),
+    )
+    .min(1)
+    .describe('a list like [{ name: nas, keep: { daily: 7 } }]'),
+  drill: z
+    .strictObject({ schedule: cron.optional(), snapshot: z.enum(['latest', 'random']).default('latest') })
+    .optional(),
+});
+
+/** What every source has beside its driver's settings. */
+export const sourceSection = z.strictObject({
+  driver: name.describe('the kind of source'),
+  host: name.default('local').describe('one of hosts; local is this machine'),
+  policy: name.optional().describe('one of policies'),
+  repository: z
+    .union([name.transform((one) => [one]), z.array(name).min(1)])
+    .optional()
+    .describe('one of repositories, or a list of them'),
+});
+
+export const sectionNames = ['repositories', 'hosts', 'policies', 'sources', 'notifications', 'users'] as const;
+
+function isTimeZone(text: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: text });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,188 @@
+/** The sections of the file, each entry by itself: one that is wrong does not hide what is wrong with the others. */
+import type { z } from 'zod';
+import type { AnyDriver } from '../drivers/driver.ts';
+import type { HostEntry, Placement, PolicyEntry, RepositoryEntry, SourceEntry } from './config.ts';
+import { localHost } from './config.ts';
+import { expandPath } from './expand-path.ts';
+import type { Reading } from './load.ts';
+import type { ConfigPath } from './problems.ts';
+import { hostSection, policySection, repositorySection, sourceSection } from './schema.ts';
+import { keysOf, unknownKey } from './schema-issues.ts';
+import { parseSecretReference, type SecretReference } from './secret-reference.ts';
+import { suggestion } from './suggest.ts';
+
+const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** Names that would mean something else on the command line. */
+const reservedNames = new Set(['latest', 'all']);
+
+export function readRepositories(reading: Reading): Map<string, RepositoryEntry> {
+  return readSection(reading, 'repositories', (name, value, path) => {
+    const entry = reading.check(repositorySection, value, path);
+    const password = readSecretReference(reading, value, [...path, 'password']);
+    if (!entry || !password) return undefined;
+    const url = isLocalPath(entry.url) ? expandPath(entry.url, reading.folder) : entry.url;
+    if (!reading.storageKinds.some((kind) => kind.recognises(url))) {
+      const known = reading.storageKinds.map((kind) => kind.urlForm).join('; ');
+      const remedy = `It is accepted, but cannot be used yet. This version stores in: ${known}.`;
+      reading.problem(
+        { path: [...path, 'url'], part: 'value', message: 'is on a storage this version does not know', remedy },
+        'warning',
+      );
+    }
+    return { name, url, password, keep: entry.keep };
+  });
+}
+
+export function readHosts(reading: Reading): Map<string, HostEntry> {
+  return readSection(reading, 'hosts', (name, value, path) => {
+    if (name === localHost) {
+      const remedy = 'Choose another name: a source without host is on this machine.';
+      reading.problem({ path, part: 'key', message: 'is the name of this machine', remedy });
+    }
+    const entry = reading.check(hostSection, value, path);
+    if (!entry) return undefined;
+    for (const secret of ['key', 'password'] as const) {
+      if (entry[secret] !== undefined) readSecretReference(reading, value, [...path, secret]);
+    }
+    const remedy = 'It is accepted, but its sources cannot be backed up yet.';
+    reading.problem(
+      { path, part: 'key', message: 'is another machine, which this version does not reach', remedy },
+      'warning',
+    );
+    return { name, ssh: entry.ssh, docker: entry.docker, jump: entry.jump };
+  });
+}
+
+export function readPolicies(reading: Reading): Map<string, PolicyEntry> {
+  return readSection(reading, 'policies', (name, value, path) => {
+    const entry = reading.check(policySection, value, path);
+    if (!entry) return undefined;
+    const placements = entry.repositories.map((one): Placement => ({ repository: one.name, keep: one.keep }));
+    const { schedule, timezone, jitter, drill } = entry;
+    return { name, schedule, timezone, jitterMs: jitter, placements, drill };
+  });
+}
+
+export function readSources(reading: Reading): Map<string, SourceEntry> {
+  return readSection(reading, 'sources', (name, value, path) => {
+    if (!isMapping(value)) return void reading.check(sourceSection, value, path);
+    const general = Object.keys(sourceSection.shape);
+    const entries = Object.entries(value);
+    const entry = reading.check(
+      sourceSection,
+      Object.fromEntries(entries.filter(([key]) => general.includes(key))),
+      path,
+    );
+    const driver = findDriver(reading, value.driver, [...path, 'driver']);
+    if (!driver) return undefined;
+    const own = Object.fromEntries(entries.filter(([key]) => !general.includes(key)));
+    const settings = checkSettings(reading, driver, withPaths(own, value.host, reading.folder), path, general);
+    if (!entry || settings === undefined) return undefined;
+    const placements = (entry.repository ?? []).map((repository): Placement => ({ repository }));
+    return { name, driver: driver.name, host: entry.host, policy: entry.policy, placements, settings: settings.value };
+  });
+}
+
+function readSection<T>(
+  reading: Reading,
+  section: string,
+  read: (name: string, value: unknown, path: ConfigPath) => T | undefined,
+): Map<string, T> {
+  const entries = new Map<string, T>();
+  const value = reading.value[section];
+  if (value === undefined) return entries;
+  if (!isMapping(value)) {
+    const message = value === null ? 'is empty' : 'must be a mapping of names';
+    reading.problem({
+      path: [section],
+      part: 'key',
+      message,
+      remedy: `Write names below it, or remove «${section}:».`,
+    });
+    return entries;
+  }
+  for (const [name, entry] of Object.entries(value)) {
+    const path = [section, name];
+    if (!nameForm.test(name) || reservedNames.has(name)) {
+      const message = reservedNames.has(name) ? 'is a name with another meaning' : 'is not a name';
+      const remedy =
+        'Use letters, digits, «.», «_» and «-», at most 64, beginning with a letter or digit; not latest or all.';
+      reading.problem({ path, part: 'key', message, remedy });
+    }
+    const result = read(name, entry, path);
+    if (result !== undefined) entries.set(name, result);
+  }
+  return entries;
+}
+
+function readSecretReference(reading: Reading, owner: unknown, path: ConfigPath): SecretReference | undefined {
+  if (!isMapping(owner)) return undefined;
+  const value = owner[path.at(-1)!];
+  const reference = parseSecretReference(value, reading.folder);
+  if ('message' in reference) {
+    reading.problem({ path, part: value === undefined || value === null ? 'key' : 'value', ...reference });
+    return undefined;
+  }
+  if (reference.from === 'clear') {
+    const remedy = 'Put it into a file only you can read (chmod 600) and write { file: /path }, or { env: NAME }.';
+    reading.problem({ path, part: 'value', message: 'is a secret in the clear', remedy }, 'warning', 'clear-secret');
+  }
+  return reference;
+}
+
+function findDriver(reading: Reading, name: unknown, path: ConfigPath): AnyDriver | undefined {
+  if (typeof name !== 'string') return undefined;
+  const driver = reading.drivers.find((one) => one.name === name);
+  if (driver) return driver;
+  const names = reading.drivers.map((one) => one.name);
+  reading.problem({
+    path,
+    part: 'value',
+    message: `«${name}» is not a driver`,
+    remedy: suggestion(name, names, 'driver'),
+  });
+  return undefined;
+}
+
+/** The driver's own settings, checked by its own schema. */
+function checkSettings(
+  reading: Reading,
+  driver: AnyDriver,
+  given: Readonly<Record<string, unknown>>,
+  path: ConfigPath,
+  general: readonly string[],
+): { value: unknown } | undefined {
+  const schema: z.ZodType = driver.settings;
+  const known = keysOf(schema);
+  const unknown = Object.keys(given).filter((key) => known.length > 0 && !known.includes(key));
+  for (const key of unknown) reading.problem(unknownKey([...path, key], key, [...known, ...general]));
+  const rest = Object.fromEntries(Object.entries(given).filter(([key]) => !unknown.includes(key)));
+  const value = reading.check(schema, rest, path);
+  return value === undefined || unknown.length > 0 ? undefined : { value };
+}
+
+/** In every driver `path` and `paths` are places on the source's machine: on this one they may be relative to the file, or to the home. */
+function withPaths(
+  settings: Readonly<Record<string, unknown>>,
+  host: unknown,
+  folder: string,
+): Record<string, unknown> {
+  if (host !== undefined && host !== localHost) return { ...settings };
+  const expand = (value: unknown): unknown =>
+    typeof value === 'string' && value !== '' ? expandPath(value, folder) : value;
+  return Object.fromEntries(
+    Object.entries(settings).map(([key, value]) => {
+      if (key === 'path') return [key, expand(value)];
+      if (key === 'paths') return [key, Array.isArray(value) ? value.map(expand) : value];
+      return [key, value];
+    }),
+  );
+}
+
+function isLocalPath(url: string): boolean {
+  return !/^[a-z][a-z0-9+.-]*:/i.test(url);
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
