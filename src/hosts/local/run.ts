@@ -29,7 +29,7 @@ export async function runLocally(command: HostCommand, clock: Clock = systemCloc
     detached: true,
   });
   child.stdin.on('error', () => {}); // write() reports it to its caller
-  child.stdout.on('error', () => {}); // and the loop over stdout to its own
+  keepOutput(child.stdout);
   await started(child, command);
   const stderr = keepTail(child.stderr);
   const kill = killer(child, clock);
@@ -77,6 +77,17 @@ function startFailure(command: HostCommand, cause: Error): HoldfastError {
     remedy: 'Check that the file may be executed and that the machine has processes and memory left.',
     cause,
   });
+}
+
+/**
+ * Keeps what was printed until it is read. When a program ends, node drains and discards every output that nobody listens
+ * to yet (child_process `flushStdio`); a listener prevents that. It also lets an output that is empty end unread.
+ */
+function keepOutput(stdout: Readable): void {
+  stdout.on('readable', () => {
+    if (stdout.readableLength === 0) stdout.read(0);
+  });
+  stdout.on('error', () => {}); // the loop over stdout throws it
 }
 
 /** A stream that was cut by an abort must not look like one that ended. */
