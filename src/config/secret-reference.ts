@@ -132,9 +132,10 @@ async function runSecretCommand(argv: readonly string[], owner: string, places: 
   let length = 0;
   for await (const part of process.stdout) {
     length += part.byteLength;
-    if (length > mostSecretBytes) process.kill();
-    else parts.push(Uint8Array.from(part));
+    if (length > mostSecretBytes) break;
+    parts.push(Uint8Array.from(part));
   }
+  if (length > mostSecretBytes) process.kill();
   const { status, stderr } = await process.exit;
   if (length > mostSecretBytes) return Buffer.alloc(length);
   if (status === 0) return Buffer.concat(parts);
