@@ -1,0 +1,16 @@
+/** A database in one consistent state that stays as it is until it is disposed. */
+import type { Fingerprinted } from './messages.ts';
+
+export interface Held extends AsyncDisposable {
+  readonly pageBytes: number;
+  readonly sizeBytes: number;
+  /** The state's bytes from the start; may be asked for more than once. */
+  stream(): { read(into: Uint8Array): Promise<number> };
+  /** Taken from this very state; absent when switched off. Never an unhandled rejection. */
+  readonly fingerprint?: Promise<Fingerprinted>;
+  /** For `.holdfast/source.json`. */
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+  readonly notes: readonly string[];
+  /** Throws unless the state was held without a gap until now; lets go of it. */
+  complete(): Promise<void>;
+}

@@ -1,0 +1,88 @@
+/** Where a database lies: the name it was asked for, and the file that name leads to. */
+import { open, realpath, stat, statfs } from 'node:fs/promises';
+import { HoldfastError, systemCode } from '../../base/errors.ts';
+import { decodeName, systemPath } from '../../base/names.ts';
+import type { Host } from '../../hosts/host.ts';
+import {
+  type DatabaseHeader,
+  databaseHeaderBytes,
+  parseDatabaseHeader,
+} from '../../protocols/sqlite/database-header.ts';
+
+export interface Place {
+  /** As configured. */
+  readonly path: string;
+  /** With symlinks resolved, as SQLite does: `-wal`, `-shm` and `-journal` lie beside this one. */
+  readonly realPath: string;
+  readonly sizeBytes: number;
+  /** `undefined` for the empty file, which is an empty database. */
+  readonly header?: DatabaseHeader;
+}
+
+/** This driver reads by descriptor and starts its own program: both need the machine it runs on. */
+export function requireLocal(host: Host): void {
+  if (host.name === 'local') return;
+  throw new HoldfastError({
+    code: 'source.unsupported',
+    message: `a SQLite database on host ${host.name} cannot be copied from here`,
+    remedy: 'Run Holdfast (or its agent) on the machine the database file is on.',
+  });
+}
+
+/** Looks without SQLite. `source.missing`, `source.unreadable`, `source.unsupported` (no database, encrypted, no regular file). */
+export async function findDatabase(path: string): Promise<Place> {
+  try {
+    const realPath = decodeName(await realpath(systemPath(path), 'buffer'));
+    const found = await stat(systemPath(realPath));
+    if (!found.isFile()) throw notADatabase(path, 'is no regular file');
+    if (found.size === 0) return { path, realPath, sizeBytes: 0 };
+    const header = parseDatabaseHeader(await readHead(realPath));
+    if (!header) throw notADatabase(path, 'is no SQLite database, or is encrypted');
+    return { path, realPath, sizeBytes: found.size, header };
+  } catch (error) {
+    throw placeFailure(path, error);
+  }
+}
+
+async function readHead(path: string): Promise<Buffer> {
+  await using file = await open(systemPath(path), 'r');
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(databaseHeaderBytes), 0, databaseHeaderBytes, 0);
+  return buffer.subarray(0, bytesRead);
+}
+
+function notADatabase(path: string, what: string): HoldfastError {
+  return new HoldfastError({
+    code: 'source.unsupported',
+    message: `${path} ${what}`,
+    remedy:
+      'Check the path. Use the files driver for files that are no SQLite database; an encrypted database has to be copied by its own program.',
+  });
+}
+
+function placeFailure(path: string, error: unknown): unknown {
+  const code = systemCode(error);
+  if (error instanceof HoldfastError || code === undefined) return error;
+  const missing = code === 'ENOENT' || code === 'ENOTDIR';
+  return new HoldfastError({
+    code: missing ? 'source.missing' : 'source.unreadable',
+    message: missing ? `there is no file ${path}` : `the database ${path} cannot be read: ${code}`,
+    remedy: missing ? 'Correct the path of the source.' : 'Let Holdfast run as a user who may read it.',
+    cause: error,
+  });
+}
+
+/** Bytes a user without privileges may still write where `path` lies. */
+export async function freeBytes(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(systemPath(path));
+  return bavail * bsize;
+}
+
+/** Bytes of the write-ahead log now; 0 if there is none. */
+export async function walBytes(realPath: string): Promise<number> {
+  try {
+    return (await stat(systemPath(`${realPath}-wal`))).size;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}

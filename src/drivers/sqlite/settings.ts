@@ -1,0 +1,44 @@
+/** Settings of a SQLite source. */
+import { z } from 'zod';
+
+export const settings = z.strictObject({
+  path: z
+    .string()
+    .regex(/^\/(?!.*(?:^|\/)\.\.?(?:\/|$)).*[^/]$/, 'an absolute path of a file, without . or ..')
+    .describe('The database file, e.g. /srv/tracker/tracker.db. Attached databases are sources of their own.'),
+  fingerprint: z
+    .enum(['full', 'counts', 'off'])
+    .default('full')
+    .describe(
+      'What drills compare: every value of every row, row counts only, or nothing but integrity. It is taken while the read transaction is held, about 100 MB of small rows or 600 MB of large values a second.',
+    ),
+  maxWalBytes: z
+    .number()
+    .int()
+    .positive()
+    .optional()
+    .describe(
+      'WAL mode: how many bytes the write-ahead log may grow during a backup before the backup gives up. Default: 1 GiB, or a quarter of the free disk space if that is more.',
+    ),
+  maxWriterPauseMs: z
+    .number()
+    .int()
+    .positive()
+    .default(2000)
+    .describe('Rollback-journal mode: how many milliseconds writers may have to wait for the backup.'),
+  busyTimeoutMs: z
+    .number()
+    .int()
+    .positive()
+    .default(5000)
+    .describe('How many milliseconds to wait for a lock another program holds.'),
+  spoolDirectory: z
+    .string()
+    .startsWith('/')
+    .optional()
+    .describe(
+      'Rollback-journal mode: a directory with room for a copy of the database. Default: the directory for temporary files.',
+    ),
+});
+
+export type Settings = z.infer<typeof settings>;
