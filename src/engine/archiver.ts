@@ -214,7 +214,12 @@ export class Archiver {
       this.#meter.add(bytes, path);
     };
     if (entry.layout.cut === 'content') return await storeByContent(this.#saver, reader, progress);
-    return await storePages(this.#saver, reader, { pageBytes: entry.layout.pageBytes, parentIds, progress });
+    return await storePages(this.#saver, reader, {
+      pageBytes: entry.layout.pageBytes,
+      sizeHint: entry.attributes.size,
+      parentIds,
+      progress,
+    });
   }
 
   #unchanged(now: NodeAttributes, before: Node): boolean {

@@ -17,7 +17,10 @@ export class ContentIds {
 
   /** Appends ids that are known already, `times` over. */
   appendKnown(ids: Uint8Array, times = 1): void {
-    for (let i = 0; i < times; i++) this.#bytes.set(ids, this.#reserve(ids.byteLength / 32) * 32);
+    for (let i = 0; i < times; i++) {
+      const place = this.#reserve(ids.byteLength / 32) * 32; // first: reserving may replace the memory
+      this.#bytes.set(ids, place);
+    }
   }
 
   /** Waits for `work` too before the list counts as complete. */

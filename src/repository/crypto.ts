@@ -5,6 +5,7 @@
 import { type Cipheriv, createCipheriv, randomFillSync, scrypt, timingSafeEqual } from 'node:crypto';
 import { copyBytes } from '../base/copy-bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { freeMemory } from '../base/free-memory.ts';
 import { blockBytes, type Kernel } from './kernel.ts';
 
 /** Bytes by which sealing lengthens: an IV before, a tag behind. */
@@ -121,6 +122,7 @@ export class Sealer {
       copyBytes(part, ciphertext, from);
       this.#kernel.block.set(part);
       this.#kernel.macBlock(part.byteLength);
+      freeMemory(part);
     }
   }
 
@@ -144,7 +146,9 @@ export class Sealer {
   #openLong(iv: Uint8Array, ciphertext: Uint8Array, into: Uint8Array): void {
     const cipher = createCipheriv('aes-256-ctr', this.#key.encrypt, iv);
     for (let from = 0; from < ciphertext.byteLength; from += blockBytes) {
-      copyBytes(cipher.update(ciphertext.subarray(from, from + blockBytes)), into, from);
+      const part = cipher.update(ciphertext.subarray(from, from + blockBytes));
+      copyBytes(part, into, from);
+      freeMemory(part);
     }
   }
 

@@ -21,6 +21,13 @@ const gapBytes = 128 << 10;
 /** Called with a blob's index entry and its verified plaintext; the memory is reused once the promise settles. */
 export type Deliver = (entry: number, plain: Uint8Array) => Promise<void> | void;
 
+/** Blobs that were read together: the plaintext of `entries[i]` is at `offsets[i]` of the slab. */
+export interface OpenedBlobs {
+  readonly entries: readonly number[];
+  readonly offsets: readonly number[];
+  readonly slab: Slab;
+}
+
 interface Read {
   readonly pack: number;
   readonly offset: number;
@@ -44,6 +51,20 @@ export class BlobFetcher {
 
   /** Fetches each entry (distinct numbers of the index) once. `repository.damaged` names the first blob that does not open. */
   async fetch(entries: readonly number[], deliver: Deliver, signal?: AbortSignal): Promise<void> {
+    const deliverEach = async ({ entries: opened, offsets, slab }: OpenedBlobs): Promise<void> => {
+      for (let i = 0; i < opened.length; i++) {
+        await deliver(opened[i], slab.bytes.subarray(offsets[i], offsets[i] + this.#index.plainLength(opened[i])));
+      }
+    };
+    await this.fetchTogether(entries, deliverEach, signal);
+  }
+
+  /** Like `fetch`, for who can use many blobs where they were opened; the slab is reused once the promise settles. */
+  async fetchTogether(
+    entries: readonly number[],
+    deliver: (opened: OpenedBlobs) => Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<void> {
     await forEachConcurrent(this.#plan(entries), readsAtOnce, (read) => this.#perform(read, deliver, signal), signal);
   }
 
@@ -74,17 +95,18 @@ export class BlobFetcher {
     return reads;
   }
 
-  async #perform(read: Read, deliver: Deliver, signal: AbortSignal | undefined): Promise<void> {
+  async #perform(
+    read: Read,
+    deliver: (opened: OpenedBlobs) => Promise<void>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const stored = take(this.#stored, Math.max(read.length, readBytes));
     const opened = take(this.#opened, Math.max(read.plain, plainBytes));
     try {
       const name = packName(this.#index.packs[read.pack]);
       await this.#repository.storage.getInto(name, read.offset, stored.bytes.subarray(0, read.length), signal);
       const offsets = await this.#open(read, stored, opened);
-      for (let i = 0; i < read.entries.length; i++) {
-        const entry = read.entries[i];
-        await deliver(entry, opened.bytes.subarray(offsets[i], offsets[i] + this.#index.plainLength(entry)));
-      }
+      await deliver({ entries: read.entries, offsets, slab: opened });
     } finally {
       // Oversized slabs are for one unusual blob: not kept.
       if (stored.bytes.byteLength === readBytes) this.#stored.push(stored);

@@ -3,6 +3,7 @@
  * stored is found again. Reading and scanning run one slab ahead of choosing cuts; hashing and sealing run beside.
  * Memory: slabs of the saver's pool, and one unfinished chunk (at most 8 MiB) per file.
  */
+import { freeMemory } from '../base/free-memory.ts';
 import type { BlobSaver } from './blob-saver.ts';
 import { chunkLimits, selectCuts } from './chunker.ts';
 import { ContentIds } from './content-ids.ts';
@@ -88,12 +89,20 @@ export async function storeByContent(
     const total = tail.length + length;
     const candidates = scanned.candidates.map((end) => end + total - length);
     const ends = selectCuts(candidates, 0, total, { ...chunkLimits, atEnd: ended || hole > 0 });
-    tail = Buffer.from(slab.bytes.subarray(start + (ends.at(-1) ?? 0), tailBytes + length));
+    freeMemory(tail);
+    tail = copyOf(slab.bytes.subarray(start + (ends.at(-1) ?? 0), tailBytes + length));
     storeChunks(saver, { slab, ranges: rangesOf(ends, start), ids, progress });
     if (hole > 0) await storeHole(saver, hole, ids);
     sizeBytes += length + hole;
     if (ended) return { ids: await ids.complete(), sizeBytes };
   }
+}
+
+/** A copy in memory of its own (not of a pool), so that it can be freed at once. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.from(new ArrayBuffer(bytes.byteLength));
+  bytes.copy(copy);
+  return copy;
 }
 
 function rangesOf(ends: ArrayLike<number>, start: number): Uint32Array {

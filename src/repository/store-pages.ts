@@ -9,7 +9,12 @@ import { type Slab, tailBytes } from './slabs.ts';
 export async function storePages(
   saver: BlobSaver,
   stream: ContentStream,
-  options: { readonly pageBytes: number; readonly parentIds?: Uint8Array; readonly progress: Progress },
+  options: {
+    readonly pageBytes: number;
+    readonly sizeHint: number;
+    readonly parentIds?: Uint8Array;
+    readonly progress: Progress;
+  },
 ): Promise<StoredContent> {
   const writer = new PageWriter(saver, options);
   let sizeBytes = 0;
@@ -41,10 +46,15 @@ class PageWriter {
 
   constructor(
     saver: BlobSaver,
-    { pageBytes, parentIds, progress }: { pageBytes: number; parentIds?: Uint8Array; progress: Progress },
+    {
+      pageBytes,
+      sizeHint,
+      parentIds,
+      progress,
+    }: { pageBytes: number; sizeHint: number; parentIds?: Uint8Array; progress: Progress },
   ) {
     this.#saver = saver;
-    this.#leafBytes = leafBytes(pageBytes);
+    this.#leafBytes = leafBytes(pageBytes, sizeHint);
     this.#progress = progress;
     this.#parent = parentIds && knownCut(saver, parentIds);
   }

@@ -3,7 +3,9 @@ import { hash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { zstdDecompressSync } from 'node:zlib';
 import { equalBytes, toHex } from '../../base/bytes.ts';
+import { copyBytes } from '../../base/copy-bytes.ts';
 import { HoldfastError, messageOf } from '../../base/errors.ts';
+import { freeMemory } from '../../base/free-memory.ts';
 import { chunkerTables, scanCandidates } from '../chunker.ts';
 import { Sealer, sealOverhead } from '../crypto.ts';
 import { createKernel } from '../kernel.ts';
@@ -86,7 +88,9 @@ function openBlob(sealed: Uint8Array, uncompressedLength: number, id: Uint8Array
     sealer.openInto(sealed, compressed);
     plain = zstdDecompressSync(compressed, { maxOutputLength: Math.max(1, uncompressedLength) });
     if (plain.byteLength !== uncompressedLength) return 'its length is not the one recorded';
-    out.set(plain);
+    copyBytes(plain, out);
+    freeMemory(plain);
+    plain = out;
   }
   return equalBytes(sha256(plain), id) ? undefined : 'its content does not match its id';
 }

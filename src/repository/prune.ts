@@ -1,0 +1,199 @@
+/**
+ * Pruning: frees what no snapshot needs. Order: new packs → new index → old index removed → packs removed. Killed between
+ * any two steps, nothing that is needed is gone; at most packs are left over, which the next prune removes.
+ *
+ * Memory: the inventory (about 60 bytes a blob) and, while packs are packed anew, what a backup takes.
+ */
+import { forEachConcurrent } from '../base/concurrency.ts';
+import { HoldfastError, throwIfCancelled } from '../base/errors.ts';
+import type { Report } from '../model/run.ts';
+import { BlobIndex } from './blob-index.ts';
+import { decodeIndexFile } from './format/index-file.ts';
+import type { IndexedPack } from './index-files.ts';
+import { packName } from './layout.ts';
+import { lockRepository } from './locks.ts';
+import type { Repository } from './repository.ts';
+import { listUnpacked, loadUnpacked } from './unpacked.ts';
+import { PackTable } from './upkeep/pack-table.ts';
+import { type PruneLimits, type PrunePlan, planPrune } from './upkeep/prune-plan.ts';
+import { repackBlobs } from './upkeep/repack.ts';
+import { blobsPerFile, removeIndexFiles, verifyIndexFiles, writeIndexFiles } from './upkeep/rewrite-index.ts';
+import { surveyUsage, type Usage } from './upkeep/usage.ts';
+import { workerPoolFor } from './worker/pool.ts';
+
+const deletesAtOnce = 8;
+
+export interface PruneOptions extends PruneLimits {
+  /** Say what would be done, change nothing. */
+  readonly dryRun?: boolean;
+  /** How long to wait for the locks of others. */
+  readonly lockWaitMs?: number;
+}
+
+export interface PruneResult {
+  readonly dryRun: boolean;
+  readonly packsBefore: number;
+  readonly bytesBefore: number;
+  readonly packsRemoved: number;
+  readonly packsRepacked: number;
+  /** Bytes of packs whose needed blobs were packed anew. */
+  readonly repackedBytes: number;
+  /** Bytes free afterwards; an estimate for a dry run. */
+  readonly freedBytes: number;
+  /** Bytes nothing needs that stay, because moving the rest is not worth it (see `maxUnused`). */
+  readonly remainingUnusedBytes: number;
+  readonly usedBlobs: number;
+  readonly unusedBlobs: number;
+}
+
+/** Prunes under an exclusive lock (a dry run under a shared one). Throws before it changes anything if not all that snapshots need is found. */
+export async function prune(
+  repository: Repository,
+  options: PruneOptions,
+  report: Report,
+  signal?: AbortSignal,
+): Promise<PruneResult> {
+  const dryRun = options.dryRun ?? false;
+  await using lock = await lockRepository(repository, { exclusive: !dryRun, waitMs: options.lockWaitMs, signal });
+  const usage = await survey(repository, report, lock.signal);
+  const plan = planPrune(usage.packs, options);
+  let newIndex = new BlobIndex();
+  if (!dryRun) {
+    newIndex = await perform({ repository, usage, plan, report, signal: lock.signal });
+    // What this process knew of the repository is no longer so.
+    repository.blobIndex = undefined;
+  }
+  return resultOf(usage, plan, { dryRun, newIndex });
+}
+
+async function survey(repository: Repository, report: Report, signal: AbortSignal): Promise<Usage> {
+  report({ type: 'stage', stage: 'trees' });
+  await using pool = workerPoolFor(repository);
+  const progress = (trees: number): void => {
+    if (trees % 1000 === 0) report({ type: 'progress', stage: 'trees', bytesDone: 0, itemsDone: trees });
+  };
+  return await surveyUsage(repository, pool, { progress, signal });
+}
+
+interface Work {
+  readonly repository: Repository;
+  readonly usage: Usage;
+  readonly plan: PrunePlan;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+/** Returns an index of the new packs. */
+async function perform(work: Work): Promise<BlobIndex> {
+  const { repository, usage, plan, report, signal } = work;
+  const newIndex = await repack(work);
+  const removed = new Set([...plan.remove, ...plan.repack, ...usage.useless].map((pack) => pack.id));
+  if (removed.size > 0 || usage.indexIsWrong || isScattered(usage)) {
+    report({ type: 'stage', stage: 'index' });
+    await replaceIndex(work, newIndex, removed);
+  }
+  throwIfCancelled(signal);
+  report({ type: 'stage', stage: 'remove', subject: `${removed.size} packs` });
+  await forEachConcurrent(removed, deletesAtOnce, (id) => repository.storage.delete(packName(id)), signal);
+  return newIndex;
+}
+
+async function repack({ repository, usage, plan, report, signal }: Work): Promise<BlobIndex> {
+  if (plan.repack.length === 0) return new BlobIndex();
+  const { index } = usage.inventory;
+  const ids = new Set(plan.repack.map((pack) => pack.id));
+  const moving = Uint8Array.from(index.packs, (id) => (ids.has(id) ? 1 : 0));
+  const entries: number[] = [];
+  let bytesTotal = 0;
+  for (let entry = 0; entry < index.size; entry++) {
+    if (!usage.used.has(entry) || moving[usage.keptIn(entry)] === 0) continue;
+    entries.push(entry);
+    bytesTotal += index.storedLength(entry);
+  }
+  report({ type: 'stage', stage: 'repack', subject: `${plan.repack.length} packs` });
+  let bytesDone = 0;
+  const progress = (bytes: number): void => {
+    bytesDone += bytes;
+    report({ type: 'progress', stage: 'repack', bytesDone, bytesTotal });
+  };
+  return await repackBlobs({ repository, index, progress, signal }, entries);
+}
+
+async function replaceIndex(work: Work, newIndex: BlobIndex, removed: ReadonlySet<string>): Promise<void> {
+  const { repository, usage, signal } = work;
+  const { inventory, used } = usage;
+  const replaced = await replaceableIndexFiles(work, newIndex);
+  const kept = packsOf(inventory.index, new PackTable(inventory.index, inventory.duplicates), removed);
+  const fresh = packsOf(newIndex, new PackTable(newIndex), new Set());
+  const written = await writeIndexFiles(repository, concat(kept, fresh), signal);
+  await verifyIndexFiles(repository, written, { index: inventory.index, needed: used, removed }, signal);
+  await refuseNewSnapshots(repository, usage, signal);
+  throwIfCancelled(signal);
+  await removeIndexFiles(repository, replaced, signal);
+}
+
+/** The index files that were read, and those written while packing anew. Any other was put there in spite of the lock, and stays. */
+async function replaceableIndexFiles(work: Work, newIndex: BlobIndex): Promise<string[]> {
+  const { repository, usage, signal } = work;
+  const known = new Set(usage.inventory.indexFiles.map((file) => file.id));
+  const files: string[] = [];
+  for await (const { id } of listUnpacked(repository, 'index', signal)) {
+    if (known.has(id) || (await namesOnly(repository, id, newIndex, signal))) files.push(id);
+  }
+  return files;
+}
+
+async function namesOnly(repository: Repository, file: string, index: BlobIndex, signal: AbortSignal): Promise<boolean> {
+  let only = true;
+  decodeIndexFile(await loadUnpacked(repository, 'index', file, signal), (pack) => {
+    only &&= index.hasPack(pack);
+  });
+  return only;
+}
+
+/** A snapshot that appeared in spite of the lock may need what would be removed. */
+async function refuseNewSnapshots(repository: Repository, usage: Usage, signal: AbortSignal): Promise<void> {
+  for await (const { id } of listUnpacked(repository, 'snapshots', signal)) {
+    if (usage.snapshotIds.has(id)) continue;
+    throw new HoldfastError({
+      code: 'repository.lock-lost',
+      message: `snapshot ${id} appeared while ${repository.storage.location} was being pruned, in spite of the lock`,
+      remedy: 'Nothing was removed. Find the program that ignores locks or removed this one, then prune again.',
+    });
+  }
+}
+
+function* packsOf(index: BlobIndex, table: PackTable, without: ReadonlySet<string>): Generator<IndexedPack> {
+  for (const [number, id] of index.packs.entries()) if (!without.has(id)) yield { id, entries: table.entries(number) };
+}
+
+function* concat<T>(...parts: readonly Iterable<T>[]): Generator<T> {
+  for (const part of parts) yield* part;
+}
+
+/** Every backup adds an index file; many small ones make every start slow. */
+function isScattered({ inventory }: Usage): boolean {
+  const { indexFiles, index } = inventory;
+  return indexFiles.length > 4 + 2 * Math.ceil(index.size / blobsPerFile);
+}
+
+function resultOf(usage: Usage, plan: PrunePlan, { dryRun, newIndex }: { dryRun: boolean; newIndex: BlobIndex }): PruneResult {
+  const { inventory, used, useless } = usage;
+  const sum = (packs: readonly { sizeBytes: number }[]): number => packs.reduce((total, one) => total + one.sizeBytes, 0);
+  const repackedBytes = sum(plan.repack);
+  let newBytes = 0;
+  for (let entry = 0; entry < newIndex.size; entry++) newBytes += newIndex.storedLength(entry);
+  const freed = dryRun ? plan.freedBytes : sum(plan.remove) + repackedBytes - newBytes;
+  return {
+    dryRun,
+    packsBefore: inventory.packSizes.size,
+    bytesBefore: inventory.packSizes.values().reduce((total, size) => total + size, 0),
+    packsRemoved: plan.remove.length + useless.length,
+    packsRepacked: plan.repack.length,
+    repackedBytes,
+    freedBytes: freed + sum(useless),
+    remainingUnusedBytes: plan.remainingUnusedBytes,
+    usedBlobs: used.size,
+    unusedBlobs: inventory.index.size - used.size,
+  };
+}

@@ -1,0 +1,48 @@
+/**
+ * Copies blobs into new packs: opened and verified by workers, sealed anew and verified again, indexed when they are
+ * durable. Nothing is removed here. Memory: what a backup takes (see `BlobSaver`) and the fetcher's slabs.
+ */
+import { BlobIndex } from '../blob-index.ts';
+import { BlobSaver } from '../blob-saver.ts';
+import { BlobFetcher, type OpenedBlobs } from '../fetch-blobs.ts';
+import { Repository } from '../repository.ts';
+
+export interface RepackParts {
+  readonly repository: Repository;
+  /** Where the blobs lie now. */
+  readonly index: BlobIndex;
+  readonly progress?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Stores the entries (each once) anew; resolves, when all are durable, with an index of the new packs alone. */
+export async function repackBlobs(parts: RepackParts, entries: readonly number[]): Promise<BlobIndex> {
+  const { repository, index, signal } = parts;
+  // Another view of the same repository, in which nothing is stored yet: every blob counts as new.
+  const target = new Repository(repository);
+  const stored = new BlobIndex();
+  target.blobIndex = Promise.resolve(stored);
+  await using saver = await BlobSaver.open(target, { signal });
+  const fetcher = new BlobFetcher(repository, index, saver.pool);
+  const copy = async (opened: OpenedBlobs): Promise<void> => {
+    await storeOpened(saver, index, opened);
+    saver.throwIfFailed();
+    parts.progress?.(opened.entries.reduce((sum, entry) => sum + index.storedLength(entry), 0));
+  };
+  await fetcher.fetchTogether(entries, copy, signal);
+  await saver.finish();
+  return stored;
+}
+
+async function storeOpened(saver: BlobSaver, index: BlobIndex, { entries, offsets, slab }: OpenedBlobs): Promise<void> {
+  for (const type of ['data', 'tree'] as const) {
+    const places = entries.keys().filter((i) => index.type(entries[i]) === type).toArray();
+    const ids = new Uint8Array(places.length * 32);
+    const ranges = new Uint32Array(places.length * 2);
+    places.forEach((place, i) => {
+      ids.set(index.id(entries[place]), i * 32);
+      ranges.set([offsets[place], index.plainLength(entries[place])], i * 2);
+    });
+    await saver.store(type, slab, ranges, ids);
+  }
+}

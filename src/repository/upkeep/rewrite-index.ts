@@ -1,0 +1,79 @@
+/**
+ * Replacing all index files by new ones. The new ones are stored and read back first; then those they replace are removed.
+ * Killed in between, both are there, which is harmless: they say the same of every pack that both name. Memory: one index
+ * file's entries.
+ */
+import { forEachConcurrent } from '../../base/concurrency.ts';
+import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
+import type { BlobIndex } from '../blob-index.ts';
+import { decodeIndexFile } from '../format/index-file.ts';
+import { type IndexedPack, saveIndexFile } from '../index-files.ts';
+import type { Repository } from '../repository.ts';
+import { deleteUnpacked, loadUnpacked } from '../unpacked.ts';
+import { EntrySet } from './entry-set.ts';
+
+/** Blobs named in one index file, at most (a pack is never split). */
+export const blobsPerFile = 50_000;
+
+const deletesAtOnce = 4;
+
+/** Writes index files over the packs; returns their ids. */
+export async function writeIndexFiles(
+  repository: Repository,
+  packs: Iterable<IndexedPack>,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const ids: string[] = [];
+  let file: IndexedPack[] = [];
+  let blobs = 0;
+  const write = async (): Promise<void> => {
+    throwIfCancelled(signal);
+    if (file.length > 0) ids.push(await saveIndexFile(repository, file));
+    file = [];
+    blobs = 0;
+  };
+  for (const pack of packs) {
+    if (blobs + pack.entries.length > blobsPerFile) await write();
+    file.push(pack);
+    blobs += pack.entries.length;
+  }
+  await write();
+  return ids;
+}
+
+/** Reads the files back from the storage: throws unless they lead to every needed entry of `index`, and to no pack that will be removed. */
+export async function verifyIndexFiles(
+  repository: Repository,
+  files: readonly string[],
+  expected: { index: BlobIndex; needed: EntrySet; removed: ReadonlySet<string> },
+  signal?: AbortSignal,
+): Promise<void> {
+  const { index, needed, removed } = expected;
+  const found = new EntrySet(index.size);
+  for (const file of files) {
+    decodeIndexFile(await loadUnpacked(repository, 'index', file, signal), (pack, entries) => {
+      if (removed.has(pack)) throw unverified(`it names pack ${pack}, which is to be removed`);
+      for (const { type, id } of entries) {
+        const entry = index.find(type, id);
+        if (entry >= 0 && needed.has(entry)) found.add(entry);
+      }
+    });
+  }
+  if (found.size !== needed.size) throw unverified(`it leads to ${found.size} of ${needed.size} blobs that are needed`);
+}
+
+export async function removeIndexFiles(
+  repository: Repository,
+  files: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  await forEachConcurrent(files, deletesAtOnce, (file) => deleteUnpacked(repository, 'index', file), signal);
+}
+
+function unverified(what: string): HoldfastError {
+  return new HoldfastError({
+    code: 'repository.self-check',
+    message: `the new index does not read back as it should: ${what}`,
+    remedy: 'Nothing was removed. Test this machine’s memory and the storage, then run it again.',
+  });
+}
