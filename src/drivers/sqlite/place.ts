@@ -1,5 +1,5 @@
 /** Where a database lies: the name it was asked for, and the file that name leads to. */
-import { open, realpath, stat, statfs } from 'node:fs/promises';
+import { open, readdir, realpath, stat, statfs } from 'node:fs/promises';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { decodeName, systemPath } from '../../base/names.ts';
 import type { Host } from '../../hosts/host.ts';
@@ -8,6 +8,7 @@ import {
   databaseHeaderBytes,
   parseDatabaseHeader,
 } from '../../protocols/sqlite/database-header.ts';
+import { copyDescriptors } from '../../protocols/sqlite/overlay.ts';
 
 export interface Place {
   /** As configured. */
@@ -35,12 +36,32 @@ export async function findDatabase(path: string): Promise<Place> {
     const realPath = decodeName(await realpath(systemPath(path), 'buffer'));
     const found = await stat(systemPath(realPath));
     if (!found.isFile()) throw notADatabase(path, 'is no regular file');
+    await refuseOwn(path, realPath);
     if (found.size === 0) return { path, realPath, sizeBytes: 0 };
     const header = parseDatabaseHeader(await readHead(realPath));
     if (!header) throw notADatabase(path, 'is no SQLite database, or is encrypted');
     return { path, realPath, sizeBytes: found.size, header };
   } catch (error) {
     throw placeFailure(path, error);
+  }
+}
+
+/**
+ * Closing a file drops every POSIX lock its process holds on it, so a database that this process itself has open with SQLite
+ * must not be touched from here at all. Descriptors of our own copies under way do not count.
+ */
+async function refuseOwn(path: string, realPath: string): Promise<void> {
+  const file = await stat(systemPath(realPath), { bigint: true });
+  const descriptors = await readdir('/proc/self/fd').catch(() => []);
+  for (const name of descriptors) {
+    if (copyDescriptors.has(Number(name))) continue;
+    const own = await stat(`/proc/self/fd/${name}`, { bigint: true }).catch(() => undefined);
+    if (own?.ino !== file.ino || own.dev !== file.dev) continue;
+    throw new HoldfastError({
+      code: 'source.unsupported',
+      message: `${path} is open in Holdfast itself, which cannot copy it without losing its own locks`,
+      remedy: 'Back it up from another process: run holdfast backup on the command line.',
+    });
   }
 }
 

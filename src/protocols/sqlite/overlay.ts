@@ -30,18 +30,23 @@ export interface DatabaseFiles {
   readonly wal?: FileHandle;
 }
 
+/** Descriptors that `openDatabaseFiles` has open: whoever looks for SQLite's own in this process leaves them out. */
+export const copyDescriptors = new Set<number>();
+
 export async function openDatabaseFiles(mainPath: string, withWal: boolean): Promise<DatabaseFiles> {
   const main = await open(systemPath(mainPath), 'r');
+  copyDescriptors.add(main.fd);
   if (!withWal) return { main };
   try {
     return { main, wal: await open(systemPath(`${mainPath}-wal`), 'r') };
   } catch (error) {
-    await main.close();
+    await closeDatabaseFiles({ main });
     throw error;
   }
 }
 
 export async function closeDatabaseFiles(files: DatabaseFiles): Promise<void> {
+  copyDescriptors.delete(files.main.fd);
   await files.main.close();
   await files.wal?.close();
 }
