@@ -121,16 +121,13 @@ class LocalFileReader implements FileReader {
   }
 
   async skipHole(minimum: number): Promise<number> {
-    if (!this.#holes) return 0;
-    if (!this.#next || this.#next.end <= this.#position) this.#next = this.#findHole(this.#holes, minimum);
-    if (!this.#next) {
-      this.#holes = undefined; // no more of that size
-      return 0;
-    }
+    this.#lookAhead(minimum);
+    if (!this.#next) return 0;
     const { start, end } = this.#next;
     if (start > this.#position || end - this.#position < minimum) return 0;
     const length = end - this.#position;
     this.#position = end;
+    this.#lookAhead(minimum); // so that the next read stops where the next hole starts
     return length;
   }
 
@@ -148,6 +145,12 @@ class LocalFileReader implements FileReader {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     closeSync(this.#fd);
+  }
+
+  #lookAhead(minimum: number): void {
+    if (!this.#holes || (this.#next && this.#next.end > this.#position)) return;
+    this.#next = this.#findHole(this.#holes, minimum);
+    if (!this.#next) this.#holes = undefined; // no more of that size
   }
 
   /** The first hole of at least `minimum` bytes that ends behind the position. Holes that turn up later are read as zeros, which is right too. */
