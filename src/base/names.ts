@@ -29,10 +29,15 @@ export function systemPath(path: string): string | Buffer {
   return path.isWellFormed() ? path : encodeName(path);
 }
 
-/** Order of names in restic trees and in Go: by bytes. */
+/** Order of names in restic trees and in Go: by bytes. Below U+D800 that is the order of UTF-16 units, without encoding. */
 export function compareNames(a: string, b: string): number {
-  if (a === b) return 0;
-  return encodeName(a).compare(encodeName(b));
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const [one, other] = [a.charCodeAt(at), b.charCodeAt(at)];
+    if (one === other) continue;
+    return one < 0xd800 && other < 0xd800 ? one - other : encodeName(a).compare(encodeName(b));
+  }
+  return a.length - b.length;
 }
 
 /** A name as a person may see it: no control characters, no broken bytes. For display only. */

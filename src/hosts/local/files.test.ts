@@ -115,7 +115,7 @@ describe('a listing', () => {
     ];
     for (const name of names) fs.writeFileSync(Buffer.concat([Buffer.from(`${directory}/`), name]), name);
     const found = await files.list(directory, noErrors);
-    expect(found.map((one) => one.name).toSorted()).toEqual(names.map(decodeName).toSorted());
+    expect(new Set(found.map((one) => one.name))).toEqual(new Set(names.map(decodeName)));
     for (const one of found) {
       const into = Buffer.alloc(300);
       const length = files.readWhole!(`${directory}/${one.name}`, into);
