@@ -6,7 +6,13 @@ import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
 import { HoldfastError } from '../../base/errors.ts';
 import { systemPath } from '../../base/names.ts';
-import { heldReadMark, holdsByte, readLockTable, sharedLockByte } from '../../protocols/sqlite/lock-table.ts';
+import {
+  heldReadMark,
+  holdsByte,
+  readLockTable,
+  sharedIndexByte,
+  sharedLockByte,
+} from '../../protocols/sqlite/lock-table.ts';
 import {
   closeDatabaseFiles,
   type DatabaseFiles,
@@ -82,7 +88,8 @@ async function proveHeld({ holderPid, place }: WalHold, files: DatabaseFiles, wh
   const locks = await readLockTable();
   if (locks === undefined) return await requireWritableIndex(place);
   const mark = heldReadMark(locks, holderPid);
-  if (mark === undefined || !holdsByte(locks, holderPid, sharedLockByte)) throw notLocked(place);
+  const shared = [sharedLockByte, sharedIndexByte].every((byte) => holdsByte(locks, holderPid, byte));
+  if (mark === undefined || !shared) throw notLocked(place);
   if (mark === 0 && !wholeInMain) {
     throw new HoldfastError({
       code: 'internal',

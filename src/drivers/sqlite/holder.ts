@@ -13,7 +13,15 @@ import { messageOf } from '../../base/errors.ts';
 import { encodeName, systemPath } from '../../base/names.ts';
 import { parseWalIndex, sameWalState, walIndexHeadBytes } from '../../protocols/sqlite/wal-index.ts';
 import { takeFacts } from './fingerprint.ts';
-import type { Answers, Failure, HeldState, Opened, OpenMode, Question } from './messages.ts';
+import {
+  type Answers,
+  type Failure,
+  type HeldState,
+  type Opened,
+  type OpenMode,
+  type Question,
+  sqliteCode,
+} from './messages.ts';
 
 /** Tries to take a read transaction with no commit in between; at 10 µs a try, even 10 000 commits a second leave most of them clean. */
 const holdTries = 2000;
@@ -131,23 +139,26 @@ function percentEncoded(char: string): string {
 
 /**
  * True if any other connection, in whatever process or container, has the database open with a lock: an idle WAL connection
- * holds one all the time, an idle rollback connection does not. Nothing is written, and closing is left to the end of the
- * process by a signal, because a proper close would checkpoint.
+ * holds one all the time, an idle rollback connection does not. Where a WAL is present the connection is never closed but
+ * ends with the process, by a signal, because a proper close would checkpoint and delete it.
  */
 function isInUse(path: string): boolean {
+  const hasWal = existsSync(systemPath(`${path}-wal`));
   const db = new DatabaseSync(uriOf(path, 'own'), { timeout: 0 });
   try {
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
     db.exec('BEGIN EXCLUSIVE');
-    abandoned.push(db);
     return false;
   } catch (error) {
-    abandoned.push(db);
-    const code = sqliteCodeOf(error);
-    if (code !== undefined && ((code & 0xff) === 5 || (code & 0xff) === 6)) return true;
+    const primary = (sqliteCodeOf(error) ?? 0) & 0xff;
+    if (primary === sqliteCode.busy || primary === sqliteCode.locked) return true;
     throw error;
+  } finally {
+    if (hasWal) abandoned.push(db);
+    else db.close();
   }
 }
+/** Kept from the garbage collector, which would close them. */
 const abandoned: DatabaseSync[] = [];
 
 function integrityOf(db: DatabaseSync): string[] {

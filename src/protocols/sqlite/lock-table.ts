@@ -18,6 +18,8 @@ export interface FileLock {
 export const sharedLockByte = 0x4000_0002;
 /** In the `-shm` file: read mark k is byte 123 + k, 0 ≤ k ≤ 4. */
 export const readMarkByte = 123;
+/** In the `-shm` file: whoever shares the wal-index with others holds this one. A read-only user alone with a stale index does not. */
+export const sharedIndexByte = 128;
 
 /** Parses the whole table; lines of other forms (flocks, waiters `->`) are left out. */
 export function parseLockTable(text: string): FileLock[] {

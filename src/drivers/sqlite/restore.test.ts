@@ -1,0 +1,202 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { localHost } from '../../hosts/local/index.ts';
+import type { Node } from '../../model/node.ts';
+import type { RestoreRequest, SnapshotContents } from '../driver.ts';
+import { bankFaults, ledgerLength, seedBank, transfer } from './fixture.ts';
+import { backUp, type Playground, playground, sourceOf, startWriter } from './fixture-run.ts';
+import { sqlite } from './index.ts';
+
+const host = localHost();
+let place: Playground;
+beforeEach(() => {
+  place = playground();
+});
+afterEach(() => place[Symbol.dispose]());
+
+/** A snapshot that lies in one file: what the engine would give. */
+function contentsOf(file: string, path: string): SnapshotContents {
+  const bytes = readFileSync(file);
+  const node: Node = {
+    name: 'bank.db',
+    type: 'file',
+    mode: 0o640,
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    inode: 1n,
+    deviceId: 1n,
+    size: bytes.length,
+    links: 1,
+    mtimeNs: 1_600_000_000_000_000_000n,
+    atimeNs: 1_600_000_000_000_000_000n,
+    ctimeNs: 0n,
+  };
+  return {
+    id: 'a'.repeat(64),
+    paths: [path],
+    node: async (asked) => (asked === path ? node : undefined),
+    children: async () => [],
+    contentLengths: () => [bytes.length],
+    async *read() {
+      for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000);
+    },
+    writeTree: async (_path, directory) => {
+      writeFileSync(`${directory}/bank.db`, bytes);
+      return { files: 1, bytes: bytes.length, problems: [] };
+    },
+  };
+}
+
+async function snapshot() {
+  const path = place.path('source.db');
+  seedBank({ path });
+  const source = sourceOf(host, { path });
+  const { fingerprint } = await backUp(source, place.path('stored'));
+  return { source, fingerprint, contents: contentsOf(place.path('stored'), path) };
+}
+
+const ask = (target: string, more: Partial<RestoreRequest> = {}): RestoreRequest => ({
+  target,
+  dryRun: false,
+  overwrite: false,
+  ...more,
+});
+
+describe('restore', () => {
+  test('puts the database where nothing is, with its mode and times', async () => {
+    const { source, contents } = await snapshot();
+    const target = place.path('new.db');
+    const outcome = await sqlite.restore(source, contents, ask(target));
+    expect(outcome).toMatchObject({ files: 1, bytes: statSync(target).size, problems: [] });
+    expect(bankFaults(target)).toEqual([]);
+    expect(statSync(target).mode & 0o7777).toBe(0o640);
+    expect(statSync(target).mtimeMs).toBe(1_600_000_000_000);
+    expect(readdirSync(place.directory).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
+  test('refuses what is there, changes nothing in a dry run, and keeps everything aside when told to overwrite', async () => {
+    const { source, contents } = await snapshot();
+    const target = place.path('live.db');
+    seedBank({ path: target });
+    const writer = await startWriter({ path: target, perSecond: 0, transfers: 3 });
+    await writer.crash();
+    const before = [readFileSync(target), readFileSync(`${target}-wal`)];
+    await expect(sqlite.restore(source, contents, ask(target))).rejects.toMatchObject({
+      code: 'restore.target-exists',
+    });
+    const planned = await sqlite.restore(source, contents, ask(target, { dryRun: true, overwrite: true }));
+    expect(planned.steps.join('\n')).toContain(`${target}-wal aside as`);
+    expect([readFileSync(target), readFileSync(`${target}-wal`)]).toEqual(before);
+    await sqlite.restore(source, contents, ask(target, { overwrite: true }));
+    expect(existsSync(`${target}-wal`)).toBe(false);
+    expect(bankFaults(target)).toEqual([]);
+    expect(ledgerLength(target)).toBe(0);
+    const aside = readdirSync(place.directory).filter((name) => name.startsWith('live.db.before-'));
+    const main = aside.find((name) => !/-(wal|shm)$/.test(name))!;
+    expect(aside).toContain(`${main}-wal`);
+    using kept = new DatabaseSync(place.path(main));
+    expect(Number(kept.prepare('SELECT count(*) AS n FROM ledger').get()?.n)).toBeGreaterThan(0);
+  });
+
+  test.each(['-wal', '-journal'])(
+    'never leaves a stale %s that would be replayed into the restored file',
+    async (suffix) => {
+      const { source, contents } = await snapshot();
+      const target = place.path('gone.db');
+      writeFileSync(`${target}${suffix}`, 'left by a database that is gone');
+      await sqlite.restore(source, contents, ask(target));
+      expect(existsSync(`${target}${suffix}`)).toBe(false);
+      expect(bankFaults(target)).toEqual([]);
+      expect(readdirSync(place.directory).some((name) => name.startsWith('gone.db.before-'))).toBe(true);
+    },
+  );
+
+  test.each(['wal', 'delete'] as const)('refuses a target a program has open: %s', async (journal) => {
+    const { source, contents } = await snapshot();
+    const target = place.path('live.db');
+    seedBank({ path: target, journal });
+    const writer = await startWriter({ path: target, perSecond: 0.1 });
+    const outcome = sqlite.restore(source, contents, ask(target, { overwrite: true }));
+    await expect(outcome).rejects.toMatchObject({ code: 'source.busy', message: expect.stringContaining('in use by') });
+    await writer.stop();
+    expect(ledgerLength(target)).toBe(1);
+    await sqlite.restore(source, contents, ask(target, { overwrite: true }));
+    expect(ledgerLength(target)).toBe(0);
+  });
+
+  test('replaces a damaged database, follows a symlink, and refuses what cannot be a target', async () => {
+    const { source, contents } = await snapshot();
+    mkdirSync(place.path('data'));
+    writeFileSync(place.path('data/bad.db'), 'damaged beyond repair');
+    symlinkSync(place.path('data/bad.db'), place.path('link.db'));
+    await sqlite.restore(source, contents, ask(place.path('link.db'), { overwrite: true }));
+    expect(bankFaults(place.path('data/bad.db'))).toEqual([]);
+    for (const bad of ['relative.db', place.path('data'), place.path('absent/x.db')]) {
+      await expect(sqlite.restore(source, contents, ask(bad))).rejects.toMatchObject({
+        code: 'restore.target-invalid',
+      });
+    }
+  });
+
+  test('a stream that breaks leaves the target and its directory as they were', async () => {
+    const { source, contents } = await snapshot();
+    const target = place.path('live.db');
+    seedBank({ path: target });
+    const names = readdirSync(place.directory).toSorted();
+    const bytes = readFileSync(target);
+    const broken = {
+      ...contents,
+      // biome-ignore lint/correctness/useYield: a stream that ends before its first piece
+      async *read(): AsyncGenerator<Uint8Array> {
+        throw new Error('the storage is gone');
+      },
+    };
+    await expect(sqlite.restore(source, broken, ask(target, { overwrite: true }))).rejects.toThrow(
+      'the storage is gone',
+    );
+    expect(readdirSync(place.directory).toSorted()).toEqual(names);
+    expect(readFileSync(target).equals(bytes)).toBe(true);
+  });
+});
+
+describe('drills', () => {
+  test('a restored throwaway gives every fact again', async () => {
+    const { source, contents, fingerprint } = await snapshot();
+    using throwaway = playground();
+    expect((await sqlite.restoreThrowaway(source, contents, throwaway)).bytes).toBeGreaterThan(0);
+    const checks = await sqlite.compareThrowaway(source, contents, throwaway, fingerprint);
+    expect(checks.map((check) => check.measure).filter((measure) => measure === 'checksum')).toHaveLength(4);
+    expect(checks.filter((check) => !check.ok)).toEqual([]);
+  });
+
+  test('one changed value, a damaged page or an unknown algorithm fails the drill', async () => {
+    const { source, contents, fingerprint } = await snapshot();
+    const failedIn = async (change: (file: string) => void, expected = fingerprint) => {
+      using throwaway = playground();
+      await sqlite.restoreThrowaway(source, contents, throwaway);
+      change(throwaway.path('bank.db'));
+      return (await sqlite.compareThrowaway(source, contents, throwaway, expected)).filter((check) => !check.ok);
+    };
+    const changed = await failedIn((file) => {
+      using db = new DatabaseSync(file);
+      db.exec('UPDATE account SET balance = balance + 1 WHERE id = 7');
+    });
+    expect(changed).toMatchObject([{ subject: 'table account', measure: 'checksum' }]);
+    const moved = await failedIn((file) => {
+      using db = new DatabaseSync(file);
+      transfer(db, 1, Math.random);
+    });
+    expect(moved.map((check) => check.subject)).toContain('table ledger');
+    expect(await failedIn(() => {}, { ...fingerprint!, algorithm: 'sqlite-rows-9' })).toHaveLength(1);
+  });
+
+  test('without a fingerprint integrity is what is checked', async () => {
+    const { source, contents } = await snapshot();
+    using throwaway = playground();
+    await sqlite.restoreThrowaway(source, contents, throwaway);
+    expect(await sqlite.compareThrowaway(source, contents, throwaway, undefined)).toEqual([
+      { subject: 'database', measure: 'integrity', expected: 'ok', found: 'ok', ok: true },
+    ]);
+  });
+});
