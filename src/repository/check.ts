@@ -12,7 +12,7 @@ import type { Repository } from './repository.ts';
 import { loadSnapshot } from './snapshots.ts';
 import { listUnpacked } from './unpacked.ts';
 import { affectedBy } from './upkeep/affected.ts';
-import { type AffectedSnapshot, faultOf, type RepositoryFault } from './upkeep/fault.ts';
+import { type AffectedSnapshot, faultOf, harmless, type RepositoryFault } from './upkeep/fault.ts';
 import { type Inventory, takeInventory } from './upkeep/inventory.ts';
 import { PackReader } from './upkeep/read-packs.ts';
 import { choosePacks, type PackSubset } from './upkeep/subset.ts';
@@ -170,7 +170,7 @@ class Checker {
   }
 
   readonly #fault = (fault: RepositoryFault): void => {
-    const isWarning = fault.kind === 'pack-unindexed' || fault.kind === 'size-differs';
+    const isWarning = harmless.has(fault.kind);
     const list = isWarning ? this.#warnings : this.#errors;
     if (list.length < mostFaults) {
       const key = `${fault.kind} ${fault.subject} ${fault.kind === 'pack-damaged' ? fault.message : ''}`;

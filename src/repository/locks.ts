@@ -185,7 +185,11 @@ class RefreshedLock implements HeldLock {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#released.abort();
     await this.#refreshing;
-    if (this.id) await this.#remove(this.id);
+    if (!this.id) return;
+    own.delete(this.id);
+    // Where it cannot be removed it is stale from now on for this host, in half an hour for others: no reason to fail
+    // what was done under it, and not to hide the failure that may be on its way.
+    await this.#remove(this.id).catch(() => undefined);
   }
 
   async #refreshUntilReleased(): Promise<void> {

@@ -143,7 +143,12 @@ async function replaceableIndexFiles(work: Work, newIndex: BlobIndex): Promise<s
   return files;
 }
 
-async function namesOnly(repository: Repository, file: string, index: BlobIndex, signal: AbortSignal): Promise<boolean> {
+async function namesOnly(
+  repository: Repository,
+  file: string,
+  index: BlobIndex,
+  signal: AbortSignal,
+): Promise<boolean> {
   let only = true;
   decodeIndexFile(await loadUnpacked(repository, 'index', file, signal), (pack) => {
     only &&= index.hasPack(pack);
@@ -177,9 +182,14 @@ function isScattered({ inventory }: Usage): boolean {
   return indexFiles.length > 4 + 2 * Math.ceil(index.size / blobsPerFile);
 }
 
-function resultOf(usage: Usage, plan: PrunePlan, { dryRun, newIndex }: { dryRun: boolean; newIndex: BlobIndex }): PruneResult {
+function resultOf(
+  usage: Usage,
+  plan: PrunePlan,
+  { dryRun, newIndex }: { dryRun: boolean; newIndex: BlobIndex },
+): PruneResult {
   const { inventory, used, useless } = usage;
-  const sum = (packs: readonly { sizeBytes: number }[]): number => packs.reduce((total, one) => total + one.sizeBytes, 0);
+  const sum = (packs: readonly { sizeBytes: number }[]): number =>
+    packs.reduce((total, one) => total + one.sizeBytes, 0);
   const repackedBytes = sum(plan.repack);
   let newBytes = 0;
   for (let entry = 0; entry < newIndex.size; entry++) newBytes += newIndex.storedLength(entry);

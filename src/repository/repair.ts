@@ -54,7 +54,13 @@ export async function rebuildIndex(
       const { entries, fault } = await headers.read(id);
       if (fault) unreadable.push(fault);
       if (entries) addPackEntries(index, duplicates, id, entries);
-      report({ type: 'progress', stage: 'packs', bytesDone: 0, itemsDone: headers.done, itemsTotal: known.packSizes.size });
+      report({
+        type: 'progress',
+        stage: 'packs',
+        bytesDone: 0,
+        itemsDone: headers.done,
+        itemsTotal: known.packSizes.size,
+      });
     },
     lock.signal,
   );

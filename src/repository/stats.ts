@@ -32,7 +32,9 @@ export interface SnapshotFigures {
 
 export interface RepositoryStats {
   /** By folder as stored; `config` is the one file. */
-  readonly stored: Readonly<Record<'config' | 'keys' | 'locks' | 'snapshots' | 'index' | 'data' | 'holdfast', FileFigures>>;
+  readonly stored: Readonly<
+    Record<'config' | 'keys' | 'locks' | 'snapshots' | 'index' | 'data' | 'holdfast', FileFigures>
+  >;
   readonly storedBytes: number;
   readonly blobs: { readonly data: number; readonly tree: number };
   /** Plaintext of all blobs, and their sealed bytes. */
@@ -92,10 +94,7 @@ interface Parts {
 }
 
 /** Each snapshot is charged with what the older ones do not need already. */
-async function snapshotFigures(
-  parts: Parts,
-  snapshots: readonly StoredSnapshot[],
-): Promise<SnapshotFigures[]> {
+async function snapshotFigures(parts: Parts, snapshots: readonly StoredSnapshot[]): Promise<SnapshotFigures[]> {
   const walk = new TreeWalk({ ...parts, report: (fault) => parts.faults.push(fault) });
   const figures: SnapshotFigures[] = [];
   for (const snapshot of snapshots) {

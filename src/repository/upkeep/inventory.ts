@@ -122,11 +122,17 @@ class InventoryTaker {
   async #readIndexFile(id: string): Promise<void> {
     try {
       const bytes = await loadUnpacked(this.#repository, 'index', id, this.#signal);
-      // Decoded twice, so that a file is used as a whole or not at all, and packs a writer added since the listing are seen.
-      const named = new Set<string>();
-      decodeIndexFile(bytes, (pack) => named.add(pack));
-      await this.#lookForUnlisted(named);
-      decodeIndexFile(bytes, (pack, entries) => this.#addPack(id, pack, entries));
+      const unlisted = new Set<string>();
+      decodeIndexFile(bytes, (pack, entries) => {
+        if (this.#packSizes.has(pack)) this.#addPack(id, pack, entries);
+        else unlisted.add(pack);
+      });
+      if (unlisted.size === 0) return;
+      // Packs a writer added since the listing, or missing ones.
+      await this.#lookFor(unlisted);
+      decodeIndexFile(bytes, (pack, entries) => {
+        if (unlisted.has(pack)) this.#addPack(id, pack, entries);
+      });
     } catch (error) {
       if (!hasCode(error, 'repository.damaged', 'repository.unsupported', 'storage.not-found')) throw error;
       const message = `index file ${id} cannot be read: ${messageOf(error)}`;
@@ -134,10 +140,9 @@ class InventoryTaker {
     }
   }
 
-  async #lookForUnlisted(packs: ReadonlySet<string>): Promise<void> {
-    const unlisted = [...packs].filter((id) => !this.#packSizes.has(id));
+  async #lookFor(packs: ReadonlySet<string>): Promise<void> {
     await forEachConcurrent(
-      unlisted,
+      packs,
       readsAtOnce,
       async (id) => {
         const found = await this.#repository.storage.stat(packName(id), this.#signal);

@@ -51,7 +51,10 @@ export class PackReader {
   async read(packs: readonly string[]): Promise<void> {
     const { packSizes } = this.#parts.inventory;
     const sizeOf = (id: string): number => packSizes.get(id) ?? 0;
-    const [usual, large] = [packs.filter((id) => sizeOf(id) <= usualBytes), packs.filter((id) => sizeOf(id) > usualBytes)];
+    const [usual, large] = [
+      packs.filter((id) => sizeOf(id) <= usualBytes),
+      packs.filter((id) => sizeOf(id) > usualBytes),
+    ];
     await this.#readAll(usual, usualAtOnce, sizeOf);
     await this.#readAll(large, largeAtOnce, sizeOf);
   }
@@ -130,7 +133,8 @@ export class PackReader {
   }
 
   #fault(kind: 'pack-damaged' | 'index-wrong', pack: string, message: string): void {
-    this.#parts.report(faultOf(kind, packName(pack), message));
+    const isLeftover = !this.#parts.inventory.indexedPacks.has(pack);
+    this.#parts.report(faultOf(isLeftover ? 'leftover-damaged' : kind, packName(pack), message));
   }
 }
 

@@ -36,7 +36,10 @@ export async function repackBlobs(parts: RepackParts, entries: readonly number[]
 
 async function storeOpened(saver: BlobSaver, index: BlobIndex, { entries, offsets, slab }: OpenedBlobs): Promise<void> {
   for (const type of ['data', 'tree'] as const) {
-    const places = entries.keys().filter((i) => index.type(entries[i]) === type).toArray();
+    const places = entries
+      .keys()
+      .filter((i) => index.type(entries[i]) === type)
+      .toArray();
     const ids = new Uint8Array(places.length * 32);
     const ranges = new Uint32Array(places.length * 2);
     places.forEach((place, i) => {
