@@ -10,10 +10,14 @@ import { diffTrees } from '../../src/engine/diff.ts';
 import { findInSnapshots } from '../../src/engine/find.ts';
 import { silent } from '../../src/model/run.ts';
 import {
+  type BlobIndex,
   checkRepository,
   forgetSnapshots,
+  idBytesOf,
   listSnapshots,
+  loadIndex,
   openRepository,
+  packName,
   prune,
   type Repository,
   rebuildIndex,
@@ -184,21 +188,34 @@ describe.each(['restic', 'restic-0.19'])('%s', (program) => {
     expect(await collect(diffTrees(repository, snapshots[0].tree, snapshots[0].tree))).toEqual([]);
   });
 
-  test.each(['data', 'tree'])('a damaged %s pack is found by both, and named', async (kind) => {
-    const path = copied();
-    const packs = filesNamed(join(path, 'data')).sort((a, b) => statSync(b).size - statSync(a).size);
-    const victim = kind === 'data' ? packs[0] : packs.at(-1)!;
-    const bytes = readFileSync(victim);
-    bytes[100] ^= 4;
-    rmSync(victim);
-    writeFileSync(victim, bytes);
-    await using repository = await opened(path);
-    const { errors, affected } = await checkRepository(repository, { readData: true }, silent);
-    expect(errors.some(({ subject }) => victim.endsWith(subject))).toBe(true);
-    expect(affected.length).toBeGreaterThan(0);
-    expect(() => restic(path, 'check', '--read-data')).toThrow();
-  });
+  test.each(['data', 'tree'] as const)(
+    'a damaged %s blob is found by both, and what it means is told',
+    async (type) => {
+      const path = copied();
+      await using repository = await opened(path);
+      const index = await loadIndex(repository);
+      const latest = (await listSnapshots(repository)).at(-1)!;
+      const entry = type === 'tree' ? index.find('tree', idBytesOf(latest.tree)) : firstData(index);
+      const { pack, offset } = index.location(entry)!;
+      const victim = join(path, packName(pack));
+      const bytes = readFileSync(victim);
+      bytes[offset + 30] ^= 4;
+      rmSync(victim);
+      writeFileSync(victim, bytes);
+      const { errors, affected } = await checkRepository(repository, { readData: true }, silent);
+      expect(errors.some(({ subject }) => subject === packName(pack))).toBe(true);
+      expect(affected.length).toBeGreaterThan(0);
+      if (type === 'tree') expect(affected[0]).toMatchObject({ snapshot: { id: latest.id }, paths: ['/'] });
+      expect(() => restic(path, 'check', '--read-data')).toThrow();
+    },
+  );
 });
+
+function firstData(index: BlobIndex): number {
+  let entry = 0;
+  while (index.type(entry) !== 'data') entry++;
+  return entry;
+}
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
