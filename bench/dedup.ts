@@ -102,7 +102,9 @@ function backup(cut: Cut, known: Set<string>): { blobs: number; newBlobs: number
   const ids: Uint8Array[] = [];
   let newBlobs = 0;
   let newBytes = 0;
-  for (let offset = 0, got = 0; (got = readSync(fd, region, 0, regionBytes, offset)) > 0; offset += got) {
+  for (let offset = 0; ; offset += regionBytes) {
+    const got = readSync(fd, region, 0, regionBytes, offset);
+    if (got === 0) break;
     const pieces = cut.cut(region.subarray(0, got), offset);
     for (let i = 0; i < pieces.lengths.length; i++) {
       const id = Buffer.from(pieces.ids.slice(i * 32, i * 32 + 16)).toString('latin1');

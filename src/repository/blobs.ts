@@ -1,6 +1,5 @@
 /** Reading single blobs and trees on the main thread: for trees, listings and small files. Bulk reading goes through workers. */
 import { hash } from 'node:crypto';
-import { zstdDecompressSync } from 'node:zlib';
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { Node } from '../model/node.ts';
@@ -9,6 +8,7 @@ import { decodeTree } from './format/tree.ts';
 import { idBytesOf, loadIndex } from './index-files.ts';
 import { packName } from './layout.ts';
 import type { Repository } from './repository.ts';
+import { decompress } from './zstd.ts';
 
 /** The plaintext of a blob, verified against its id. `repository.damaged` if unknown, unreadable or different. */
 export async function loadBlob(
@@ -37,7 +37,7 @@ export function openBlob(
   let plain = body;
   if (uncompressedLength > 0) {
     try {
-      plain = zstdDecompressSync(body, { maxOutputLength: uncompressedLength });
+      plain = decompress(body, uncompressedLength);
     } catch (error) {
       throw damaged(repository, `${type} blob ${toHex(id)} does not decompress`, error);
     }

@@ -2,11 +2,13 @@
 export class ContentIds {
   #bytes = new Uint8Array(32 * 4);
   #count = 0;
+  #covered = 0;
   readonly #working: Promise<void>[] = [];
   #failure: { error: unknown } | undefined;
 
-  /** Reserves the next `count` places and fills them when `work` is done. */
-  append(count: number, work: Promise<Uint8Array>): void {
+  /** Reserves the next `count` places, which stand for `bytes` of the file, and fills them when `work` is done. */
+  append(count: number, bytes: number, work: Promise<Uint8Array>): void {
+    this.#covered += bytes;
     const first = this.#reserve(count);
     this.track(
       work.then((ids) => {
@@ -15,8 +17,9 @@ export class ContentIds {
     );
   }
 
-  /** Appends ids that are known already, `times` over. */
-  appendKnown(ids: Uint8Array, times = 1): void {
+  /** Appends ids that are known already and stand for `bytes` of the file, `times` over. */
+  appendKnown(ids: Uint8Array, bytes: number, times = 1): void {
+    this.#covered += bytes * times;
     for (let i = 0; i < times; i++) {
       const place = this.#reserve(ids.byteLength / 32) * 32; // first: reserving may replace the memory
       this.#bytes.set(ids, place);
@@ -42,10 +45,17 @@ export class ContentIds {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** The complete list; rejects with the first failure. */
-  async complete(): Promise<Uint8Array> {
+  /** Waits for all work, whatever its outcome. */
+  async settled(): Promise<void> {
     await Promise.all(this.#working);
+  }
+
+  /** The complete list of a file of `sizeBytes`; rejects with the first failure, and if the list does not cover the file. */
+  async complete(sizeBytes: number): Promise<Uint8Array> {
+    await this.settled();
     this.throwIfFailed();
+    if (this.#covered !== sizeBytes)
+      throw new Error(`blobs of ${this.#covered} bytes stand for a file of ${sizeBytes}`);
     return this.#bytes.slice(0, this.#count * 32);
   }
 

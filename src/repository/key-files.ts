@@ -5,11 +5,14 @@ import { type Clock, formatInstant } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Secret } from '../base/secrets.ts';
 import type { Storage } from '../storage/storage.ts';
-import { defaultKdf, deriveKey, type MasterKey, Sealer } from './crypto.ts';
+import { defaultKdf, deriveKey, type KdfParameters, type MasterKey, Sealer } from './crypto.ts';
 import { decodeKeyFile, decodeMasterKey, encodeKeyFile, encodeMasterKey, type KeyFile } from './format/key-file.ts';
 import { sha256Hex } from './ids.ts';
 import type { Kernel } from './kernel.ts';
 import { idInName, unpackedName } from './layout.ts';
+
+/** scrypt's parameters without the salt. */
+export type KdfCost = Omit<KdfParameters, 'salt'>;
 
 /** Tries every key file with the password. A damaged key file is passed over as long as another one opens. */
 export async function openWithPassword(
@@ -51,6 +54,8 @@ export async function createKeyFile(parts: {
   masterKey: MasterKey;
   password: Secret;
   kernel: Kernel;
+  /** How dear each guess at the password is; scrypt's defaults otherwise. */
+  kdf?: KdfCost;
 }): Promise<string> {
   const { storage, clock, masterKey, password, kernel } = parts;
   if (password.reveal() === '') {
@@ -60,7 +65,7 @@ export async function createKeyFile(parts: {
       remedy: 'Choose one, for example with: openssl rand -base64 32',
     });
   }
-  const kdf = { ...defaultKdf, salt: new Uint8Array(randomBytes(64)) };
+  const kdf = { ...(parts.kdf ?? defaultKdf), salt: new Uint8Array(randomBytes(64)) };
   const key = await deriveKey(password.reveal(), kdf);
   const bytes = encodeKeyFile({
     created: formatInstant(clock.nowMs()),

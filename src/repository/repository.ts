@@ -12,7 +12,7 @@ import { randomPolynomial } from './chunker.ts';
 import { generateMasterKey, type MasterKey, Sealer } from './crypto.ts';
 import { decodeConfig, encodeConfig, type RepositoryConfig } from './format/config.ts';
 import { createKernel } from './kernel.ts';
-import { createKeyFile, openWithPassword } from './key-files.ts';
+import { createKeyFile, type KdfCost, openWithPassword } from './key-files.ts';
 import { configName } from './layout.ts';
 
 export class Repository implements AsyncDisposable {
@@ -68,7 +68,9 @@ export async function openRepository({ storage, password, clock = systemClock }:
 }
 
 /** Makes a new repository (format version 2). `repository.exists` if there is one: its keys are never replaced. */
-export async function initRepository(options: OpenOptions & { readonly polynomial?: bigint }): Promise<Repository> {
+export async function initRepository(
+  options: OpenOptions & { readonly polynomial?: bigint; readonly kdf?: KdfCost },
+): Promise<Repository> {
   const { storage, password, clock = systemClock } = options;
   if ((await storage.stat(configName)) !== undefined) throw repositoryExists(storage);
   for await (const _ of storage.list('keys')) throw repositoryExists(storage);
@@ -80,7 +82,7 @@ export async function initRepository(options: OpenOptions & { readonly polynomia
     id: randomBytes(32).toString('hex'),
     chunkerPolynomial: options.polynomial ?? randomPolynomial(),
   };
-  const keyId = await createKeyFile({ storage, clock, kernel, masterKey, password });
+  const keyId = await createKeyFile({ storage, clock, kernel, masterKey, password, kdf: options.kdf });
   try {
     // The config is what makes it a repository: written last, and never over another one.
     await storage.put(configName, [sealer.seal(encodeConfig(config))], { mustNotExist: true });

@@ -75,7 +75,7 @@ export async function storeByContent(
       saver.throwIfFailed();
       ids.throwIfFailed();
     } catch (error) {
-      await ids.complete().catch(() => undefined);
+      await ids.settled();
       throw error;
     }
     const { slab, length, ended, hole } = scanned;
@@ -94,7 +94,7 @@ export async function storeByContent(
     storeChunks(saver, { slab, ranges: rangesOf(ends, start), ids, progress });
     if (hole > 0) await storeHole(saver, hole, ids);
     sizeBytes += length + hole;
-    if (ended) return { ids: await ids.complete(), sizeBytes };
+    if (ended) return { ids: await ids.complete(sizeBytes), sizeBytes };
   }
 }
 
@@ -122,23 +122,29 @@ function storeChunks(
 ): void {
   const { slab, ranges, ids, progress } = part;
   const hashing = saver.pool.run<'hash'>({ kind: 'hash', slab: slab.memory, ranges });
-  ids.append(ranges.length / 2, hashing);
+  ids.append(ranges.length / 2, bytesOf(ranges), hashing);
   const storing = async (): Promise<void> => {
     try {
       await saver.store('data', slab, ranges, await hashing);
     } finally {
       saver.slabs.release(slab);
     }
-    for (let i = 1; i < ranges.length; i += 2) progress(ranges[i]);
+    progress(bytesOf(ranges));
   };
   ids.track(storing());
+}
+
+function bytesOf(ranges: Uint32Array): number {
+  let bytes = 0;
+  for (let i = 1; i < ranges.length; i += 2) bytes += ranges[i];
+  return bytes;
 }
 
 /** A hole is one all-zero blob named again and again: 2 TB of nothing is a quarter of a million references to one blob. */
 async function storeHole(saver: BlobSaver, bytes: number, ids: ContentIds): Promise<void> {
   const zeroBytes = chunkLimits.maxBytes;
   const times = Math.floor(bytes / zeroBytes);
-  if (times > 0) ids.appendKnown(await saver.storeBytes('data', Buffer.alloc(zeroBytes)), times);
+  if (times > 0) ids.appendKnown(await saver.storeBytes('data', Buffer.alloc(zeroBytes)), zeroBytes, times);
   const rest = bytes % zeroBytes;
-  if (rest > 0) ids.appendKnown(await saver.storeBytes('data', Buffer.alloc(rest)));
+  if (rest > 0) ids.appendKnown(await saver.storeBytes('data', Buffer.alloc(rest)), rest);
 }

@@ -27,13 +27,13 @@ export async function storePages(
       writer.ids.throwIfFailed();
     } catch (error) {
       saver.slabs.release(slab);
-      await writer.ids.complete().catch(() => undefined);
+      await writer.settled();
       throw error;
     }
     await writer.write(slab, sizeBytes, length);
     sizeBytes += length;
   }
-  return { ids: await writer.ids.complete(), sizeBytes };
+  return { ids: await writer.complete(sizeBytes), sizeBytes };
 }
 
 class PageWriter {
@@ -43,6 +43,8 @@ class PageWriter {
   readonly #parent: ParentCut | undefined;
   readonly #judge = new HeatJudge();
   readonly #progress: Progress;
+  /** Settles when the slab handed over last is cut; never rejects, see `ids`. */
+  #last: Promise<void> = Promise.resolve();
 
   constructor(
     saver: BlobSaver,
@@ -75,7 +77,16 @@ class PageWriter {
     this.#saver.throwIfFailed();
   }
 
-  #last: Promise<void> = Promise.resolve();
+  /** The ids of all slabs, once every one is cut and stored. */
+  async complete(sizeBytes: number): Promise<Uint8Array> {
+    await this.#last;
+    return await this.ids.complete(sizeBytes);
+  }
+
+  async settled(): Promise<void> {
+    await this.#last;
+    await this.ids.settled();
+  }
 
   async #store(
     slab: Slab,
@@ -96,7 +107,10 @@ class PageWriter {
         if (regions[i].parent) this.#judge.saw(region.changed);
       });
       const ids = Buffer.concat(cut.map((region) => region.ids));
-      this.ids.appendKnown(ids);
+      this.ids.appendKnown(
+        ids,
+        regions.reduce((bytes, region) => bytes + region.length, 0),
+      );
       stored = this.#saver.store('data', slab, ranges, ids);
     } catch (error) {
       stored = Promise.reject(error);

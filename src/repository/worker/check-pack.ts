@@ -1,10 +1,11 @@
 /** Reads a whole pack as a stranger would: its hash, its header, every blob. Runs in a worker; memory: one blob. */
 import { hash } from 'node:crypto';
-import { zstdDecompressSync } from 'node:zlib';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { messageOf } from '../../base/errors.ts';
+import { freeMemory } from '../../base/free-memory.ts';
 import { type Sealer, sealOverhead } from '../crypto.ts';
 import { decodePackHeader, type PackEntry } from '../format/pack-header.ts';
+import { decompress } from '../zstd.ts';
 import type { CheckPackJob, CheckPackResult } from './messages.ts';
 import { packEntries } from './pack-builder.ts';
 
@@ -42,10 +43,11 @@ function readHeader(bytes: Buffer, sealer: Sealer): PackEntry[] {
 function blobFault(bytes: Buffer, entry: PackEntry, sealer: Sealer): string | undefined {
   try {
     const body = sealer.open(bytes.subarray(entry.offset, entry.offset + entry.length));
-    const plain =
-      entry.uncompressedLength === 0 ? body : zstdDecompressSync(body, { maxOutputLength: entry.uncompressedLength });
-    if (!equalBytes(hash('sha256', plain, 'buffer'), entry.id)) return 'its content does not match its id';
-    return undefined;
+    const plain = entry.uncompressedLength === 0 ? body : decompress(body, entry.uncompressedLength);
+    const same = equalBytes(hash('sha256', plain, 'buffer'), entry.id);
+    freeMemory(body);
+    if (plain !== body) freeMemory(plain);
+    return same ? undefined : 'its content does not match its id';
   } catch (error) {
     return messageOf(error);
   }

@@ -1,12 +1,12 @@
 /** Packs being filled inside a worker. A blob is verified after sealing, a header is decoded again before it is written. */
 import { createHash, type Hash, hash } from 'node:crypto';
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { freeMemory } from '../../base/free-memory.ts';
 import type { BlobType } from '../blob-index.ts';
 import { type Sealer, sealOverhead } from '../crypto.ts';
 import { decodePackHeader, encodePackHeader, type PackEntry } from '../format/pack-header.ts';
+import { compress, decompress } from '../zstd.ts';
 import type { Compression, FinishedPack } from './messages.ts';
 
 const levels = { fast: 1, auto: 3, max: 12 } as const;
@@ -80,7 +80,7 @@ export class PackBuilder {
       this.#skip--;
       return undefined;
     }
-    const packed = zstdCompressSync(plain, { params: { [constants.ZSTD_c_compressionLevel]: levels[compression] } });
+    const packed = compress(plain, levels[compression]);
     if (packed.byteLength + (plain.byteLength >> 6) < plain.byteLength) {
       this.#streak = 0;
       return packed;
@@ -98,8 +98,7 @@ export class PackBuilder {
     if (this.#scratch.byteLength < length) this.#scratch = Buffer.allocUnsafeSlow(Math.max(length, 1 << 20));
     const opened = this.#scratch.subarray(0, length);
     this.#settings.sealer.openInto(sealed, opened);
-    const plain =
-      uncompressedLength === 0 ? opened : zstdDecompressSync(opened, { maxOutputLength: uncompressedLength });
+    const plain = uncompressedLength === 0 ? opened : decompress(opened, uncompressedLength);
     const same = equalBytes(hash('sha256', plain, 'buffer'), id);
     if (plain !== opened) freeMemory(plain);
     if (!same) throw selfCheckFailed(`blob ${toHex(id).slice(0, 16)}`);

@@ -1,7 +1,6 @@
 /** A repository worker: the thread where hashing, cutting, compressing, sealing and opening happen. Started by `pool.ts`. */
 import { hash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
-import { zstdDecompressSync } from 'node:zlib';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { copyBytes } from '../../base/copy-bytes.ts';
 import { HoldfastError, messageOf } from '../../base/errors.ts';
@@ -10,6 +9,7 @@ import { chunkerTables, scanCandidates } from '../chunker.ts';
 import { Sealer, sealOverhead } from '../crypto.ts';
 import { createKernel } from '../kernel.ts';
 import { cutRegion } from '../page-cutter.ts';
+import { decompress } from '../zstd.ts';
 import { checkPack } from './check-pack.ts';
 import type {
   BlobFault,
@@ -86,7 +86,7 @@ function openBlob(sealed: Uint8Array, uncompressedLength: number, id: Uint8Array
     if (scratch.byteLength < length) scratch = Buffer.allocUnsafeSlow(Math.max(length, 1 << 20));
     const compressed = scratch.subarray(0, length);
     sealer.openInto(sealed, compressed);
-    plain = zstdDecompressSync(compressed, { maxOutputLength: Math.max(1, uncompressedLength) });
+    plain = decompress(compressed, uncompressedLength);
     if (plain.byteLength !== uncompressedLength) return 'its length is not the one recorded';
     copyBytes(plain, out);
     freeMemory(plain);
