@@ -9,7 +9,8 @@ export {
 } from './config.ts';
 export { parseDuration } from './duration.ts';
 export { expandPath } from './expand-path.ts';
-export { type Known, loadConfig, parseConfig } from './load.ts';
+export { loadConfig, parseConfig } from './load.ts';
 export { ConfigError, formatProblem, type Problem } from './problems.ts';
+export type { Known } from './reading.ts';
 export { readSecret, type SecretPlaces, type SecretReference } from './secret-reference.ts';
 export { nearest, suggestion } from './suggest.ts';

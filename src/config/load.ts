@@ -1,31 +1,15 @@
 /** Reads `holdfast.yaml` and reports everything that is wrong with it at once. Memory: the file, at most 4 MiB. */
 import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import type { z } from 'zod';
 import { HoldfastError, messageOf, systemCode } from '../base/errors.ts';
-import type { AnyDriver } from '../drivers/driver.ts';
-import type { StorageKind } from '../storage/storage.ts';
 import type { Config } from './config.ts';
-import { ConfigError, type ConfigPath, formatPath, type Problem } from './problems.ts';
+import { ConfigError, formatPath, type Problem } from './problems.ts';
+import type { Known, Reading } from './reading.ts';
 import { checkReferences } from './references.ts';
 import { sectionNames } from './schema.ts';
-import { type Finding, findingsOf, unknownKey } from './schema-issues.ts';
+import { findingsOf, unknownKey } from './schema-issues.ts';
 import { readHosts, readPolicies, readRepositories, readSources } from './sections.ts';
 import { mostConfigBytes, type PositionedDocument, readYaml } from './yaml-document.ts';
-
-export interface Known {
-  readonly drivers: readonly AnyDriver[];
-  readonly storageKinds: readonly StorageKind[];
-}
-
-/** What reading a section needs: where it is, what is known, and where to put what is wrong. */
-export interface Reading extends Known {
-  readonly folder: string;
-  readonly value: Readonly<Record<string, unknown>>;
-  problem(finding: Finding, level?: Problem['level'], kind?: Problem['kind']): void;
-  /** The value as the schema gives it; `undefined` if problems were reported. */
-  check<T>(schema: z.ZodType<T>, value: unknown, path: ConfigPath): T | undefined;
-}
 
 /** `config.missing`; `config.invalid` (a ConfigError) with every problem. */
 export async function loadConfig(path: string, known: Known): Promise<Config> {

@@ -1,8 +1,8 @@
 /** Every name in one section that means an entry of another must be there; what a source inherits is filled in. */
 import type { Config, Placement, PolicyEntry, SourceEntry } from './config.ts';
 import { localHost } from './config.ts';
-import type { Reading } from './load.ts';
 import type { ConfigPath } from './problems.ts';
+import type { Reading } from './reading.ts';
 import { suggestion } from './suggest.ts';
 
 type Sections = Omit<Config, 'warnings' | 'sources' | 'policies'> & {

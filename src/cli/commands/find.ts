@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import type { Match } from '../../operations/find.ts';
+import type { Face } from '../face.ts';
+import { emitList } from '../list-writer.ts';
+import { nodeLine } from '../node-line.ts';
+import { shortId } from '../table.ts';
+
+export function add(program: Command, face: Face): void {
+  program
+    .command('find')
+    .description('search snapshots for names')
+    .argument('<pattern...>', 'like *.conf, /etc/**/passwd; see docs for all forms')
+    .option('--snapshot <snapshot>', 'only in this one')
+    .option('--source <name>', 'only in the snapshots of this source')
+    .option('-i, --ignore-case', 'take upper and lower case for the same')
+    .option('--repository <name>', 'only in this repository')
+    .action(async (patterns: string[], options: { repository?: string }) => {
+      const { find } = await import('../../operations/find.ts');
+      const uses = await face.uses(options.repository);
+      const form = {
+        key: 'matches',
+        line: (one: Match) => `${nodeLine(one)}  in ${one.snapshots.map((s) => shortId(s.id)).join(' ')}`,
+      };
+      const output = await emitList<Match, unknown, { count: number }>(face, form, (emit) =>
+        find.run(find.input.parse({ patterns, ...options }), { ...uses, emit }),
+      );
+      if (output.count === 0) face.screen.say('nothing found');
+    });
+}

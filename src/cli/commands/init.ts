@@ -1,0 +1,43 @@
+import type { Command } from 'commander';
+import { formatBytes } from '../../base/bytes.ts';
+import type { InitOutput } from '../../operations/init.ts';
+import type { Face } from '../face.ts';
+import { collect } from '../options.ts';
+import { counted } from '../table.ts';
+
+export function add(program: Command, face: Face): void {
+  program
+    .command('init')
+    .description('look around this machine and write a commented holdfast.yaml and a password file')
+    .option('--repository <url>', 'where the repository will be')
+    .option('--password-file <file>', 'where the password is written (default: ~/.config/holdfast/password)')
+    .option('--root <directory>', 'look for databases here; may be repeated', collect)
+    .action(async (options: { root?: string[] }) => {
+      const { init } = await import('../../operations/init.ts');
+      const [drivers, storageKinds] = await Promise.all([face.parts.drivers(), face.parts.storageKinds()]);
+      const uses = { drivers, storageKinds, env: face.env, ...face.execution };
+      const input = { ...options, roots: options.root ?? [], file: face.configFile };
+      await face.perform(init, input, uses, { text: (output) => describe(output, face.configFile) });
+    });
+}
+
+function describe(output: InitOutput, shown: string): string {
+  const databases = output.databases.map((one) => `  ${one.path} (${formatBytes(one.sizeBytes)})`);
+  const servers = output.servers.map((one) => `  ${one.kind} in ${one.path}: this version has no driver for it yet`);
+  const config = shown === 'holdfast.yaml' ? '' : `--config ${shown} `;
+  return [
+    `found ${counted(output.databases.length, 'SQLite database')}, ${counted(output.composeFiles.length, 'compose file')}`,
+    ...databases,
+    ...servers,
+    `wrote ${output.file} with ${counted(output.sources.length, 'source')}: ${output.sources.join(', ')}`,
+    output.passwordMade
+      ? `wrote a new password to ${output.passwordFile}: print it and keep it somewhere else, without it nothing can be restored`
+      : `the password file ${output.passwordFile} was there already and is used`,
+    '',
+    'next:',
+    `  edit ${shown}: where the repository is (now ${output.repository}), what to protect`,
+    `  holdfast ${config}repo init nas`,
+    `  holdfast ${config}backup --all`,
+    `  holdfast ${config}drill --all`,
+  ].join('\n');
+}

@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { formatDuration } from '../../base/bytes.ts';
+import type { Face } from '../face.ts';
+
+export function add(program: Command, face: Face): void {
+  const storage = program.command('storage').description('try out a place to store');
+  storage
+    .command('check')
+    .description('run the suite every storage must pass against a place of yours; leaves nothing behind')
+    .argument('<url>', 'a directory or URL, or the name of a repository')
+    .action(async (url: string) => {
+      face.screen.makesProgress();
+      const { storageCheck } = await import('../../operations/storage-check.ts');
+      const address = /[/:]/.test(url) ? url : undefined;
+      await face.perform(storageCheck, { url }, await face.uses(address), {
+        wrong: (output) => !output.ok,
+        text: (output) =>
+          [
+            ...output.cases.map((one) =>
+              one.passed
+                ? `✓ ${one.id} (${formatDuration(one.durationMs)})`
+                : `✗ ${one.id}: ${one.message}\n    ${one.why}`,
+            ),
+            `${output.cases.filter((one) => one.passed).length} of ${output.cases.length} passed at ${output.location}`,
+          ].join('\n'),
+      });
+    });
+}

@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import type { Face } from '../face.ts';
+import { counted } from '../table.ts';
+
+export function add(program: Command, face: Face): void {
+  program
+    .command('validate')
+    .description('check holdfast.yaml: every error with its line, column, path and remedy')
+    .option('--secrets', 'also check that every secret it names can be read')
+    .action(async (options: { secrets?: boolean }) => {
+      const { validate } = await import('../../operations/validate.ts');
+      await face.perform(validate, options, await face.uses(), {
+        wrong: (output) => !output.ok,
+        text: (output) => {
+          const warnings = output.warnings.map(
+            (one) => `${one.file}:${one.line}:${one.column}: warning: ${one.path} ${one.message}\n    ${one.remedy}`,
+          );
+          const secrets = output.secrets.map((one) =>
+            one.ok ? `the secret of ${one.owner} can be read` : `${one.message}\n    ${one.remedy}`,
+          );
+          const counts = [
+            counted(output.repositories.length, 'repository', 'repositories'),
+            counted(output.policies.length, 'policy', 'policies'),
+            counted(output.sources.length, 'source'),
+          ];
+          return [...warnings, ...secrets, `${output.file} is valid: ${counts.join(', ')}`].join('\n');
+        },
+      });
+    });
+}

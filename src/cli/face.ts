@@ -1,0 +1,97 @@
+/** What every command has at hand: the configuration, the screen, the signal, and how to perform an operation. */
+import { resolve } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import { HoldfastError, hasCode } from '../base/errors.ts';
+import type { Execution, Operation, SourceAccess } from '../operations/operation.ts';
+import type { Screen } from './screen.ts';
+
+/** What this program was built with; each part is loaded when a command needs it. */
+export interface Parts {
+  drivers(): Promise<SourceAccess['drivers']>;
+  storageKinds(): Promise<SourceAccess['storageKinds']>;
+  localHost(): Promise<SourceAccess['localHost']>;
+}
+
+export interface FaceOptions {
+  readonly parts: Parts;
+  readonly screen: Screen;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly env: SourceAccess['env'];
+  /** As given with --config. */
+  readonly configFile?: string;
+}
+
+const defaultFile = 'holdfast.yaml';
+
+export class Face {
+  readonly parts: Parts;
+  readonly screen: Screen;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly env: SourceAccess['env'];
+  /** 0 until a command says that something is wrong. */
+  exitStatus = 0;
+  readonly #namedFile: string | undefined;
+
+  constructor(options: FaceOptions) {
+    this.parts = options.parts;
+    this.screen = options.screen;
+    this.clock = options.clock;
+    this.signal = options.signal;
+    this.env = options.env;
+    this.#namedFile = options.configFile ?? (options.env.HOLDFAST_CONFIG || undefined);
+  }
+
+  get configFile(): string {
+    return this.#namedFile ?? defaultFile;
+  }
+
+  get execution(): Execution {
+    return { clock: this.clock, signal: this.signal, report: this.screen.report };
+  }
+
+  /**
+   * Everything operations use, with the configuration read. A repository given by its address (`/mnt/nas/x`, `s3:…`) needs
+   * no configuration: without a file there is then nothing declared.
+   */
+  async uses(repository?: string): Promise<SourceAccess & Execution> {
+    const [drivers, storageKinds, localHost, { emptyConfig, loadConfig }] = await Promise.all([
+      this.parts.drivers(),
+      this.parts.storageKinds(),
+      this.parts.localHost(),
+      import('../operations/configuration.ts'),
+    ]);
+    const config = await loadConfig(this.configFile, { drivers, storageKinds }).catch((error: unknown) => {
+      const addressed = repository !== undefined && /[/:]/.test(repository) && this.#namedFile === undefined;
+      if (addressed && hasCode(error, 'config.missing')) return emptyConfig(resolve(defaultFile));
+      throw error;
+    });
+    for (const warning of config.warnings) {
+      if (warning.kind !== 'clear-secret') continue;
+      this.screen.say(`warning: ${warning.file}:${warning.line}: ${warning.path} ${warning.message}`);
+    }
+    return { config, drivers, storageKinds, localHost, env: this.env, ...this.execution };
+  }
+
+  /** Runs an operation and shows its outcome; `wrong` says whether the outcome means exit status 1. */
+  async perform<Input, Output extends object, Uses>(
+    operation: Operation<Input, Output, Uses>,
+    input: unknown,
+    uses: Uses,
+    show: { text: (output: Output) => string; wrong?: (output: Output) => boolean },
+  ): Promise<void> {
+    const parsed = operation.input.safeParse(input);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      throw new HoldfastError({
+        code: 'usage.invalid',
+        message: `${operation.name}: ${issue.path.join('.')}: ${issue.message}`,
+        remedy: `See: holdfast ${operation.name} --help`,
+      });
+    }
+    const output = await operation.run(parsed.data, uses);
+    this.screen.result(output, this.screen.json ? '' : show.text(output));
+    if (show.wrong?.(output)) this.exitStatus = 1;
+  }
+}

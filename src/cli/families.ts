@@ -1,0 +1,56 @@
+/** Every command with one line about it. The file of a command is loaded only when it is the one that is asked for. */
+import type { Command } from 'commander';
+import type { Face } from './face.ts';
+
+export interface Family {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<{ add(program: Command, face: Face): void }>;
+}
+
+export const families: readonly Family[] = [
+  {
+    name: 'demo',
+    summary: 'a live database is backed up, restored and proven, in a folder of its own',
+    load: () => import('./commands/demo.ts'),
+  },
+  {
+    name: 'init',
+    summary: 'look around this machine and write a commented holdfast.yaml',
+    load: () => import('./commands/init.ts'),
+  },
+  { name: 'validate', summary: 'check holdfast.yaml', load: () => import('./commands/validate.ts') },
+  {
+    name: 'backup',
+    summary: 'back sources up',
+    load: () => import('./commands/backup.ts'),
+  },
+  { name: 'snapshots', summary: 'list snapshots', load: () => import('./commands/snapshots.ts') },
+  { name: 'ls', summary: 'list what is in a snapshot', load: () => import('./commands/ls.ts') },
+  { name: 'find', summary: 'search snapshots for names', load: () => import('./commands/find.ts') },
+  { name: 'diff', summary: 'compare two snapshots', load: () => import('./commands/diff.ts') },
+  { name: 'cat', summary: 'print a file of a snapshot', load: () => import('./commands/cat.ts') },
+  { name: 'download', summary: 'save a file of a snapshot', load: () => import('./commands/download.ts') },
+  { name: 'restore', summary: 'restore a snapshot, or a part of it', load: () => import('./commands/restore.ts') },
+  {
+    name: 'drill',
+    summary: 'prove a snapshot by restoring it into a throwaway place',
+    load: () => import('./commands/drill.ts'),
+  },
+  { name: 'proofs', summary: 'list what was proven', load: () => import('./commands/proofs.ts') },
+  {
+    name: 'status',
+    summary: 'what is not safely restorable now, and why',
+    load: () => import('./commands/status.ts'),
+  },
+  { name: 'forget', summary: 'remove snapshots, by rule or by name', load: () => import('./commands/forget.ts') },
+  { name: 'pin', summary: 'never let a snapshot be removed', load: () => import('./commands/pin.ts') },
+  { name: 'unpin', summary: 'leave a snapshot to retention again', load: () => import('./commands/unpin.ts') },
+  { name: 'repo', summary: 'make, check and tidy repositories', load: () => import('./commands/repo.ts') },
+  { name: 'storage', summary: 'try out a place to store', load: () => import('./commands/storage.ts') },
+  {
+    name: 'completion',
+    summary: 'print a completion script for a shell',
+    load: () => import('./commands/completion.ts'),
+  },
+];

@@ -1,0 +1,20 @@
+/** One reading of a configuration, as its sections see it. */
+import type { z } from 'zod';
+import type { AnyDriver } from '../drivers/driver.ts';
+import type { StorageKind } from '../storage/storage.ts';
+import type { ConfigPath, Problem } from './problems.ts';
+import type { Finding } from './schema-issues.ts';
+
+export interface Known {
+  readonly drivers: readonly AnyDriver[];
+  readonly storageKinds: readonly StorageKind[];
+}
+
+/** What reading a section needs: where it is, what is known, and where to put what is wrong. */
+export interface Reading extends Known {
+  readonly folder: string;
+  readonly value: Readonly<Record<string, unknown>>;
+  problem(finding: Finding, level?: Problem['level'], kind?: Problem['kind']): void;
+  /** The value as the schema gives it; `undefined` if problems were reported. */
+  check<T>(schema: z.ZodType<T>, value: unknown, path: ConfigPath): T | undefined;
+}

@@ -1,0 +1,6 @@
+/** Every kind of source this program knows. */
+import type { AnyDriver } from './driver.ts';
+import { filesDriver } from './files/index.ts';
+import { sqlite } from './sqlite/index.ts';
+
+export const drivers: readonly AnyDriver[] = [filesDriver, sqlite];

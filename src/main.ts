@@ -1,0 +1,22 @@
+/** The program: the only place that names concrete drivers, storages and hosts. */
+import { enableCompileCache } from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+// Best effort: without a place for it the program only starts a little slower.
+enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast'));
+
+const { runCli } = await import('./cli/run.ts');
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  drivers: async () => (await import('./drivers/registry.ts')).drivers,
+  storageKinds: async () => (await import('./storage/registry.ts')).storageKinds,
+  localHost: async () => {
+    const { hostKinds } = await import('./hosts/registry.ts');
+    let host: ReturnType<(typeof hostKinds)['local']> | undefined;
+    return () => {
+      host ??= hostKinds.local();
+      return host;
+    };
+  },
+});

@@ -1,0 +1,136 @@
+/** Back sources up, each into all of its repositories. One that fails does not keep the others from being stored. */
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { HoldfastError, hasCode } from '../base/errors.ts';
+import type { SourceEntry } from '../config/index.ts';
+import { backup as backUp } from '../engine/backup.ts';
+import type { Repository } from '../repository/index.ts';
+import { describeError } from './describe-error.ts';
+import { type Execution, operation, type SourceAccess } from './operation.ts';
+import { openNamed } from './repository-access.ts';
+import { chooseSources, contextOf, driverNamed } from './source-access.ts';
+
+const input = z.object({
+  sources: z.array(z.string()).default([]),
+  policy: z.string().optional(),
+  all: z.boolean().default(false),
+  /** Only into this one. */
+  repository: z.string().optional(),
+  /** Read every file again, whatever its attributes say. */
+  force: z.boolean().default(false),
+  compression: z.enum(['auto', 'fast', 'max', 'off']).optional(),
+  lockWaitMs: z.number().min(0).default(60_000),
+});
+
+const errorView = z.object({ code: z.string(), message: z.string(), remedy: z.string() });
+
+const stored = z.object({
+  source: z.string(),
+  repository: z.string(),
+  /** False if nothing was stored, or if something of the source is missing in the snapshot. */
+  ok: z.boolean(),
+  snapshot: z.string().optional(),
+  time: z.string().optional(),
+  durationMs: z.number().optional(),
+  files: z.number().optional(),
+  bytes: z.number().optional(),
+  addedBytes: z.number().optional(),
+  unreadable: z.array(z.object({ path: z.string(), message: z.string() })).default([]),
+  changedWhileRead: z.array(z.string()).default([]),
+  notes: z.array(z.string()).default([]),
+  error: errorView.optional(),
+});
+export type StoredResult = z.infer<typeof stored>;
+
+const output = z.object({ ok: z.boolean(), results: z.array(stored) });
+export type BackupOutput = z.infer<typeof output>;
+
+type Uses = SourceAccess & Execution;
+
+export const backup = operation({
+  name: 'backup',
+  permission: 'operator',
+  input,
+  output,
+  run: async (request: z.infer<typeof input>, uses: Uses): Promise<BackupOutput> => {
+    const sources = chooseSources(uses.config, request);
+    const results: StoredResult[] = [];
+    await using open = new OpenRepositories(uses);
+    for (const source of sources) {
+      const names = placesOf(source, request.repository);
+      for (const [i, name] of names.entries()) {
+        if (i > 0) uses.report({ type: 'note', message: `${source.name} is read again for the repository ${name}` });
+        results.push(await storeOne(source, name, { request, uses, open }));
+      }
+    }
+    return { ok: results.every((result) => result.ok), results };
+  },
+});
+
+function placesOf(source: SourceEntry, only: string | undefined): string[] {
+  return only === undefined ? source.placements.map((placement) => placement.repository) : [only];
+}
+
+async function storeOne(
+  source: SourceEntry,
+  name: string,
+  { request, uses, open }: { request: z.infer<typeof input>; uses: Uses; open: OpenRepositories },
+): Promise<StoredResult> {
+  const nothing = { source: source.name, repository: name, unreadable: [], changedWhileRead: [], notes: [] };
+  try {
+    const result = await backUp({
+      repository: await open.get(name),
+      driver: driverNamed(uses.drivers, source.driver),
+      source: contextOf(source, uses),
+      runId: randomBytes(8).toString('hex'),
+      compression: request.compression,
+      lockWaitMs: request.lockWaitMs,
+      force: request.force,
+    });
+    return {
+      source: source.name,
+      repository: name,
+      ok: result.unreadable.length === 0,
+      snapshot: result.snapshot.id,
+      time: result.snapshot.time,
+      durationMs: result.durationMs,
+      files: result.summary.totalFilesProcessed,
+      bytes: result.summary.totalBytesProcessed,
+      addedBytes: result.summary.dataAddedPacked,
+      unreadable: result.unreadable.map((one) => ({ ...one })),
+      changedWhileRead: [...result.changedWhileRead],
+      notes: [...result.notes],
+    };
+  } catch (error) {
+    if (uses.signal.aborted || hasCode(error, 'cancelled')) throw error;
+    return { ...nothing, ok: false, error: describeError(error) };
+  }
+}
+
+/** Each repository is opened once per run; what failed to open fails every source that is stored there. */
+class OpenRepositories implements AsyncDisposable {
+  readonly #uses: Uses;
+  readonly #opened = new Map<string, Promise<Repository>>();
+
+  constructor(uses: Uses) {
+    this.#uses = uses;
+  }
+
+  get(name: string): Promise<Repository> {
+    const known = this.#opened.get(name);
+    if (known) return known;
+    const opening = openNamed(name, this.#uses).then((named) => named.repository);
+    this.#opened.set(name, opening);
+    return opening;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const opening of this.#opened.values()) {
+      const repository = await opening.catch((error: unknown) => {
+        if (!(error instanceof HoldfastError)) throw error;
+        return undefined;
+      });
+      await repository?.close();
+    }
+  }
+}

@@ -1,0 +1,104 @@
+/** The text of a first configuration: what was found, explained line by line. */
+import { basename } from 'node:path';
+import { formatBytes } from '../base/bytes.ts';
+import type { Findings } from './look-around.ts';
+
+export interface StarterFacts extends Findings {
+  readonly repository: string;
+  readonly passwordFile: string;
+  readonly isRoot: boolean;
+}
+
+/** Sources that are active at first; the others found are there as comments. */
+const mostActive = 12;
+
+export function starterConfig(facts: StarterFacts): string {
+  return [
+    '# Holdfast: what is backed up, where to, and how long it is kept. Check it with: holdfast validate',
+    '',
+    'repositories:',
+    '  nas:',
+    '    # Best on another disk or machine: a mounted NAS, for example /mnt/nas/holdfast.',
+    `    url: ${quoted(facts.repository)}`,
+    '    # Print this password and keep it somewhere else: without it nobody can read the repository.',
+    `    password: { file: ${quoted(facts.passwordFile)} }`,
+    '',
+    'policies:',
+    '  nightly:',
+    '    # This version starts nothing by itself: run «holdfast backup --policy nightly» from cron or a systemd timer.',
+    '    # «holdfast status» takes the schedule for what you expect, and says when it is not met.',
+    '    schedule: "0 2 * * *"',
+    '    repositories:',
+    '      # How many snapshots «holdfast forget --policy nightly» leaves: the newest 3, one a day for 7 days, …',
+    '      - { name: nas, keep: { last: 3, daily: 7, weekly: 4, monthly: 12 } }',
+    '    # A drill restores the newest snapshot into a throwaway place and compares: «holdfast drill --policy nightly».',
+    '    drill: { schedule: "0 6 * * 0" }',
+    '',
+    'sources:',
+    ...sourceLines(facts),
+    ...serverLines(facts),
+    '',
+  ].join('\n');
+}
+
+function sourceLines(facts: StarterFacts): string[] {
+  const taken = new Set<string>(['configs', 'latest', 'all']);
+  const databases = facts.databases.map(({ path, sizeBytes }, i) => {
+    const line = `${nameFor(path, taken)}: { driver: sqlite, path: ${quoted(path)}, policy: nightly }`;
+    return `  ${i < mostActive ? '' : '# '}${line}  # ${formatBytes(sizeBytes)}`;
+  });
+  const more = facts.incomplete
+    ? ['  # There may be more databases than were found in the time given to the search.']
+    : [];
+  const none =
+    '  # app: { driver: sqlite, path: /srv/app/app.db, policy: nightly }   # copied hot, while it is written to';
+  return [...(databases.length > 0 ? databases : [none]), ...more, ...configLines(facts)];
+}
+
+function configLines({ isRoot, composeFiles, passwordFile }: StarterFacts): string[] {
+  const paths = [...(isRoot ? ['/etc'] : ['~/.config']), ...composeFiles];
+  return [
+    '  configs:',
+    '    driver: files',
+    '    paths:',
+    ...paths.map((path) => `      - ${quoted(path)}`),
+    `    exclude: [${quoted(passwordFile)}]`,
+    '    allowMissing: true',
+    '    policy: nightly',
+  ];
+}
+
+function serverLines({ servers }: StarterFacts): string[] {
+  if (servers.length === 0) return [];
+  return [
+    '',
+    '# Found, but this version has no driver for them. Do not back up their directories while they run: dump them first,',
+    '# and add the dumps as a source.',
+    ...servers.map(({ kind, path }) => `#   ${kind}: ${path}`),
+  ];
+}
+
+/** A name from the file's, with its directory's where that is taken. */
+function nameFor(path: string, taken: Set<string>): string {
+  const parts = path.split('/');
+  const stem = slug(basename(path).replace(/\.[^.]*$/, ''));
+  const candidates = [stem, `${slug(parts.at(-2) ?? '')}-${stem}`];
+  let name = candidates.find((candidate) => !taken.has(candidate)) ?? stem;
+  for (let i = 2; taken.has(name); i++) name = `${stem}-${i}`;
+  taken.add(name);
+  return name;
+}
+
+function slug(text: string): string {
+  const clean = text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 40);
+  return clean === '' ? 'database' : clean;
+}
+
+/** Plain where YAML takes it as it is, else in JSON's quotes, which YAML 1.2 understands. */
+function quoted(text: string): string {
+  return /^[~/][\w./-]*$/.test(text) && text.length > 1 ? text : JSON.stringify(text);
+}

@@ -1,0 +1,53 @@
+/**
+ * An operation is a verb a person can do, once: faces (CLI, API, UI, MCP) parse, call, and render. It takes what it uses
+ * as parameters and gives plain JSON: no bigint, no bytes, no class.
+ */
+import type { z } from 'zod';
+import type { Clock } from '../base/clock.ts';
+import type { Config } from '../config/index.ts';
+import type { AnyDriver } from '../drivers/driver.ts';
+import type { Host } from '../hosts/host.ts';
+import type { Report } from '../model/run.ts';
+import type { StorageKind } from '../storage/storage.ts';
+
+/** From least to most; whoever has a role may do what the ones before it may. */
+export const roles = ['viewer', 'restorer', 'operator', 'admin', 'owner'] as const;
+export type Role = (typeof roles)[number];
+
+export interface Operation<Input, Output, Uses> {
+  /** The verb, as on the command line. */
+  readonly name: string;
+  /** The least role that may do it. */
+  readonly permission: Role;
+  readonly input: z.ZodType<Input>;
+  readonly output: z.ZodType<Output>;
+  run(input: Input, uses: Uses): Promise<Output>;
+}
+
+/** How one execution is watched, timed and stopped. */
+export interface Execution {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly report: Report;
+}
+
+/** What it takes to open a repository by its name or address. */
+export interface RepositoryAccess {
+  readonly config: Config;
+  readonly storageKinds: readonly StorageKind[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** This machine: reads secrets, and is the host of local sources. Made when it is first needed. */
+  readonly localHost: () => Host;
+}
+
+/** And to work with the sources in it. */
+export interface SourceAccess extends RepositoryAccess {
+  readonly drivers: readonly AnyDriver[];
+}
+
+/** Types an operation by its schemas. */
+export function operation<Input, Output, Uses>(
+  definition: Operation<Input, Output, Uses>,
+): Operation<Input, Output, Uses> {
+  return definition;
+}

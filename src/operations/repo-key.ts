@@ -1,0 +1,97 @@
+/** The keys of a repository: each is a password of its own for the same data. */
+import { z } from 'zod';
+import { HoldfastError } from '../base/errors.ts';
+import type { Secret } from '../base/secrets.ts';
+import { expandPath, readSecret, type SecretReference } from '../config/index.ts';
+import { addKey, listKeys, lockRepository, openRepository, removeKey } from '../repository/index.ts';
+import { openStorage } from '../storage/open.ts';
+import { type Execution, operation, type RepositoryAccess } from './operation.ts';
+import { openNamed } from './repository-access.ts';
+
+type Uses = RepositoryAccess & Execution;
+
+const named = z.object({ repository: z.string() });
+/** Exactly one of the two: a new password never stands on the command line. */
+const withPassword = named.extend({ newPasswordFile: z.string().optional(), newPasswordEnv: z.string().optional() });
+
+const listOutput = z.object({
+  keys: z.array(
+    z.object({ id: z.string(), created: z.string(), username: z.string(), hostname: z.string(), current: z.boolean() }),
+  ),
+});
+export type KeyList = z.infer<typeof listOutput>;
+
+export const keyList = operation({
+  name: 'repo key list',
+  permission: 'admin',
+  input: named,
+  output: listOutput,
+  run: async ({ repository }: z.infer<typeof named>, uses: Uses): Promise<KeyList> => {
+    await using opened = await openNamed(repository, uses);
+    return { keys: (await listKeys(opened.repository)).map((key) => ({ ...key })) };
+  },
+});
+
+const keyOutput = z.object({ repository: z.string(), key: z.string() });
+
+export const keyAdd = operation({
+  name: 'repo key add',
+  permission: 'admin',
+  input: withPassword,
+  output: keyOutput,
+  run: async (request: z.infer<typeof withPassword>, uses: Uses) => {
+    const password = await newPassword(request, uses);
+    await using opened = await openNamed(request.repository, uses);
+    await using _lock = await lockRepository(opened.repository, { exclusive: false, signal: uses.signal });
+    return { repository: request.repository, key: await addKey(opened.repository, password) };
+  },
+});
+
+const removeInput = named.extend({ key: z.string().min(1) });
+
+export const keyRemove = operation({
+  name: 'repo key remove',
+  permission: 'owner',
+  input: removeInput,
+  output: keyOutput,
+  run: async ({ repository, key }: z.infer<typeof removeInput>, uses: Uses) => {
+    await using opened = await openNamed(repository, uses);
+    await using _lock = await lockRepository(opened.repository, { exclusive: true, signal: uses.signal });
+    return { repository, key: await removeKey(opened.repository, key) };
+  },
+});
+
+const passwdOutput = keyOutput.extend({ removed: z.string() });
+
+/** Adds a key for the new password, opens the repository with it, and only then removes the old key. */
+export const passwd = operation({
+  name: 'repo passwd',
+  permission: 'owner',
+  input: withPassword,
+  output: passwdOutput,
+  run: async (request: z.infer<typeof withPassword>, uses: Uses) => {
+    const password = await newPassword(request, uses);
+    await using opened = await openNamed(request.repository, uses);
+    const old = opened.repository.keyId;
+    await using _lock = await lockRepository(opened.repository, { exclusive: true, signal: uses.signal });
+    const key = await addKey(opened.repository, password);
+    const storage = await openStorage(uses.storageKinds, opened.entry.url, { create: false });
+    await using again = await openRepository({ storage, password, clock: uses.clock });
+    const removed = again.keyId === old ? key : await removeKey(again, old);
+    return { repository: request.repository, key, removed };
+  },
+});
+
+async function newPassword(request: z.infer<typeof withPassword>, uses: Uses): Promise<Secret> {
+  const { newPasswordFile: file, newPasswordEnv: name } = request;
+  if ((file === undefined) === (name === undefined)) {
+    throw new HoldfastError({
+      code: 'usage.invalid',
+      message: 'the place of the new password is not named',
+      remedy: 'Give --new-password-file FILE or --new-password-env NAME.',
+    });
+  }
+  const reference: SecretReference =
+    file === undefined ? { from: 'env', name: name! } : { from: 'file', path: expandPath(file, process.cwd()) };
+  return await readSecret(reference, 'the new key', { env: uses.env, run: (command) => uses.localHost().run(command) });
+}

@@ -1,0 +1,290 @@
+/** Make a repository, and look after it. */
+import { z } from 'zod';
+import { sourceOf } from '../model/snapshot.ts';
+import {
+  checkRepository,
+  listKeys,
+  listLocks,
+  listSnapshots,
+  prune as pruneRepository,
+  rebuildIndex,
+  removeLocks,
+  repositoryStats,
+} from '../repository/index.ts';
+import { redactUrl } from '../storage/open.ts';
+import { parseByteCount } from './byte-count.ts';
+import { type Execution, operation, type RepositoryAccess } from './operation.ts';
+import { initNamed, openNamed } from './repository-access.ts';
+
+type Uses = RepositoryAccess & Execution;
+
+const named = z.object({ repository: z.string() });
+/** How long to wait while somebody else has the repository to themselves. */
+const lockWaitMs = 60_000;
+
+const initOutput = z.object({ repository: z.string(), id: z.string(), location: z.string() });
+
+export const repoInit = operation({
+  name: 'repo init',
+  permission: 'admin',
+  input: named,
+  output: initOutput,
+  run: async ({ repository: name }: z.infer<typeof named>, uses: Uses) => {
+    await using opened = await initNamed(name, uses);
+    const { config, storage } = opened.repository;
+    return { repository: name, id: config.id, location: storage.location };
+  },
+});
+
+const checkInput = named.extend({
+  readData: z.boolean().default(false),
+  /** `1/7`, `10%`, `5GiB`: read that much of the data. */
+  subset: z.string().optional(),
+});
+const fault = z.object({ kind: z.string(), subject: z.string(), message: z.string(), remedy: z.string() });
+const checkOutput = z.object({
+  repository: z.string(),
+  ok: z.boolean(),
+  errors: z.array(fault),
+  moreErrors: z.number(),
+  warnings: z.array(fault),
+  moreWarnings: z.number(),
+  affected: z.array(
+    z.object({
+      snapshot: z.string(),
+      time: z.string(),
+      source: z.string().optional(),
+      paths: z.array(z.string()),
+      more: z.boolean(),
+    }),
+  ),
+  counts: z.record(z.string(), z.number()),
+  durationMs: z.number(),
+});
+export type CheckOutput = z.infer<typeof checkOutput>;
+
+export const repoCheck = operation({
+  name: 'repo check',
+  permission: 'operator',
+  input: checkInput,
+  output: checkOutput,
+  run: async (request: z.infer<typeof checkInput>, uses: Uses): Promise<CheckOutput> => {
+    const startedMs = uses.clock.monotonicMs();
+    await using opened = await openNamed(request.repository, uses);
+    const subset = request.subset === undefined ? undefined : (parseByteCount(request.subset) ?? request.subset);
+    const readData = subset === undefined ? request.readData : { subset };
+    const result = await checkRepository(opened.repository, { readData }, uses.report, uses.signal);
+    return {
+      repository: request.repository,
+      ok: result.errors.length === 0,
+      errors: result.errors.map((one) => ({ ...one })),
+      moreErrors: result.moreErrors,
+      warnings: result.warnings.map((one) => ({ ...one })),
+      moreWarnings: result.moreWarnings,
+      affected: result.affected.map(({ snapshot, paths, more }) => ({
+        snapshot: snapshot.id,
+        time: snapshot.time,
+        source: sourceOf(snapshot),
+        paths: [...paths],
+        more,
+      })),
+      counts: { ...result.counts },
+      durationMs: uses.clock.monotonicMs() - startedMs,
+    };
+  },
+});
+
+const pruneInput = named.extend({
+  dryRun: z.boolean().default(false),
+  /** Share of the remaining bytes that may stay unused, 0–1. */
+  maxUnused: z.number().min(0).max(1).optional(),
+  maxRepackBytes: z.number().min(0).optional(),
+});
+const pruneOutput = z.object({
+  repository: z.string(),
+  dryRun: z.boolean(),
+  packsBefore: z.number(),
+  bytesBefore: z.number(),
+  packsRemoved: z.number(),
+  packsRepacked: z.number(),
+  repackedBytes: z.number(),
+  freedBytes: z.number(),
+  remainingUnusedBytes: z.number(),
+  usedBlobs: z.number(),
+  unusedBlobs: z.number(),
+});
+export type PruneOutput = z.infer<typeof pruneOutput>;
+
+export const repoPrune = operation({
+  name: 'repo prune',
+  permission: 'admin',
+  input: pruneInput,
+  output: pruneOutput,
+  run: async (request: z.infer<typeof pruneInput>, uses: Uses): Promise<PruneOutput> => {
+    await using opened = await openNamed(request.repository, uses);
+    const options = { ...request, lockWaitMs };
+    const result = await pruneRepository(opened.repository, options, uses.report, uses.signal);
+    return { repository: request.repository, ...result };
+  },
+});
+
+const statsOutput = z.object({
+  repository: z.string(),
+  storedBytes: z.number(),
+  stored: z.record(z.string(), z.object({ files: z.number(), bytes: z.number() })),
+  blobs: z.object({ data: z.number(), tree: z.number() }),
+  plainBytes: z.number(),
+  sealedBytes: z.number(),
+  unusedBytes: z.number(),
+  restoreBytes: z.number(),
+  deduplication: z.number(),
+  compression: z.number(),
+  snapshots: z.array(
+    z.object({
+      id: z.string(),
+      time: z.string(),
+      source: z.string().optional(),
+      restoreBytes: z.number(),
+      addedBytes: z.number(),
+    }),
+  ),
+});
+export type StatsOutput = z.infer<typeof statsOutput>;
+
+export const repoStats = operation({
+  name: 'repo stats',
+  permission: 'viewer',
+  input: named,
+  output: statsOutput,
+  run: async ({ repository: name }: z.infer<typeof named>, uses: Uses): Promise<StatsOutput> => {
+    await using opened = await openNamed(name, uses);
+    const stats = await repositoryStats(opened.repository, uses.report, uses.signal);
+    return {
+      repository: name,
+      storedBytes: stats.storedBytes,
+      stored: { ...stats.stored },
+      blobs: stats.blobs,
+      plainBytes: stats.plainBytes,
+      sealedBytes: stats.sealedBytes,
+      unusedBytes: stats.unusedBytes,
+      restoreBytes: stats.restoreBytes,
+      deduplication: stats.deduplication,
+      compression: stats.compression,
+      snapshots: stats.snapshots.map(({ snapshot, restoreBytes, addedBytes }) => ({
+        id: snapshot.id,
+        time: snapshot.time,
+        source: sourceOf(snapshot),
+        restoreBytes,
+        addedBytes,
+      })),
+    };
+  },
+});
+
+const unlockInput = named.extend({ all: z.boolean().default(false) });
+const unlockOutput = z.object({ repository: z.string(), removed: z.number(), left: z.number() });
+
+export const repoUnlock = operation({
+  name: 'repo unlock',
+  permission: 'operator',
+  input: unlockInput,
+  output: unlockOutput,
+  run: async ({ repository: name, all }: z.infer<typeof unlockInput>, uses: Uses) => {
+    await using opened = await openNamed(name, uses);
+    const removed = await removeLocks(opened.repository, { all });
+    return { repository: name, removed, left: (await listLocks(opened.repository)).length };
+  },
+});
+
+const repairOutput = z.object({
+  repository: z.string(),
+  packs: z.number(),
+  blobs: z.number(),
+  found: z.array(fault),
+  unreadable: z.array(fault),
+});
+
+/** Writes the index anew from the packs' own headers. */
+export const repoRepairIndex = operation({
+  name: 'repo repair-index',
+  permission: 'admin',
+  input: named,
+  output: repairOutput,
+  run: async ({ repository: name }: z.infer<typeof named>, uses: Uses) => {
+    await using opened = await openNamed(name, uses);
+    const result = await rebuildIndex(opened.repository, uses.report, uses.signal, lockWaitMs);
+    return {
+      repository: name,
+      packs: result.packs,
+      blobs: result.blobs,
+      found: result.found.map((one) => ({ ...one })),
+      unreadable: result.unreadable.map((one) => ({ ...one })),
+    };
+  },
+});
+
+const listInput = z.object({ repository: z.string().optional() });
+const listOutput = z.object({
+  repositories: z.array(
+    z.object({
+      name: z.string(),
+      url: z.string(),
+      password: z.string(),
+      /** Only for one that was named: it has to be opened for these. */
+      id: z.string().optional(),
+      version: z.number().optional(),
+      keys: z.number().optional(),
+      locks: z
+        .array(
+          z.object({
+            pid: z.number(),
+            hostname: z.string(),
+            username: z.string(),
+            exclusive: z.boolean(),
+            stale: z.boolean(),
+          }),
+        )
+        .optional(),
+      snapshots: z.number().optional(),
+    }),
+  ),
+});
+export type RepositoryList = z.infer<typeof listOutput>;
+
+export const repoList = operation({
+  name: 'repo list',
+  permission: 'viewer',
+  input: listInput,
+  output: listOutput,
+  run: async ({ repository: name }: z.infer<typeof listInput>, uses: Uses): Promise<RepositoryList> => {
+    if (name === undefined) {
+      const all = [...uses.config.repositories.values()];
+      return {
+        repositories: all.map((one) => ({ name: one.name, url: redactUrl(one.url), password: one.password.from })),
+      };
+    }
+    await using opened = await openNamed(name, uses);
+    const { repository, entry } = opened;
+    const locks = await listLocks(repository);
+    return {
+      repositories: [
+        {
+          name,
+          url: redactUrl(entry.url),
+          password: entry.password.from,
+          id: repository.config.id,
+          version: repository.config.version,
+          keys: (await listKeys(repository)).length,
+          locks: locks.map(({ pid, hostname, username, exclusive, stale }) => ({
+            pid,
+            hostname,
+            username,
+            exclusive,
+            stale,
+          })),
+          snapshots: (await listSnapshots(repository, uses.signal)).length,
+        },
+      ],
+    };
+  },
+});

@@ -1,0 +1,83 @@
+/** Opens repositories by the name in the configuration, or by their address. */
+import { HoldfastError } from '../base/errors.ts';
+import type { Secret } from '../base/secrets.ts';
+import { expandPath, type RepositoryEntry, readSecret, suggestion } from '../config/index.ts';
+import { initRepository, openRepository, type Repository } from '../repository/index.ts';
+import { openStorage } from '../storage/open.ts';
+import type { Storage } from '../storage/storage.ts';
+import type { Execution, RepositoryAccess } from './operation.ts';
+
+export interface NamedRepository extends AsyncDisposable {
+  readonly name: string;
+  readonly entry: RepositoryEntry;
+  readonly repository: Repository;
+}
+
+type Uses = RepositoryAccess & Pick<Execution, 'clock' | 'signal'>;
+
+/**
+ * The entry of a repository. What is not a declared name but looks like an address (it has a `/` or `:`) is a repository of
+ * its own, whose password comes from `HOLDFAST_PASSWORD_FILE` or `HOLDFAST_PASSWORD`. `config.unknown-name`.
+ */
+export function repositoryEntry(
+  name: string,
+  { config, env }: Pick<RepositoryAccess, 'config' | 'env'>,
+): RepositoryEntry {
+  const declared = config.repositories.get(name);
+  if (declared) return declared;
+  if (/[/:]/.test(name)) {
+    const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(name);
+    const file = env.HOLDFAST_PASSWORD_FILE;
+    return {
+      name,
+      url: isPath ? expandPath(name, process.cwd()) : name,
+      password: file ? { from: 'file', path: file } : { from: 'env', name: 'HOLDFAST_PASSWORD' },
+    };
+  }
+  throw new HoldfastError({
+    code: 'config.unknown-name',
+    message: `there is no repository «${name}» in ${config.file}`,
+    remedy: suggestion(name, [...config.repositories.keys()], 'repository'),
+  });
+}
+
+/** Opens; disposing closes it. Errors of storage, secret and repository. */
+export async function openNamed(name: string, uses: Uses): Promise<NamedRepository> {
+  const entry = repositoryEntry(name, uses);
+  const password = await passwordOf(entry, uses);
+  const storage = await storageOf(entry, uses, false);
+  try {
+    const repository = await openRepository({ storage, password, clock: uses.clock });
+    return { name, entry, repository, [Symbol.asyncDispose]: () => repository.close() };
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+/** Makes a new repository where the entry says. `repository.exists`. */
+export async function initNamed(name: string, uses: Uses): Promise<NamedRepository> {
+  const entry = repositoryEntry(name, uses);
+  const password = await passwordOf(entry, uses);
+  const storage = await storageOf(entry, uses, true);
+  try {
+    const repository = await initRepository({ storage, password, clock: uses.clock });
+    return { name, entry, repository, [Symbol.asyncDispose]: () => repository.close() };
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+async function passwordOf(entry: RepositoryEntry, uses: Uses): Promise<Secret> {
+  const { env, signal, localHost } = uses;
+  return await readSecret(entry.password, `repository ${entry.name}`, {
+    env,
+    signal,
+    run: (it) => localHost().run(it),
+  });
+}
+
+async function storageOf(entry: RepositoryEntry, uses: Uses, create: boolean): Promise<Storage> {
+  return await openStorage(uses.storageKinds, entry.url, { create });
+}

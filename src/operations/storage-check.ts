@@ -1,0 +1,60 @@
+/** Try out a place to store: the same cases that every storage passes in the tests. */
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { messageOf } from '../base/errors.ts';
+import { expandPath } from '../config/index.ts';
+import { runStorageConformance, storageCases } from '../storage/check.ts';
+import { openStorage } from '../storage/open.ts';
+import { type Execution, operation, type RepositoryAccess } from './operation.ts';
+
+const input = z.object({ url: z.string() });
+const output = z.object({
+  location: z.string(),
+  ok: z.boolean(),
+  cases: z.array(
+    z.object({
+      id: z.string(),
+      why: z.string(),
+      passed: z.boolean(),
+      durationMs: z.number(),
+      message: z.string().optional(),
+    }),
+  ),
+});
+export type StorageCheckOutput = z.infer<typeof output>;
+
+/** `url` may be the name of a declared repository. Stores about 70 MiB in passing, in a folder of its own. */
+export const storageCheck = operation({
+  name: 'storage check',
+  permission: 'admin',
+  input,
+  output,
+  run: async ({ url }: z.infer<typeof input>, uses: RepositoryAccess & Execution): Promise<StorageCheckOutput> => {
+    const declared = uses.config.repositories.get(url)?.url;
+    const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(url);
+    const address = declared ?? (isPath ? expandPath(url, process.cwd()) : url);
+    const open = () => openStorage(uses.storageKinds, address, { create: declared === undefined });
+    const { location } = await open();
+    let done = 0;
+    const results = await runStorageConformance(
+      { open, prefix: `holdfast/check-${randomBytes(6).toString('hex')}`, clock: uses.clock },
+      (result) => {
+        uses.signal.throwIfAborted();
+        done++;
+        const total = { bytesDone: 0, itemsDone: done, itemsTotal: storageCases.length };
+        uses.report({ type: 'progress', stage: 'check', subject: result.id, ...total });
+      },
+    );
+    return {
+      location,
+      ok: results.every((one) => one.passed),
+      cases: results.map(({ id, why, passed, durationMs, error }) => ({
+        id,
+        why,
+        passed,
+        durationMs,
+        ...(passed ? {} : { message: messageOf(error) }),
+      })),
+    };
+  },
+});
