@@ -39,9 +39,18 @@ export interface NodeAttributes {
 export type PackedIds = Uint8Array;
 export const idBytes = 32;
 
+/** A field this program does not know, kept so that rewriting loses nothing. */
+export interface OtherField {
+  readonly name: string;
+  /** The value as it was written. */
+  readonly json: string;
+}
+
 export interface Node extends NodeAttributes {
   /** For a file: its blobs in order. */
   readonly content?: PackedIds;
   /** For a directory: the tree's blob id, lower-case hex. */
   readonly subtree?: string;
+  /** What other programs store of it, e.g. `generic_attributes`: what Windows knows of a file. In the order of the tree. */
+  readonly otherFields?: readonly OtherField[];
 }

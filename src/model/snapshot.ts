@@ -1,4 +1,6 @@
 /** One consistent state of a source, as stored: restic's snapshot object plus what Holdfast says through its tags. */
+import type { OtherField } from './node.ts';
+
 export interface SnapshotSummary {
   readonly backupStart?: string;
   readonly backupEnd?: string;
@@ -15,6 +17,7 @@ export interface SnapshotSummary {
   readonly dataAddedPacked?: number;
   readonly totalFilesProcessed?: number;
   readonly totalBytesProcessed?: number;
+  readonly otherFields?: readonly OtherField[];
 }
 
 export interface Snapshot {
@@ -34,6 +37,8 @@ export interface Snapshot {
   readonly original?: string;
   readonly programVersion?: string;
   readonly summary?: SnapshotSummary;
+  /** Fields of newer programs. */
+  readonly otherFields?: readonly OtherField[];
 }
 
 /** A snapshot with its id (64 hex digits) and its moment parsed. */

@@ -1,6 +1,8 @@
 /** The config file (restic design.rst, "Repository Format"): what makes a folder a repository. Never compressed. */
-import { HoldfastError } from '../../base/errors.ts';
-import { countOf, idOf, malformed, parseObject, textOf } from './malformed.ts';
+import { isIrreducible } from '../chunker.ts';
+import { goJson } from './go-json.ts';
+import { JsonReader } from './json-reader.ts';
+import { malformed, unsupported } from './malformed.ts';
 
 export interface RepositoryConfig {
   /** 1 or 2. */
@@ -10,23 +12,34 @@ export interface RepositoryConfig {
   readonly chunkerPolynomial: bigint;
 }
 
-export function encodeConfig(config: RepositoryConfig): Uint8Array {
-  const polynomial = config.chunkerPolynomial.toString(16);
-  return Buffer.from(JSON.stringify({ version: config.version, id: config.id, chunker_polynomial: polynomial }));
+const what = 'the config file';
+
+export function encodeConfig({ version, id, chunkerPolynomial }: RepositoryConfig): Uint8Array {
+  return Buffer.from(goJson({ version, id, chunker_polynomial: chunkerPolynomial.toString(16) }));
 }
 
 /** `repository.unsupported` for a version other than 1 and 2, `repository.damaged` for anything malformed. */
 export function decodeConfig(bytes: Uint8Array): RepositoryConfig {
-  const json = parseObject(bytes, 'the config file');
-  const version = countOf(json.version, 'the config file’s version');
+  const config = { version: 0, id: '', chunkerPolynomial: 0n };
+  const reader = new JsonReader(bytes, what);
+  reader.object((name) => {
+    if (name === 'version') config.version = reader.count();
+    else if (name === 'id') config.id = reader.id();
+    else if (name === 'chunker_polynomial') config.chunkerPolynomial = polynomialOf(reader.text());
+    else reader.other();
+  });
+  reader.end();
+  const { version } = config;
   if (version !== 1 && version !== 2) {
-    throw new HoldfastError({
-      code: 'repository.unsupported',
-      message: `the repository has format version ${version}; versions 1 and 2 are known`,
-      remedy: 'Use a newer Holdfast.',
-    });
+    throw unsupported(`the repository has format version ${version}; versions 1 and 2 are known`);
   }
-  const polynomial = textOf(json.chunker_polynomial, 'the chunker polynomial');
-  if (!/^[0-9a-f]{1,16}$/.test(polynomial)) throw malformed('the chunker polynomial', 'not a hexadecimal number');
-  return { version, id: idOf(json.id, 'the repository’s id'), chunkerPolynomial: BigInt(`0x${polynomial}`) };
+  if (config.id === '') throw malformed(what, 'it has no id');
+  // restic refuses it too: other polynomials cut badly, some never.
+  if (!isIrreducible(config.chunkerPolynomial)) throw malformed(what, 'its chunker polynomial is not irreducible');
+  return config;
+}
+
+function polynomialOf(hex: string): bigint {
+  if (!/^[0-9a-f]{1,16}$/.test(hex)) throw malformed(what, 'its chunker polynomial is not a hexadecimal number');
+  return BigInt(`0x${hex}`);
 }

@@ -1,52 +1,85 @@
 /** Index files (restic design.rst, "Indexing"): which blobs lie in which packs. */
-import { arrayOf, countOf, idOf, malformed, objectOf, parseObject } from './malformed.ts';
-import type { PackEntry } from './pack-header.ts';
+import { toHex } from '../../base/bytes.ts';
+import type { BlobType } from '../blob-index.ts';
+import { JsonReader } from './json-reader.ts';
+import { unsupported } from './malformed.ts';
+import { leastBlobBytes, type PackEntry } from './pack-header.ts';
+
+export interface PackBlobs {
+  /** 64 hex digits. */
+  readonly id: string;
+  readonly entries: readonly PackEntry[];
+}
 
 const mostBytes = 2 ** 32 - 1;
 
-export function encodeIndexFile(
-  packs: readonly { readonly id: string; readonly entries: readonly PackEntry[] }[],
-): Uint8Array {
-  const json = {
-    packs: packs.map((pack) => ({
-      id: pack.id,
-      blobs: pack.entries.map((entry) => ({
-        id: Buffer.from(entry.id).toString('hex'),
-        type: entry.type,
-        offset: entry.offset,
-        length: entry.length,
-        ...(entry.uncompressedLength > 0 ? { uncompressed_length: entry.uncompressedLength } : {}),
-      })),
-    })),
-  };
-  return Buffer.from(JSON.stringify(json));
+/** Memory: twice the file, which has about 150 bytes a blob. */
+export function encodeIndexFile(packs: readonly PackBlobs[]): Uint8Array {
+  let json = '{"packs":[';
+  let between = '';
+  for (const { id, entries } of packs) {
+    json += `${between}{"id":"${id}","blobs":[${entries.map(blobJson).join(',')}]}`;
+    between = ',';
+  }
+  // restic's encoder ends an index, unlike other files, with a newline.
+  return Buffer.from(`${json}]}\n`, 'latin1');
 }
 
-/** Calls `visit` for each pack. Memory: the parsed JSON of one file. */
+function blobJson({ id, type, offset, length, uncompressedLength }: PackEntry): string {
+  const json = `{"id":"${toHex(id)}","type":"${type}","offset":${offset},"length":${length}`;
+  return uncompressedLength > 0 ? `${json},"uncompressed_length":${uncompressedLength}}` : `${json}}`;
+}
+
+/**
+ * Calls `visit` for each pack, in order; packs before a fault have been visited when it throws. Old programs' `supersedes`
+ * is passed over, as restic does: which files an index replaces shows when they are gone. Memory: the blobs of one pack.
+ */
 export function decodeIndexFile(
   bytes: Uint8Array,
   visit: (packId: string, entries: readonly PackEntry[]) => void,
 ): void {
-  const json = parseObject(bytes, 'an index file');
-  for (const item of arrayOf(json.packs ?? [], 'an index file’s packs')) {
-    const pack = objectOf(item, 'a pack in an index file');
-    const blobs = arrayOf(pack.blobs, 'an index file’s blobs');
-    visit(idOf(pack.id, 'a pack’s id'), blobs.map(decodeBlob));
-  }
+  const reader = new JsonReader(bytes, 'an index file');
+  reader.object((name) => {
+    if (name === 'packs') reader.list(() => readPack(reader, visit));
+    else reader.other();
+  });
+  reader.end();
 }
 
-function decodeBlob(item: unknown): PackEntry {
-  const blob = objectOf(item, 'a blob in an index file');
-  const { type } = blob;
-  if (type !== 'data' && type !== 'tree') throw malformed('a blob in an index file', 'its type is not known');
-  return {
-    type,
-    id: Buffer.from(idOf(blob.id, 'a blob’s id'), 'hex'),
-    offset: countOf(blob.offset, 'a blob’s offset', { most: mostBytes }),
-    length: countOf(blob.length, 'a blob’s length', { most: mostBytes }),
-    uncompressedLength: countOf(blob.uncompressed_length, 'a blob’s uncompressed length', {
-      absent: 0,
-      most: mostBytes,
-    }),
-  };
+function readPack(reader: JsonReader, visit: (packId: string, entries: readonly PackEntry[]) => void): void {
+  let id = '';
+  const entries: PackEntry[] = [];
+  reader.object((name) => {
+    if (name === 'id') id = reader.id();
+    else if (name === 'blobs') reader.list(() => entries.push(readBlob(reader)));
+    else reader.other();
+  });
+  if (id === '') throw reader.malformed('a pack has no id');
+  visit(id, entries);
+}
+
+function readBlob(reader: JsonReader): PackEntry {
+  const id = new Uint8Array(32);
+  let known = false;
+  let type: BlobType | undefined;
+  const place = { offset: 0, length: 0, uncompressedLength: 0 };
+  reader.object((name) => {
+    if (name === 'id') {
+      reader.idInto(id, 0);
+      known = true;
+    } else if (name === 'type') type = typeOf(reader.text());
+    else if (name === 'offset') place.offset = reader.count(mostBytes);
+    else if (name === 'length') place.length = reader.count(mostBytes);
+    else if (name === 'uncompressed_length') place.uncompressedLength = reader.count(mostBytes);
+    else reader.other();
+  });
+  const { offset, length, uncompressedLength } = place;
+  if (!known || type === undefined) throw reader.malformed('a blob has no id or no type');
+  if (length < leastBlobBytes) throw reader.malformed('a blob is shorter than its seal');
+  return { type, id, offset, length, uncompressedLength };
+}
+
+function typeOf(text: string): BlobType {
+  if (text === 'data' || text === 'tree') return text;
+  throw unsupported(`an index file names blobs of the type «${text.slice(0, 20)}»; data and tree are known`);
 }

@@ -1,7 +1,9 @@
 /** Key files and the master key they seal (restic design.rst, "Keys, Encryption and MAC"). Plain JSON, never compressed. */
-import { HoldfastError } from '../../base/errors.ts';
 import type { KdfParameters, MasterKey } from '../crypto.ts';
-import { base64Of, countOf, objectOf, parseObject, textOf } from './malformed.ts';
+import { goJson } from './go-json.ts';
+import { goTimeNs, goTimeText } from './go-time.ts';
+import { JsonReader } from './json-reader.ts';
+import { malformed, unsupported } from './malformed.ts';
 
 export interface KeyFile {
   /** RFC 3339. */
@@ -12,62 +14,75 @@ export interface KeyFile {
   readonly sealedMasterKey: Uint8Array;
 }
 
-/** scrypt takes 128·N·r bytes; more than this is an attack on whoever opens the repository, not a key. */
-const mostKdfBytes = 1 << 30;
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64');
-}
+const what = 'a key file';
+/** scrypt takes 128 · N · r bytes; more than this is an attack on whoever opens the repository, not a key. */
+const mostKdfBytes = 2 ** 30;
+/** IV and tag. */
+const leastSealedBytes = 32;
 
 export function encodeKeyFile({ created, username, hostname, kdf, sealedMasterKey }: KeyFile): Uint8Array {
-  const { N, r, p, salt } = kdf;
-  const json = {
-    created,
-    username,
-    hostname,
-    kdf: 'scrypt',
-    N,
-    r,
-    p,
-    salt: base64(salt),
-    data: base64(sealedMasterKey),
-  };
-  return Buffer.from(JSON.stringify(json));
+  const { N, r, p } = kdf;
+  const [salt, data] = [base64(kdf.salt), base64(sealedMasterKey)];
+  return Buffer.from(goJson({ created: goTimeText(created), username, hostname, kdf: 'scrypt', N, r, p, salt, data }));
 }
 
 /** `repository.unsupported` for another KDF or one that would take more than 1 GiB, `repository.damaged` if malformed. */
 export function decodeKeyFile(bytes: Uint8Array): KeyFile {
-  const json = parseObject(bytes, 'a key file');
-  const N = countOf(json.N, 'scrypt’s N');
-  const r = countOf(json.r, 'scrypt’s r');
-  const p = countOf(json.p, 'scrypt’s p');
+  const file = { created: '', username: '', hostname: '', kdf: '', sealedMasterKey: new Uint8Array() };
+  const parameters = { N: 0, r: 0, p: 0, salt: new Uint8Array() };
+  const reader = new JsonReader(bytes, what);
+  const fields = new Map<string, () => unknown>([
+    ['created', () => (file.created = reader.text())],
+    ['username', () => (file.username = reader.text())],
+    ['hostname', () => (file.hostname = reader.text())],
+    ['kdf', () => (file.kdf = reader.text())],
+    ['N', () => (parameters.N = reader.count())],
+    ['r', () => (parameters.r = reader.count())],
+    ['p', () => (parameters.p = reader.count())],
+    ['salt', () => (parameters.salt = Uint8Array.from(reader.base64()))],
+    ['data', () => (file.sealedMasterKey = Uint8Array.from(reader.base64()))],
+  ]);
+  reader.object((name) => (fields.get(name) ?? (() => reader.other()))());
+  reader.end();
+  goTimeNs(file.created, what);
+  requireScrypt(file.kdf, parameters);
+  if (parameters.salt.byteLength === 0) throw malformed(what, 'it has no salt');
+  if (file.sealedMasterKey.byteLength < leastSealedBytes) throw malformed(what, 'it holds no sealed key');
+  return { ...file, kdf: parameters };
+}
+
+function requireScrypt(kdf: string, { N, r, p }: KdfParameters): void {
   const powerOfTwo = N > 1 && Number.isInteger(Math.log2(N));
-  if (json.kdf !== 'scrypt' || !powerOfTwo || r < 1 || p < 1 || p > 1024 || 128 * N * r > mostKdfBytes) {
-    throw new HoldfastError({
-      code: 'repository.unsupported',
-      message: 'a key file asks for a key derivation that is not known or not reasonable',
-      remedy: 'Use the program that made the key to add one with scrypt and usual parameters.',
-    });
-  }
-  return {
-    created: textOf(json.created, 'a key’s time'),
-    username: textOf(json.username, 'a key’s user', ''),
-    hostname: textOf(json.hostname, 'a key’s host', ''),
-    kdf: { N, r, p, salt: base64Of(json.salt, 'a key’s salt') },
-    sealedMasterKey: base64Of(json.data, 'a key’s data'),
-  };
+  if (kdf === 'scrypt' && powerOfTwo && r >= 1 && p >= 1 && p <= 1024 && 128 * N * r <= mostKdfBytes) return;
+  throw unsupported('a key file asks for a key derivation that is not known or not reasonable');
 }
 
 export function encodeMasterKey({ encrypt, macK, macR }: MasterKey): Uint8Array {
-  return Buffer.from(JSON.stringify({ mac: { k: base64(macK), r: base64(macR) }, encrypt: base64(encrypt) }));
+  return Buffer.from(goJson({ mac: { k: base64(macK), r: base64(macR) }, encrypt: base64(encrypt) }));
 }
 
 export function decodeMasterKey(bytes: Uint8Array): MasterKey {
-  const json = parseObject(bytes, 'the master key');
-  const mac = objectOf(json.mac, 'the master key');
-  return {
-    encrypt: base64Of(json.encrypt, 'the master key', 32),
-    macK: base64Of(mac.k, 'the master key', 16),
-    macR: base64Of(mac.r, 'the master key', 16),
-  };
+  const key = { encrypt: new Uint8Array(), macK: new Uint8Array(), macR: new Uint8Array() };
+  const reader = new JsonReader(bytes, 'the master key');
+  reader.object((name) => {
+    if (name === 'encrypt') key.encrypt = Uint8Array.from(reader.base64(32));
+    else if (name === 'mac') readMacKey(reader, key);
+    else reader.other();
+  });
+  reader.end();
+  const complete = key.encrypt.byteLength > 0 && key.macK.byteLength > 0 && key.macR.byteLength > 0;
+  if (!complete) throw malformed('the master key', 'a part of it is missing');
+  return key;
+}
+
+function readMacKey(reader: JsonReader, key: { macK: Uint8Array; macR: Uint8Array }): void {
+  reader.object((name) => {
+    if (name === 'k') key.macK = Uint8Array.from(reader.base64(16));
+    else if (name === 'r') key.macR = Uint8Array.from(reader.base64(16));
+    else reader.other();
+  });
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
 }

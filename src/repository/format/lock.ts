@@ -1,33 +1,49 @@
 /** Lock files (restic design.rst, "Locks"). */
-import { formatInstant } from '../../base/clock.ts';
-import { goTimeNs } from './go-time.ts';
-import { countOf, parseObject, textOf } from './malformed.ts';
+import { formatLocalInstant } from '../../base/clock.ts';
+import { goJson } from './go-json.ts';
+import { goTimeNs, goTimeText } from './go-time.ts';
+import { JsonReader } from './json-reader.ts';
 
 export interface Lock {
   readonly timeMs: number;
+  /** The time as it was stored, to the nanosecond; written again only where it is the millisecond `timeMs`. */
+  readonly time?: string;
   readonly exclusive: boolean;
   readonly hostname: string;
   readonly username: string;
   readonly pid: number;
+  /** 0 on systems without. */
   readonly uid: number;
   readonly gid: number;
 }
 
-export function encodeLock(lock: Lock): Uint8Array {
-  const { timeMs, exclusive, hostname, username, pid, uid, gid } = lock;
+const what = 'a lock';
+
+export function encodeLock({ timeMs, time, exclusive, hostname, username, pid, uid, gid }: Lock): Uint8Array {
+  const stored = time !== undefined && millisecondsOf(time) === timeMs ? time : formatLocalInstant(timeMs);
   const owner = { ...(uid === 0 ? {} : { uid }), ...(gid === 0 ? {} : { gid }) };
-  return Buffer.from(JSON.stringify({ time: formatInstant(timeMs), exclusive, hostname, username, pid, ...owner }));
+  return Buffer.from(goJson({ time: goTimeText(stored), exclusive, hostname, username, pid, ...owner }));
 }
 
+/** `repository.damaged` if it is not a lock. */
 export function decodeLock(bytes: Uint8Array): Lock {
-  const json = parseObject(bytes, 'a lock');
-  return {
-    timeMs: Number(goTimeNs(textOf(json.time, 'a lock’s time'), 'a lock’s time') / 1_000_000n),
-    exclusive: json.exclusive === true,
-    hostname: textOf(json.hostname, 'a lock’s host', ''),
-    username: textOf(json.username, 'a lock’s user', ''),
-    pid: countOf(json.pid, 'a lock’s process', { absent: 0 }),
-    uid: countOf(json.uid, 'a lock’s uid', { absent: 0 }),
-    gid: countOf(json.gid, 'a lock’s gid', { absent: 0 }),
-  };
+  const lock = { exclusive: false, hostname: '', username: '', pid: 0, uid: 0, gid: 0 };
+  let time = '';
+  const reader = new JsonReader(bytes, what);
+  const fields = new Map<string, () => unknown>([
+    ['time', () => (time = reader.text())],
+    ['exclusive', () => (lock.exclusive = reader.flag())],
+    ['hostname', () => (lock.hostname = reader.text())],
+    ['username', () => (lock.username = reader.text())],
+    ['pid', () => (lock.pid = reader.count())],
+    ['uid', () => (lock.uid = reader.count())],
+    ['gid', () => (lock.gid = reader.count())],
+  ]);
+  reader.object((name) => (fields.get(name) ?? (() => reader.other()))());
+  reader.end();
+  return { timeMs: millisecondsOf(time), time, ...lock };
+}
+
+function millisecondsOf(time: string): number {
+  return Number(goTimeNs(time, what) / 1_000_000n);
 }

@@ -1,30 +1,38 @@
-/** Snapshot files (restic design.rst, "Snapshots"; fields as in internal/data/snapshot.go). */
+/** Snapshot files (restic design.rst, "Snapshots"; fields and their order as in internal/data/snapshot.go). */
+import type { OtherField } from '../../model/node.ts';
 import type { Snapshot, SnapshotSummary } from '../../model/snapshot.ts';
-import { goTimeNs } from './go-time.ts';
-import { arrayOf, countOf, idOf, type JsonObject, malformed, objectOf, parseObject, textOf } from './malformed.ts';
+import { goJson, goString } from './go-json.ts';
+import { goTimeNs, goTimeText } from './go-time.ts';
+import { JsonReader } from './json-reader.ts';
+import { malformed } from './malformed.ts';
 
-/** Field of the model → field of the file, in the order restic writes them. */
-const summaryFields = {
-  backupStart: 'backup_start',
-  backupEnd: 'backup_end',
-  filesNew: 'files_new',
-  filesChanged: 'files_changed',
-  filesUnmodified: 'files_unmodified',
-  dirsNew: 'dirs_new',
-  dirsChanged: 'dirs_changed',
-  dirsUnmodified: 'dirs_unmodified',
-  dataBlobs: 'data_blobs',
-  treeBlobs: 'tree_blobs',
-  dataAdded: 'data_added',
-  dataAddedPacked: 'data_added_packed',
-  totalFilesProcessed: 'total_files_processed',
-  totalBytesProcessed: 'total_bytes_processed',
-} as const satisfies Record<keyof SnapshotSummary, string>;
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type Counts = Exclude<keyof SnapshotSummary, 'backupStart' | 'backupEnd' | 'otherFields'>;
 
+const what = 'a snapshot';
+
+/** Counts of the summary in the order of the file. */
+const countNames: readonly (readonly [string, Counts])[] = [
+  ['files_new', 'filesNew'],
+  ['files_changed', 'filesChanged'],
+  ['files_unmodified', 'filesUnmodified'],
+  ['dirs_new', 'dirsNew'],
+  ['dirs_changed', 'dirsChanged'],
+  ['dirs_unmodified', 'dirsUnmodified'],
+  ['data_blobs', 'dataBlobs'],
+  ['tree_blobs', 'treeBlobs'],
+  ['data_added', 'dataAdded'],
+  ['data_added_packed', 'dataAddedPacked'],
+  ['total_files_processed', 'totalFilesProcessed'],
+  ['total_bytes_processed', 'totalBytesProcessed'],
+];
+const countFields: ReadonlyMap<string, Counts> = new Map(countNames);
+
+/** Fields that the model does not have, such as the id of a stored snapshot, are not written. */
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
   const { summary } = snapshot;
-  const json = {
-    time: snapshot.time,
+  const json = goJson({
+    time: goTimeText(snapshot.time),
     parent: snapshot.parent,
     tree: snapshot.tree,
     paths: snapshot.paths,
@@ -36,70 +44,83 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
     tags: snapshot.tags?.length ? snapshot.tags : undefined,
     original: snapshot.original,
     program_version: snapshot.programVersion || undefined,
-    summary: summary && encodeSummary(summary),
-  };
-  return Buffer.from(JSON.stringify(json));
+  });
+  const last = summary ? [{ name: 'summary', json: summaryJson(summary) }] : [];
+  return Buffer.from(withFields(json, [...last, ...(snapshot.otherFields ?? [])]));
 }
 
-function encodeSummary(summary: SnapshotSummary): JsonObject {
-  const json: JsonObject = {};
-  for (const [field, name] of Object.entries(summaryFields)) json[name] = summary[field as keyof SnapshotSummary];
-  return json;
+function summaryJson(summary: SnapshotSummary): string {
+  const json = goJson({
+    backup_start: summary.backupStart && goTimeText(summary.backupStart),
+    backup_end: summary.backupEnd && goTimeText(summary.backupEnd),
+    ...Object.fromEntries(countNames.map(([name, field]) => [name, summary[field]])),
+  });
+  return withFields(json, summary.otherFields ?? []);
 }
 
+/** A JSON object with further fields at its end. */
+function withFields(json: string, fields: readonly OtherField[]): string {
+  const further = fields.map((field) => `${goString(field.name)}:${field.json}`);
+  const own = json.slice(1, -1);
+  return `{${own === '' ? further.join(',') : [own, ...further].join(',')}}`;
+}
+
+/** `repository.damaged` if it is not a snapshot. Fields this program does not know are kept. */
 export function decodeSnapshot(bytes: Uint8Array): Snapshot {
-  const json = parseObject(bytes, 'a snapshot');
-  const time = textOf(json.time, 'a snapshot’s time');
-  goTimeNs(time, 'a snapshot’s time');
-  return {
-    time,
-    tree: idOf(json.tree, 'a snapshot’s tree'),
-    paths: texts(json.paths, 'a snapshot’s paths') ?? [],
-    ...optional('parent', json.parent, idOf),
-    ...optional('hostname', json.hostname, textOf),
-    ...optional('username', json.username, textOf),
-    ...optional('uid', json.uid, count),
-    ...optional('gid', json.gid, count),
-    ...optional('excludes', json.excludes, texts),
-    ...optional('tags', json.tags, texts),
-    ...optional('original', json.original, idOf),
-    ...optional('programVersion', json.program_version, textOf),
-    ...optional('summary', json.summary, decodeSummary),
-  };
+  const snapshot: Mutable<Snapshot> = { time: '', tree: '', paths: [] };
+  const reader = new JsonReader(bytes, what);
+  reader.object((name) => {
+    const read = fields.get(name);
+    if (read) read(snapshot, reader);
+    else snapshot.otherFields = [...(snapshot.otherFields ?? []), { name, json: reader.other() }];
+  });
+  reader.end();
+  goTimeNs(snapshot.time, what);
+  if (snapshot.tree === '') throw malformed(what, 'it names no tree');
+  return snapshot;
 }
 
 /** Milliseconds since the epoch. */
 export function snapshotTimeMs(snapshot: Snapshot): number {
-  return Number(goTimeNs(snapshot.time, 'a snapshot’s time') / 1_000_000n);
+  return Number(goTimeNs(snapshot.time, what) / 1_000_000n);
 }
 
-function optional<K extends string, T>(
-  name: K,
-  value: unknown,
-  decode: (value: unknown, what: string) => T,
-): Partial<Record<K, T>> {
-  if (value === undefined || value === null) return {};
-  return { [name]: decode(value, `a snapshot’s ${name}`) } as Partial<Record<K, T>>;
+const fields = new Map<string, (snapshot: Mutable<Snapshot>, reader: JsonReader) => unknown>([
+  ['time', (snapshot, reader) => (snapshot.time = reader.text())],
+  ['parent', (snapshot, reader) => (snapshot.parent = reader.id())],
+  ['tree', (snapshot, reader) => (snapshot.tree = reader.id())],
+  ['paths', (snapshot, reader) => (snapshot.paths = texts(reader))],
+  ['hostname', (snapshot, reader) => (snapshot.hostname = reader.text())],
+  ['username', (snapshot, reader) => (snapshot.username = reader.text())],
+  ['uid', (snapshot, reader) => (snapshot.uid = reader.count())],
+  ['gid', (snapshot, reader) => (snapshot.gid = reader.count())],
+  ['excludes', (snapshot, reader) => (snapshot.excludes = texts(reader))],
+  ['tags', (snapshot, reader) => (snapshot.tags = texts(reader))],
+  ['original', (snapshot, reader) => (snapshot.original = reader.id())],
+  ['program_version', (snapshot, reader) => (snapshot.programVersion = reader.text())],
+  ['summary', (snapshot, reader) => (snapshot.summary = readSummary(reader))],
+]);
+
+function texts(reader: JsonReader): string[] {
+  const list: string[] = [];
+  reader.list(() => list.push(reader.text()));
+  return list;
 }
 
-function count(value: unknown, what: string): number {
-  return countOf(value, what);
+function readSummary(reader: JsonReader): SnapshotSummary {
+  const summary: Mutable<SnapshotSummary> = {};
+  reader.object((name) => {
+    const count = countFields.get(name);
+    if (count) summary[count] = reader.count();
+    else if (name === 'backup_start') summary.backupStart = timeText(reader);
+    else if (name === 'backup_end') summary.backupEnd = timeText(reader);
+    else summary.otherFields = [...(summary.otherFields ?? []), { name, json: reader.other() }];
+  });
+  return summary;
 }
 
-function texts(value: unknown, what: string): string[] {
-  if (value === undefined || value === null) return [];
-  return arrayOf(value, what).map((one) => textOf(one, what));
-}
-
-function decodeSummary(value: unknown, what: string): SnapshotSummary {
-  const json = objectOf(value, what);
-  const summary: JsonObject = {};
-  for (const [field, name] of Object.entries(summaryFields)) {
-    const one = json[name];
-    if (one === undefined) continue;
-    const isTime = field === 'backupStart' || field === 'backupEnd';
-    if (typeof one !== (isTime ? 'string' : 'number')) throw malformed(what, `${name} is not what it should be`);
-    summary[field] = one;
-  }
-  return summary as SnapshotSummary;
+function timeText(reader: JsonReader): string {
+  const text = reader.text();
+  goTimeNs(text, what);
+  return text;
 }

@@ -1,27 +1,32 @@
-/** The envelope of sealed JSON files in version 2 (restic design.rst, "Unpacked Data Format"): a 2, then zstd; or the JSON itself. */
+/**
+ * The envelope of sealed JSON files in version 2 (restic design.rst, "Unpacked Data Format"): a 2, then zstd; or the JSON
+ * itself. Index, snapshot and lock files have it. Config and key files have none: they are read before the version is known.
+ */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { HoldfastError, messageOf } from '../../base/errors.ts';
-import { malformed } from './malformed.ts';
+import { messageOf } from '../../base/errors.ts';
+import { malformed, unsupported } from './malformed.ts';
 
 const zstdMark = 2;
-/** Indexes are the largest of these files, a few MiB; a frame that opens to more than this is an attack. */
-const mostBytes = 1 << 30;
+const openBrace = 0x7b;
+const openBracket = 0x5b;
+/** Indexes are the largest of these files: restic's hold at most 460,000 blobs of 200 bytes. */
+const mostBytes = 256 << 20;
 
+/** What is to be sealed. In version 1 the JSON itself, not a copy. */
 export function encodeUnpacked(json: Uint8Array, version: number): Uint8Array {
   if (version < 2) return json;
   return Buffer.concat([Uint8Array.of(zstdMark), zstdCompressSync(json)]);
 }
 
+/**
+ * The JSON, which is a view of `bytes` if it was not compressed. Memory: at most 256 MiB. `repository.damaged` if it does not
+ * decompress or to more than that, `repository.unsupported` if the encoding is not known.
+ */
 export function decodeUnpacked(bytes: Uint8Array): Uint8Array {
   const first = bytes.at(0);
-  if (first === 0x7b || first === 0x5b) return bytes; // { or [
-  if (first !== zstdMark) {
-    throw new HoldfastError({
-      code: 'repository.unsupported',
-      message: `a file has an encoding (${first ?? 'empty'}) this version does not know`,
-      remedy: 'Use a newer Holdfast.',
-    });
-  }
+  if (first === undefined) throw malformed('a file', 'it is empty');
+  if (first === openBrace || first === openBracket) return bytes;
+  if (first !== zstdMark) throw unsupported(`a file has the encoding ${first}, which this version does not know`);
   try {
     return zstdDecompressSync(bytes.subarray(1), { maxOutputLength: mostBytes });
   } catch (error) {
