@@ -138,7 +138,11 @@ export interface Driver<Settings = unknown> {
   probe(source: SourceContext<Settings>): Promise<Finding[]>;
   /** Brings the source into a state that stays consistent until the capture is disposed. */
   capture(source: SourceContext<Settings>): Promise<Capture>;
-  restore(source: SourceContext<Settings>, contents: SnapshotContents, request: RestoreRequest): Promise<RestoreOutcome>;
+  restore(
+    source: SourceContext<Settings>,
+    contents: SnapshotContents,
+    request: RestoreRequest,
+  ): Promise<RestoreOutcome>;
   /** Restores into the throwaway and says what a working copy is worth: time counts as recovery time. */
   restoreThrowaway(
     source: SourceContext<Settings>,

@@ -293,3 +293,11 @@ describe('a probe', () => {
     expect(messages).toMatch(/extended attributes/);
   });
 });
+
+test('cancelling ends the walk', async () => {
+  make('a/b');
+  const stop = new AbortController();
+  await using capture = await filesDriver.capture({ ...source({}), signal: stop.signal });
+  stop.abort();
+  await expect(walk(capture)).rejects.toMatchObject({ code: 'cancelled' });
+});

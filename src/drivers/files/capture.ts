@@ -3,6 +3,7 @@
  * directories above a source path are there with their attributes and nothing else in them. Directories are listed when
  * the engine gets to them; nothing holds the file system still, so each file is what it was when it was read.
  */
+import { throwIfCancelled } from '../../base/errors.ts';
 import { compareNames, printableName } from '../../base/names.ts';
 import { compilePatterns, type PatternSet } from '../../base/patterns.ts';
 import type { HostFiles } from '../../hosts/host.ts';
@@ -109,7 +110,7 @@ function wholeDirectory(walk: Walk, attributes: NodeAttributes, here: Here): Dir
     kind: 'dir',
     attributes: stored(walk, attributes),
     async children() {
-      walk.signal.throwIfAborted();
+      throwIfCancelled(walk.signal);
       const found = await listDirectory(walk, here);
       const marker = await findMarker(walk.files, here.path, found, walk.markers, (path, error) =>
         walk.tally.skipped(path, error),

@@ -3,7 +3,7 @@
  * not becomes a failed check of its own. Memory: the directories on the way down, and files with several names.
  */
 import { formatBytes } from '../../base/bytes.ts';
-import { messageOf } from '../../base/errors.ts';
+import { messageOf, throwIfCancelled } from '../../base/errors.ts';
 import { printableName } from '../../base/names.ts';
 import type { HostFiles } from '../../hosts/host.ts';
 import type { Check } from '../../model/fingerprint.ts';
@@ -55,7 +55,7 @@ async function compareDirectory(comparison: Comparison, path: string, place: str
   });
   const found = new Map(restored.map((one) => [one.name, one]));
   for (const node of await contents.children(path)) {
-    source.signal.throwIfAborted();
+    throwIfCancelled(source.signal);
     const child = joinPath(path, node.name);
     const other = found.get(node.name);
     found.delete(node.name);

@@ -1,6 +1,6 @@
 /** Restores: to a directory, or in place (`/`), all of it or what patterns choose. */
 import { formatBytes } from '../../base/bytes.ts';
-import { HoldfastError, hasCode } from '../../base/errors.ts';
+import { HoldfastError, hasCode, throwIfCancelled } from '../../base/errors.ts';
 import { printableName } from '../../base/names.ts';
 import { compileSelection, type Selection } from '../../base/patterns.ts';
 import type { HostFiles } from '../../hosts/host.ts';
@@ -73,7 +73,7 @@ async function planDirectory(
   to: string,
   mayExist: boolean,
 ): Promise<boolean> {
-  walk.signal.throwIfAborted();
+  throwIfCancelled(walk.signal);
   const present = mayExist ? await listTarget(walk.files, to) : new Map<string, NodeAttributes>();
   let any = false;
   for (const node of await walk.contents.children(from)) {
