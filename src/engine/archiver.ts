@@ -9,6 +9,7 @@ import { compareNames, printableName } from '../base/names.ts';
 import type { DirectoryEntry, Entry, FileEntry } from '../drivers/driver.ts';
 import type { FileReader } from '../hosts/host.ts';
 import type { Node, NodeAttributes } from '../model/node.ts';
+import type { StoredSnapshot } from '../model/snapshot.ts';
 import {
   type BlobSaver,
   chunkLimits,
@@ -25,6 +26,9 @@ import type { ProgressMeter } from './progress.ts';
 const openNodes = 4096;
 /** Files read as streams at once: hides the latency between their stages. */
 const openStreams = 3;
+
+/** The kernel stamps files with a clock that ticks this often at the slowest: two writes within a tick look alike. */
+const clockTickNs = 10_000_000n;
 
 export interface ArchiveCounts {
   filesNew: number;
@@ -63,15 +67,19 @@ export class Archiver {
   readonly #nodes = new Semaphore(openNodes);
   readonly #streams = new Semaphore(openStreams);
 
+  /** A file that changed later than this may have been read before or after: equal attributes say nothing about it. */
+  #settledBeforeNs = 0n;
+
   constructor(saver: BlobSaver, meter: ProgressMeter) {
     this.#saver = saver;
     this.#meter = meter;
     this.#small = new SmallFileBatch(saver);
   }
 
-  /** Stores the tree below `root`; resolves with the root tree's id in hex. */
-  async archive(root: DirectoryEntry, parentTree: string | undefined): Promise<string> {
-    const parent = parentTree === undefined ? undefined : await this.#loadParent(parentTree);
+  /** Stores the tree below `root`; resolves with the root tree's id in hex. `before`: the parent snapshot. */
+  async archive(root: DirectoryEntry, before: StoredSnapshot | undefined): Promise<string> {
+    if (before) this.#settledBeforeNs = BigInt(before.timeMs) * 1_000_000n - clockTickNs;
+    const parent = before && (await this.#loadParent(before.tree));
     const rootNode = await this.#directory(root, '', parent);
     this.#small.flush();
     const node = await rootNode.node;
@@ -225,6 +233,7 @@ export class Archiver {
   #unchanged(now: NodeAttributes, before: Node): boolean {
     if (now.size !== before.size || now.mtimeNs !== before.mtimeNs) return false;
     if (now.ctimeNs !== before.ctimeNs || now.inode !== before.inode) return false;
+    if (now.ctimeNs >= this.#settledBeforeNs) return false;
     const { content } = before;
     if (!content) return false;
     for (let at = 0; at < content.byteLength; at += 32) if (!this.#saver.index.has('data', content, at)) return false;

@@ -120,7 +120,7 @@ async function storeSource(request: BackupRequest, saver: BlobSaver): Promise<St
   source.report({ type: 'stage', stage: 'store', subject: source.name });
   const meter = new ProgressMeter(source.report, source.clock, 'store', capture.bytesTotal);
   const archiver = new Archiver(saver, meter);
-  const tree = await archiver.archive(capture.root, parent?.tree);
+  const tree = await archiver.archive(capture.root, parent);
   await capture.complete();
   meter.emit();
   return {

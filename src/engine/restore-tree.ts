@@ -2,6 +2,7 @@
  * Writes a part of a snapshot's tree below a directory. Content goes through `ContentWriter`; hard links are made when
  * their files are complete, directories get their attributes last, deepest first.
  */
+import { hasCode } from '../base/errors.ts';
 import { printableName } from '../base/names.ts';
 import { compileSelection, type Selection } from '../base/patterns.ts';
 import type { WriteTreeOptions, WriteTreeResult } from '../drivers/driver.ts';
@@ -105,8 +106,7 @@ class TreeRestorer {
     } else if (node.type === 'irregular') {
       this.#problem(`${printableName(to)}: an object of unknown type was not restored`);
     } else {
-      await this.#target.makeSpecial(to, node);
-      this.#applyAttributes(to, node);
+      await this.#special(node, to);
     }
     return true;
   }
@@ -127,6 +127,18 @@ class TreeRestorer {
     // Before its own children in the list, so that going backwards means deepest first.
     this.#directories.splice(place, 0, { path: to, node });
     return true;
+  }
+
+  /** A device that cannot be made (not root, a container) is a problem to tell, not the end of the restore. */
+  async #special(node: Node, to: string): Promise<void> {
+    try {
+      await this.#target.makeSpecial(to, node);
+    } catch (error) {
+      if (!hasCode(error, 'restore.failed')) throw error;
+      this.#problem(error.message);
+      return;
+    }
+    this.#applyAttributes(to, node);
   }
 
   async #file(node: Node, to: string): Promise<void> {
