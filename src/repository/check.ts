@@ -147,6 +147,7 @@ class Checker {
       },
     });
     await walk.reach(snapshots.map((snapshot) => snapshot.tree));
+    walk.release();
     return walk;
   }
 

@@ -59,6 +59,7 @@ export async function surveyUsage(
     signal,
   });
   await walk.reach(snapshots.map((snapshot) => snapshot.tree));
+  walk.release();
   stopAt(faults, 'tree-damaged', 'blob-missing');
   const copies = chosenCopies(inventory, walk.used);
   const keptIn = (entry: number): number => copies.get(entry) ?? index.packNumber(entry);

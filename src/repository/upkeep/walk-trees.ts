@@ -38,14 +38,13 @@ export class TreeWalk {
   storedBytes = 0;
   plainBytes = 0;
   readonly #parts: TreeWalkParts;
-  readonly #fetcher: BlobFetcher;
+  #fetcher: BlobFetcher | undefined;
   /** Trees read or tried. */
   readonly #read: EntrySet;
   #next: number[] = [];
 
   constructor(parts: TreeWalkParts) {
     this.#parts = parts;
-    this.#fetcher = new BlobFetcher(parts.repository, parts.index, parts.pool);
     this.used = new EntrySet(parts.index.size);
     this.#read = new EntrySet(parts.index.size);
   }
@@ -60,7 +59,14 @@ export class TreeWalk {
     }
   }
 
+  /** Lets go of the memory for reading; what was reached stays known. */
+  release(): void {
+    this.#fetcher = undefined;
+  }
+
   async #readLevel(level: readonly number[]): Promise<void> {
+    const { repository, index, pool } = this.#parts;
+    this.#fetcher ??= new BlobFetcher(repository, index, pool);
     try {
       await this.#fetcher.fetch(level, (entry, plain) => this.#take(entry, plain), this.#parts.signal);
     } catch (error) {

@@ -1,4 +1,8 @@
-/** Reads a whole pack as a stranger would: its hash, its header, every blob. Runs in a worker; memory: one blob. */
+/**
+ * Reads a whole pack as a stranger would: its header, every blob, that they fill it, and if anything is wrong its hash too.
+ * Every byte of a pack is under the seal of its header or of a blob, and each blob is compared with its id: where all are
+ * sound, the hash of the whole can find nothing more and is not taken (a fifth of the time). Runs in a worker; memory: one blob.
+ */
 import { hash } from 'node:crypto';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { messageOf } from '../../base/errors.ts';
@@ -9,11 +13,14 @@ import { decompress } from '../zstd.ts';
 import type { CheckPackJob, CheckPackResult } from './messages.ts';
 import { packEntries } from './pack-builder.ts';
 
+/** Opened blobs pass through one piece of memory: a new one for each costs a third of the time. */
+let scratch = Buffer.alloc(0);
+const leastScratch = 2 << 20;
+
 export function checkPack(job: CheckPackJob, sealer: Sealer): CheckPackResult {
   const bytes = Buffer.from(job.slab, 0, job.length);
   const faults: string[] = [];
   const damaged: string[] = [];
-  if (hash('sha256', bytes) !== job.id) faults.push('its bytes do not have the hash that is its name');
   let entries: PackEntry[] = [];
   try {
     entries = readHeader(bytes, sealer);
@@ -25,6 +32,9 @@ export function checkPack(job: CheckPackJob, sealer: Sealer): CheckPackResult {
     if (fault === undefined) continue;
     faults.push(`blob ${toHex(entry.id).slice(0, 16)}: ${fault}`);
     damaged.push(toHex(entry.id));
+  }
+  if (faults.length > 0 && hash('sha256', bytes) !== job.id) {
+    faults.unshift('its bytes do not have the hash that is its name');
   }
   return { blobs: packEntries(entries), faults, damaged };
 }
@@ -42,13 +52,19 @@ function readHeader(bytes: Buffer, sealer: Sealer): PackEntry[] {
 
 function blobFault(bytes: Buffer, entry: PackEntry, sealer: Sealer): string | undefined {
   try {
-    const body = sealer.open(bytes.subarray(entry.offset, entry.offset + entry.length));
-    const plain = entry.uncompressedLength === 0 ? body : decompress(body, entry.uncompressedLength);
-    const same = equalBytes(hash('sha256', plain, 'buffer'), entry.id);
-    freeMemory(body);
-    if (plain !== body) freeMemory(plain);
-    return same ? undefined : 'its content does not match its id';
+    if (scratch.byteLength < entry.length) scratch = Buffer.allocUnsafeSlow(Math.max(entry.length, leastScratch));
+    const length = sealer.openInto(bytes.subarray(entry.offset, entry.offset + entry.length), scratch);
+    const body = scratch.subarray(0, length);
+    if (entry.uncompressedLength === 0) return fits(body, entry);
+    const plain = decompress(body, entry.uncompressedLength);
+    const fault = fits(plain, entry);
+    freeMemory(plain);
+    return fault;
   } catch (error) {
     return messageOf(error);
   }
+}
+
+function fits(plain: Uint8Array, entry: PackEntry): string | undefined {
+  return equalBytes(hash('sha256', plain, 'buffer'), entry.id) ? undefined : 'its content does not match its id';
 }
