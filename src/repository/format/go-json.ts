@@ -3,12 +3,11 @@
  * byte what restic stores. Strings follow `base/names.ts`: a lone surrogate U+DC80–U+DCFF is a byte that is not UTF-8.
  */
 import { decodeName, encodeName } from '../../base/names.ts';
+import { isPlainPrintable, isPrintable } from './go-print.ts';
 import { malformed } from './malformed.ts';
 
 /** Nothing here is escaped by either. */
 const plain = /^[ !#-%'-;=?-[\]-~]*$/;
-/** Printable for Go, and escaped by neither. */
-const plainPrintable = /^(?:(?!["\\<>&])[\p{L}\p{M}\p{N}\p{P}\p{S} ])*$/u;
 const escapedForHtml = /[<>&\u2028\u2029]/g;
 /** A lone surrogate as JSON.stringify escapes it, after an even number of backslashes. */
 const escapedSurrogate = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g;
@@ -26,11 +25,8 @@ export function goString(text: string): string {
 
 /** A name as restic stores it in a tree: what strconv.Quote makes of it, without its quotes, as a JSON string. */
 export function goName(name: string): string {
-  return plain.test(name) || plainPrintable.test(name) ? `"${name}"` : goJson(goQuote(name));
+  return plain.test(name) || isPlainPrintable(name) ? `"${name}"` : goJson(goQuote(name));
 }
-
-/** Go's unicode.IsPrint: letters, marks, numbers, punctuation, symbols and the ASCII space. */
-const printable = /[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
 
 const shortEscapes: ReadonlyMap<string, number> = new Map([
   ['a', 7],
@@ -53,7 +49,7 @@ const quotedShort: ReadonlyMap<string, string> = new Map(
 /** A name as strconv.Quote writes it, without the quotes. */
 export function goQuote(name: string): string {
   let quoted = '';
-  for (const char of name) quoted += quotedShort.get(char) ?? (printable.test(char) ? char : escaped(char));
+  for (const char of name) quoted += quotedShort.get(char) ?? (isPrintable(char) ? char : escaped(char));
   return quoted;
 }
 

@@ -5,6 +5,7 @@ import { isNodeType, posixMode } from './file-mode.ts';
 import { goUnquote } from './go-json.ts';
 import { goTimeNs, goZeroTimeNs } from './go-time.ts';
 import type { JsonReader } from './json-reader.ts';
+import { unsupported } from './malformed.ts';
 
 /** A node of which not every field was read. All have the same fields in the same order, which keeps them small and fast. */
 interface Draft extends Mutable<Node> {
@@ -80,7 +81,8 @@ const fields = new Map<string, (node: Draft, reader: JsonReader) => unknown>([
 
 function readType(reader: JsonReader): Node['type'] {
   const type = reader.text();
-  if (!isNodeType(type)) throw reader.malformed(`node type «${type.slice(0, 20)}» is not known`);
+  if (!isNodeType(type))
+    throw unsupported(`a tree has an object of the type «${type.slice(0, 20)}», which is not known`);
   return type;
 }
 
