@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { localHost } from '../../hosts/local/index.ts';
@@ -120,6 +120,16 @@ describe('while programs have it open', () => {
       await new Promise((r) => setTimeout(r, 200));
     });
     await expect(outcome).rejects.toMatchObject({ code: 'host.command-failed' });
+  });
+
+  test.skipIf(!existsSync('/dev/shm'))('a database on tmpfs is copied like any other', async () => {
+    using memory = playground('/dev/shm');
+    const path = memory.path('bank.db');
+    seedBank({ path });
+    const writer = await startWriter({ path, perSecond: 0, transfers: 5 });
+    await backUp(sourceOf(host, { path }), place.path('copy.db'));
+    await writer.stop();
+    expect(bankFaults(place.path('copy.db'))).toEqual([]);
   });
 
   test('while the state is held in WAL mode, a commit that may not wait at all succeeds', async () => {

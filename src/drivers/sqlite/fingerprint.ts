@@ -2,7 +2,7 @@
  * What a drill compares: facts of a database, read through SQLite in one read transaction. Runs in the holder process, so
  * that it sees the held state; and over a restored copy, with the same code.
  */
-import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../base/errors.ts';
 import type { Fact } from '../../model/fingerprint.ts';
 import type { Fingerprinted, FingerprintLevel } from './messages.ts';
@@ -130,12 +130,9 @@ async function digestTable(
   const digest = new RowDigest();
   let rows = 0;
   for (const row of rowsOf(db, selectOf(table, columns))) {
-    // U+FFFD may stand for bytes that are no UTF-8, which the string has lost: read this table by bytes instead.
-    if (row.some((value) => typeof value === 'string' && value.includes('\ufffd'))) {
-      return await digestByBytes(db, table, columns, turn);
-    }
     digest.row(row);
     if (++rows % rowsPerTurn === 0) await turn();
+    if (digest.mayBeBroken) return await digestByBytes(db, table, columns, turn);
   }
   return { rows, digest: digest.hex() };
 }
@@ -158,11 +155,11 @@ function single(db: DatabaseSync, sql: string): SqlValue {
   return null;
 }
 
-function* rowsOf(db: DatabaseSync, sql: string): Generator<SqlValue[]> {
+function rowsOf(db: DatabaseSync, sql: string): Iterable<SqlValue[]> {
   const statement = db.prepare(sql);
   statement.setReturnArrays(true);
   statement.setReadBigInts(true);
-  for (const row of statement.iterate()) yield row as unknown as SQLOutputValue[];
+  return statement.iterate() as unknown as Iterable<SqlValue[]>;
 }
 
 /** Doubled quotes are the whole of SQLite's identifier quoting; a name may hold anything but NUL. */

@@ -28,8 +28,8 @@ export function seedBank({ path, journal = 'wal', pageBytes = 4096, accounts = 2
 
 /** One committed transaction of `transfers` transfers. `random` gives numbers in [0, 1). */
 export function transfer(db: DatabaseSync, transfers: number, random: () => number): void {
-  const accounts = Number(db.prepare('SELECT count(*) AS n FROM account').get()?.n);
-  const blobs = Number(db.prepare('SELECT count(*) AS n FROM page').get()?.n);
+  const accounts = Number(db.prepare('SELECT max(id) AS n FROM account').get()?.n);
+  const blobs = Number(db.prepare('SELECT max(id) AS n FROM page').get()?.n);
   const pay = db.prepare('UPDATE account SET balance = balance + ? WHERE id = ?');
   const note = db.prepare('INSERT INTO ledger SELECT coalesce(max(seq), 0) + 1, ?, ?, ? FROM ledger');
   const stir = db.prepare('UPDATE page SET content = randomblob(3900) WHERE id = ?');
@@ -63,9 +63,10 @@ export function bankFaults(path: string): string[] {
   expect('ledger gaps', 'SELECT count(*) - coalesce(max(seq), 0) FROM ledger', 0);
   expect(
     'accounts against ledger',
-    `SELECT count(*) FROM account WHERE balance <> 1000
-      + (SELECT coalesce(sum(amount), 0) FROM ledger WHERE credit = account.id)
-      - (SELECT coalesce(sum(amount), 0) FROM ledger WHERE debit = account.id)`,
+    `SELECT count(*) FROM account
+      LEFT JOIN (SELECT credit, sum(amount) AS total FROM ledger GROUP BY credit) AS got ON got.credit = account.id
+      LEFT JOIN (SELECT debit, sum(amount) AS total FROM ledger GROUP BY debit) AS gave ON gave.debit = account.id
+      WHERE balance <> 1000 + coalesce(got.total, 0) - coalesce(gave.total, 0)`,
     0,
   );
   return faults;

@@ -156,6 +156,13 @@ async function writeBeside(source: SourceContext<Settings>, replacement: Replace
     bytes += chunk.byteLength;
     source.report({ type: 'progress', stage: 'restore', bytesDone: bytes, bytesTotal: node.size });
   }
+  if (bytes !== node.size) {
+    throw new HoldfastError({
+      code: 'restore.failed',
+      message: `the snapshot gave ${bytes} bytes of ${path}, its entry says ${node.size}`,
+      remedy: 'Check the repository, and restore another snapshot.',
+    });
+  }
   await file.sync();
   return bytes;
 }

@@ -16,7 +16,14 @@ export type SqlValue = null | bigint | number | string | Uint8Array;
 export class RowDigest {
   readonly #hash = createHash('sha256');
   readonly #staging = Buffer.allocUnsafe(stagingBytes);
+  readonly #numbers = new DataView(this.#staging.buffer, this.#staging.byteOffset, stagingBytes);
   #used = 0;
+  #mayBeBroken = false;
+
+  /** True once a text held U+FFFD, which may stand for bytes that are no UTF-8 and that the string has lost. */
+  get mayBeBroken(): boolean {
+    return this.#mayBeBroken;
+  }
 
   row(values: readonly SqlValue[]): void {
     this.#tag(type.row);
@@ -31,14 +38,16 @@ export class RowDigest {
   #value(value: SqlValue): void {
     if (typeof value === 'bigint') {
       this.#tag(type.integer);
-      this.#used = this.#staging.writeBigInt64LE(value, this.#used);
+      this.#numbers.setBigInt64(this.#used, value, true);
+      this.#used += 8;
     } else if (typeof value === 'string') {
       this.#text(value);
     } else if (value === null) {
       this.#tag(type.null);
     } else if (typeof value === 'number') {
       this.#tag(type.real);
-      this.#used = this.#staging.writeDoubleLE(value, this.#used);
+      this.#numbers.setFloat64(this.#used, value, true);
+      this.#used += 8;
     } else {
       this.#tag(type.blob);
       this.#bytes(value);
@@ -47,6 +56,7 @@ export class RowDigest {
 
   #text(text: string): void {
     this.#tag(type.text);
+    if (text.includes('\ufffd')) this.#mayBeBroken = true;
     // UTF-8 takes at most 3 bytes per UTF-16 unit.
     if (text.length * 3 + 16 > stagingBytes) {
       this.#bytes(Buffer.from(text, 'utf8'));
