@@ -64,7 +64,9 @@ export const status = operation({
       const { code, message, remedy } = describeError(answer.error);
       return { name, ok: false, code, message, remedy };
     });
-    return { ok: [...sources, ...repositories].every((one) => one.ok), sources, repositories };
+    // Nothing declared is nothing protected, not everything.
+    const ok = sources.length > 0 && [...sources, ...repositories].every((one) => one.ok);
+    return { ok, sources, repositories };
   },
 });
 

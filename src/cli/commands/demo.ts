@@ -35,6 +35,9 @@ function describe(output: DemoOutput): string {
   const config = `--config ${output.configFile}`;
   return [
     describeOne(output.drill),
+    ...(output.drill.proof?.checks ?? []).map(
+      (one) => `    ${one.ok ? '=' : '≠'} ${one.subject}: ${one.measure} ${shortened(one.found)}`,
+    ),
     ...(output.restic
       ? []
       : ['(restic is not installed; with it, the same repository would now be checked by restic itself)']),
@@ -50,4 +53,9 @@ function describe(output: DemoOutput): string {
     'your own data:',
     '  holdfast init        finds databases on this machine and writes holdfast.yaml',
   ].join('\n');
+}
+
+/** A digest as far as a person compares it. */
+function shortened(value: string): string {
+  return /^[0-9a-f]{40,}$/.test(value) ? `${value.slice(0, 16)}…` : value;
 }

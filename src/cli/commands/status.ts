@@ -20,6 +20,7 @@ function describe(output: StatusOutput): string {
     .map((one) => `✗ repository ${one.name}: ${one.message}\n    ${one.remedy}`);
   const wrong = output.sources.filter((one) => !one.ok);
   const right = output.sources.filter((one) => one.ok);
+  if (output.sources.length === 0) return [...unreachable, 'no source is declared: nothing is protected'].join('\n');
   const total = output.ok
     ? `everything declared can be restored, as far as was proven: ${counted(right.length, 'source')}`
     : `${wrong.length} of ${counted(output.sources.length, 'source')} not safely restorable`;

@@ -1,0 +1,42 @@
+import { expect, it } from 'vitest';
+import { concernsAbout } from './readiness.ts';
+
+const hourMs = 3_600_000;
+const nowMs = 1000 * hourMs;
+const passed = (hoursAgo: number) => ({
+  snapshot: 'abcdef0123',
+  startedAtMs: nowMs - hoursAgo * hourMs,
+  verdict: 'passed' as const,
+});
+const newest = (hoursAgo: number) => ({ id: 'a', timeMs: nowMs - hoursAgo * hourMs });
+
+function kinds(facts: Omit<Parameters<typeof concernsAbout>[0], 'nowMs'>): string[] {
+  return concernsAbout({ nowMs, ...facts }).map((concern) => concern.kind);
+}
+
+it('has no concern about a young snapshot with a young proof', () => {
+  expect(kinds({ newest: newest(35), lastProof: passed(100), lastPassed: passed(100) })).toEqual([]);
+});
+
+it('says that nothing was ever stored, and nothing else', () => {
+  expect(kinds({})).toEqual(['never-backed-up']);
+});
+
+it('expects a snapshot within two periods of the schedule, or 36 hours without one', () => {
+  const proven = { lastProof: passed(1), lastPassed: passed(1) };
+  expect(kinds({ newest: newest(37), ...proven })).toEqual(['snapshot-old']);
+  expect(kinds({ newest: newest(37), backupEveryMs: 24 * hourMs, ...proven })).toEqual([]);
+  expect(kinds({ newest: newest(49), backupEveryMs: 24 * hourMs, ...proven })).toEqual(['snapshot-old']);
+  expect(kinds({ newest: newest(3), backupEveryMs: hourMs, ...proven })).toEqual(['snapshot-old']);
+});
+
+it('expects a proof that passed within eight days, or two periods of the drills', () => {
+  expect(kinds({ newest: newest(1) })).toEqual(['never-proven']);
+  expect(kinds({ newest: newest(1), lastProof: { ...passed(1), verdict: 'failed' }, lastPassed: passed(9) })).toEqual([
+    'proof-failed',
+  ]);
+  expect(kinds({ newest: newest(1), lastProof: passed(193), lastPassed: passed(193) })).toEqual(['proof-old']);
+  expect(
+    kinds({ newest: newest(1), drillEveryMs: 168 * hourMs, lastProof: passed(193), lastPassed: passed(193) }),
+  ).toEqual([]);
+});
