@@ -6,11 +6,13 @@ export function fillCounters(iv: usize, first: u32, count: u32, to: usize): void
   const start = bswap<u64>(load<u64>(iv, 8));
   let low = start + first;
   if (low < start) high++;
+  let counter = i64x2.replace_lane(i64x2.splat(low), 1, high);
+  const one = i64x2(1, 0);
   for (let at = to, end = to + (<usize>count << 4); at < end; at += 16) {
-    store<u64>(at, bswap<u64>(high));
-    store<u64>(at, bswap<u64>(low), 8);
+    v128.store(at, v128.shuffle<u8>(counter, counter, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+    counter = i64x2.add(counter, one);
     low++;
-    if (low == 0) high++;
+    if (low == 0) counter = i64x2.add(counter, i64x2(0, 1));
   }
 }
 

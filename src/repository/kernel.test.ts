@@ -73,7 +73,8 @@ describe('Poly1305', () => {
     );
     const message = fc.oneof(
       fc.uint8Array({ maxLength: 300 }),
-      fc.nat(400).map((length) => new Uint8Array(length).fill(0xff)),
+      fc.uint8Array({ minLength: 500, maxLength: 1400, size: 'max' }),
+      fc.nat(1400).map((length) => new Uint8Array(length).fill(0xff)),
     );
     fc.assert(
       fc.property(bytes16, bytes16, message, (r, s, text) => {
@@ -86,11 +87,32 @@ describe('Poly1305', () => {
   test('agrees with plain arithmetic on messages longer than the kernel takes at once', () => {
     const message = new Uint8Array(2 * blockBytes + 77).map((_, i) => (i * 7919) >> 5);
     const r = new Uint8Array(16).fill(0xab);
-    for (const length of [blockBytes - 1, blockBytes, blockBytes + 1, 2 * blockBytes + 77]) {
+    for (const length of [blockBytes - 1, blockBytes, blockBytes + 1, blockBytes + 511, 2 * blockBytes + 77]) {
       const part = message.subarray(0, length);
       expect(poly1305(r, r, part)).toBe(plainPoly1305(r, r, part));
+      const all = hex('ff'.repeat(length));
+      expect(poly1305(hex(ones), r, all)).toBe(plainPoly1305(hex(ones), r, all));
     }
   });
+});
+
+test('a tag does not depend on the parts a message comes in', () => {
+  const message = new Uint8Array(4000).map((_, i) => 255 - (i % 3));
+  const parts = fc.array(fc.nat(130), { maxLength: 20 });
+  fc.assert(
+    fc.property(parts, (blocks) => {
+      let at = 0;
+      kernel.macStart(hex(ones));
+      for (const count of [...blocks, 300]) {
+        const part = message.subarray(at, at + count * 16);
+        kernel.block.set(part);
+        kernel.macBlock(part.byteLength);
+        at += part.byteLength;
+      }
+      const tag = Buffer.from(kernel.macFinish(hex(ones))).toString('hex');
+      expect(tag).toBe(plainPoly1305(hex(ones), hex(ones), message));
+    }),
+  );
 });
 
 test('counters count in 128 bits, most significant byte first', () => {
