@@ -78,7 +78,8 @@ class TreeRestorer {
     }
     for (const { path: link, existing } of this.#links) await this.#target.makeLink(link, existing);
     for (const { path: made, node } of this.#directories.toReversed()) this.#applyAttributes(made, node);
-    await this.#target.finish();
+    // What replaces something must be on the disk before it counts; what is new can be restored again after a power cut.
+    if (this.#request.options.existing === 'make-equal') await this.#target.finish();
     if (this.#moreProblems > 0) this.#problems.push(`… and ${this.#moreProblems} more`);
     return { files: this.#content.files, bytes: this.#content.bytes, problems: this.#problems };
   }
