@@ -3,8 +3,7 @@ import { enableCompileCache } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-// Best effort: without a place for it the program only starts a little slower.
-enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast'));
+cacheCompiledCode();
 
 const { runCli } = await import('./cli/run.ts');
 
@@ -20,3 +19,12 @@ process.exitCode = await runCli(process.argv.slice(2), {
     };
   },
 });
+
+/** Best effort: without a place for it (a user without a home, a read-only disk) the program only starts a little slower. */
+function cacheCompiledCode(): void {
+  try {
+    enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast'));
+  } catch {
+    // no home
+  }
+}

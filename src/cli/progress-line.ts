@@ -15,13 +15,17 @@ export class ProgressLine {
   /** The text for this state at `nowMs` (monotonic), at most `columns` wide. */
   format(progress: Progress, nowMs: number, columns: number): string {
     const rate = this.#rate(progress, nowMs);
-    const { bytesDone, bytesTotal, itemsDone } = progress;
+    const { bytesDone, bytesTotal } = progress;
     const left = bytesTotal === undefined ? undefined : Math.max(0, bytesTotal - bytesDone);
     const parts = [
       progress.stage,
       bytesTotal ? `${Math.min(100, (bytesDone / bytesTotal) * 100).toFixed(1)} %` : undefined,
-      bytesTotal ? `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}` : formatBytes(bytesDone),
-      itemsDone ? `${itemsDone} items` : undefined,
+      bytesTotal
+        ? `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`
+        : bytesDone
+          ? formatBytes(bytesDone)
+          : undefined,
+      itemsOf(progress),
       rate === undefined ? undefined : `${formatBytes(rate)}/s`,
       left && rate ? `${formatDuration((left / rate) * 1000)} to go` : undefined,
       progress.subject === undefined ? undefined : printableName(progress.subject),
@@ -38,6 +42,12 @@ export class ProgressLine {
     const [first] = this.#marks;
     return nowMs - first.atMs < 200 ? undefined : ((progress.bytesDone - first.bytes) / (nowMs - first.atMs)) * 1000;
   }
+}
+
+/** Items are worth showing where they are what is counted: blobs of a file are not. */
+function itemsOf({ bytesDone, itemsDone, itemsTotal }: Progress): string | undefined {
+  if (itemsTotal !== undefined) return `${itemsDone ?? 0} of ${itemsTotal}`;
+  return itemsDone && bytesDone === 0 ? `${itemsDone} items` : undefined;
 }
 
 /** Cuts in the middle of the last part, so that both ends of a long path are seen. */

@@ -91,7 +91,7 @@ export class Screen {
     if (this.json) {
       if (this.#lines) this.#writeJson(event);
     } else if (stderr.isTTY) {
-      this.#paint(this.#progress.format(event, nowMs, (stderr.columns ?? 80) - 1));
+      this.#paint(this.#progress.format(event, nowMs, (stderr.columns || 80) - 1));
     } else {
       const line = this.#progress.format(event, nowMs, 200);
       if (!first) stderr.write(`${line}\n`);

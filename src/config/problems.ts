@@ -23,7 +23,8 @@ export class ConfigError extends HoldfastError {
   readonly problems: readonly Problem[];
 
   constructor(file: string, problems: readonly Problem[]) {
-    const count = problems.length === 1 ? 'an error' : `${problems.length} errors`;
+    const errors = problems.filter((problem) => problem.level === 'error').length;
+    const count = errors === 1 ? 'an error' : `${errors} errors`;
     super({
       code: 'config.invalid',
       message: `${file} has ${count}\n${problems.map(formatProblem).join('\n')}`,

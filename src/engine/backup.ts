@@ -1,6 +1,6 @@
 /** One backup: source → driver → repository. The snapshot is written last, when every byte of it is durable. */
-import { userInfo } from 'node:os';
 import { type Clock, formatLocalInstant } from '../base/clock.ts';
+import { currentUser } from '../base/current-user.ts';
 import { programVersion } from '../base/version.ts';
 import type { AnyDriver, Capture, SourceContext } from '../drivers/driver.ts';
 import type { Report } from '../model/run.ts';
@@ -65,9 +65,7 @@ export async function backup(request: BackupRequest): Promise<BackupResult> {
     tree: stored.tree,
     paths: stored.paths,
     hostname: source.host.hostname,
-    username: userInfo().username,
-    uid: Math.max(0, userInfo().uid),
-    gid: Math.max(0, userInfo().gid),
+    ...currentUser(),
     ...(stored.excludes?.length ? { excludes: stored.excludes } : {}),
     tags: snapshotTags({ source: source.name, driver: request.driver.name, run: request.runId }),
     programVersion: `holdfast ${programVersion}`,

@@ -57,18 +57,31 @@ export const backup = operation({
     const results: StoredResult[] = [];
     await using open = new OpenRepositories(uses);
     for (const source of sources) {
-      const names = placesOf(source, request.repository);
+      const names = placesOf(source, request);
       for (const [i, name] of names.entries()) {
-        if (i > 0) uses.report({ type: 'note', message: `${source.name} is read again for the repository ${name}` });
+        if (i > 0 && results.at(-1)?.ok)
+          uses.report({ type: 'note', message: `${source.name} is read again for the repository ${name}` });
         results.push(await storeOne(source, name, { request, uses, open }));
       }
     }
+    if (results.length === 0) throw nothingToDo(request);
     return { ok: results.every((result) => result.ok), results };
   },
 });
 
-function placesOf(source: SourceEntry, only: string | undefined): string[] {
-  return only === undefined ? source.placements.map((placement) => placement.repository) : [only];
+/** A source that is named goes wherever it is sent; of many, only those that belong into the repository. */
+function placesOf(source: SourceEntry, { repository, sources }: z.infer<typeof input>): string[] {
+  const own = source.placements.map((placement) => placement.repository);
+  if (repository === undefined) return own;
+  return sources.length > 0 || own.includes(repository) ? [repository] : [];
+}
+
+function nothingToDo(request: z.infer<typeof input>): HoldfastError {
+  return new HoldfastError({
+    code: 'usage.invalid',
+    message: `none of the sources is stored in the repository «${request.repository}»`,
+    remedy: 'Name the sources to store there all the same, or add the repository to their policy.',
+  });
 }
 
 async function storeOne(
@@ -93,7 +106,7 @@ async function storeOne(
       ok: result.unreadable.length === 0,
       snapshot: result.snapshot.id,
       time: result.snapshot.time,
-      durationMs: result.durationMs,
+      durationMs: Math.round(result.durationMs),
       files: result.summary.totalFilesProcessed,
       bytes: result.summary.totalBytesProcessed,
       addedBytes: result.summary.dataAddedPacked,

@@ -89,7 +89,7 @@ export const repoCheck = operation({
         more,
       })),
       counts: { ...result.counts },
-      durationMs: uses.clock.monotonicMs() - startedMs,
+      durationMs: Math.round(uses.clock.monotonicMs() - startedMs),
     };
   },
 });

@@ -71,7 +71,7 @@ export const restore = operation({
       steps: outcome.steps.map(printableName),
       files: outcome.files,
       bytes: outcome.bytes,
-      durationMs: uses.clock.monotonicMs() - startedMs,
+      durationMs: Math.round(uses.clock.monotonicMs() - startedMs),
       problems: [...outcome.problems],
     };
   },

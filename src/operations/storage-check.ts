@@ -52,7 +52,7 @@ export const storageCheck = operation({
         id,
         why,
         passed,
-        durationMs,
+        durationMs: Math.round(durationMs),
         ...(passed ? {} : { message: messageOf(error) }),
       })),
     };

@@ -1,7 +1,8 @@
 /** Key files: each seals the same master key under a password of its own (restic design.rst, "Keys, Encryption and MAC"). */
 import { randomBytes } from 'node:crypto';
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import { type Clock, formatInstant } from '../base/clock.ts';
+import { currentUser } from '../base/current-user.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Secret } from '../base/secrets.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -69,7 +70,7 @@ export async function createKeyFile(parts: {
   const key = await deriveKey(password.reveal(), kdf);
   const bytes = encodeKeyFile({
     created: formatInstant(clock.nowMs()),
-    username: userInfo().username,
+    username: currentUser().username,
     hostname: hostname(),
     kdf,
     sealedMasterKey: new Sealer(key, kernel).seal(encodeMasterKey(masterKey)),

@@ -4,8 +4,9 @@
  * minutes; stale after thirty, or when its process is gone from this host. Stale locks are removed here without being
  * asked: what a dead process left must not keep the next backup from running.
  */
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import type { Clock } from '../base/clock.ts';
+import { currentUser } from '../base/current-user.ts';
 import { HoldfastError, hasCode, systemCode } from '../base/errors.ts';
 import { decodeLock, encodeLock, type Lock } from './format/lock.ts';
 import type { Repository } from './repository.ts';
@@ -160,15 +161,15 @@ class RefreshedLock implements HeldLock {
 
   async create(): Promise<void> {
     const { clock } = this.#repository;
-    const user = userInfo();
+    const user = currentUser();
     const lock: Lock = {
       timeMs: clock.nowMs(),
       exclusive: this.#exclusive,
       hostname: hostname(),
       username: user.username,
       pid: process.pid,
-      uid: Math.max(0, user.uid),
-      gid: Math.max(0, user.gid),
+      uid: user.uid,
+      gid: user.gid,
     };
     const id = await saveUnpacked(this.#repository, 'locks', encodeLock(lock));
     own.add(id);
