@@ -47,7 +47,7 @@ function endOfDigits(text: string, start: number): number {
 /** The number that `digits` characters make; they are digits. */
 function numberAt(text: string, at: number, digits: number): number {
   let value = 0;
-  for (let i = at; i < at + digits; i++) value = value * 10 + text.charCodeAt(i) - digitZero;
+  for (let i = at; i < at + digits; i++) value = value * 10 + (text.charCodeAt(i) - digitZero);
   return value;
 }
 

@@ -276,7 +276,7 @@ export class JsonReader {
 
   #number(digits: number): number {
     let value = 0;
-    for (let at = this.#at; at < this.#at + digits; at++) value = value * 10 + this.#bytes[at] - 0x30;
+    for (let at = this.#at; at < this.#at + digits; at++) value = value * 10 + (this.#bytes[at] - 0x30);
     return value;
   }
 

@@ -68,13 +68,15 @@ function withFields(json: string, fields: readonly OtherField[]): string {
 /** `repository.damaged` if it is not a snapshot. Fields this program does not know are kept. */
 export function decodeSnapshot(bytes: Uint8Array): Snapshot {
   const snapshot: Mutable<Snapshot> = { time: '', tree: '', paths: [] };
+  const otherFields: OtherField[] = [];
   const reader = new JsonReader(bytes, what);
   reader.object((name) => {
     const read = fields.get(name);
     if (read) read(snapshot, reader);
-    else snapshot.otherFields = [...(snapshot.otherFields ?? []), { name, json: reader.other() }];
+    else otherFields.push({ name, json: reader.other() });
   });
   reader.end();
+  if (otherFields.length > 0) snapshot.otherFields = otherFields;
   goTimeNs(snapshot.time, what);
   if (snapshot.tree === '') throw malformed(what, 'it names no tree');
   return snapshot;
@@ -109,13 +111,15 @@ function texts(reader: JsonReader): string[] {
 
 function readSummary(reader: JsonReader): SnapshotSummary {
   const summary: Mutable<SnapshotSummary> = {};
+  const otherFields: OtherField[] = [];
   reader.object((name) => {
     const count = countFields.get(name);
     if (count) summary[count] = reader.count();
     else if (name === 'backup_start') summary.backupStart = timeText(reader);
     else if (name === 'backup_end') summary.backupEnd = timeText(reader);
-    else summary.otherFields = [...(summary.otherFields ?? []), { name, json: reader.other() }];
+    else otherFields.push({ name, json: reader.other() });
   });
+  if (otherFields.length > 0) summary.otherFields = otherFields;
   return summary;
 }
 

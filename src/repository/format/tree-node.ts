@@ -20,11 +20,16 @@ export function decodeNode(reader: JsonReader): Node {
   reader.object((name) => {
     const read = fields.get(name);
     if (read) read(node, reader);
-    else node.otherFields = [...(node.otherFields ?? []), { name, json: reader.other() }];
+    else keepOther(node, name, reader);
   });
   requireFileName(node.name, reader);
   if (node.type === 'file') node.content ??= new Uint8Array();
   return node;
+}
+
+function keepOther(node: Draft, name: string, reader: JsonReader): void {
+  node.otherFields ??= [];
+  node.otherFields.push({ name, json: reader.other() });
 }
 
 /** What Go makes of absent fields. */
@@ -70,14 +75,19 @@ const fields = new Map<string, (node: Draft, reader: JsonReader) => unknown>([
   ['device_id', (node, reader) => (node.deviceId = reader.wide())],
   ['size', (node, reader) => (node.size = reader.count())],
   ['links', (node, reader) => (node.links = reader.count())],
-  ['linktarget', (node, reader) => (node.linkTarget = reader.text())],
-  // Comes after linktarget, which holds what of it is UTF-8.
+  ['linktarget', readLinkTarget],
   ['linktarget_raw', (node, reader) => (node.linkTarget = decodeName(reader.base64()))],
   ['extended_attributes', (node, reader) => (node.xattrs = readXattrs(reader))],
   ['device', (node, reader) => (node.device = reader.wide())],
   ['content', (node, reader) => (node.content = reader.ids())],
   ['subtree', (node, reader) => (node.subtree = reader.id())],
 ]);
+
+/** Where the bytes of the target were read before, they count: this is what of them is UTF-8. */
+function readLinkTarget(node: Draft, reader: JsonReader): void {
+  const target = reader.text();
+  node.linkTarget ??= target;
+}
 
 function readType(reader: JsonReader): Node['type'] {
   const type = reader.text();
