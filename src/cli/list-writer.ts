@@ -13,7 +13,7 @@ export interface ListForm<Item> {
 }
 
 /** Writes what `run` emits; its result becomes the rest of the document. An error on the way leaves a whole document that says so. */
-export async function emitList<Item, _Input, Output extends object>(
+export async function emitList<Item, Output extends object>(
   face: Face,
   form: ListForm<Item>,
   run: (emit: (item: Item) => Promise<void>) => Promise<Output>,

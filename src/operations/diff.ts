@@ -4,9 +4,8 @@ import { HoldfastError } from '../base/errors.ts';
 import { type Difference, diffTrees } from '../engine/diff.ts';
 import { factsFolder } from '../model/snapshot.ts';
 import { findSnapshot, lockForReading } from '../repository/index.ts';
-import type { Emitting } from './ls.ts';
 import { nodeView, viewNode } from './node-view.ts';
-import { type Execution, operation, type RepositoryAccess } from './operation.ts';
+import { type Emitting, type Execution, operation, type RepositoryAccess } from './operation.ts';
 import { openSnapshot } from './snapshot-access.ts';
 
 const input = z.object({

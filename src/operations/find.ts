@@ -4,9 +4,8 @@ import { HoldfastError } from '../base/errors.ts';
 import { findInSnapshots } from '../engine/find.ts';
 import { type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
 import { findSnapshot, listSnapshots, lockForReading } from '../repository/index.ts';
-import type { Emitting } from './ls.ts';
 import { nodeView, viewNode } from './node-view.ts';
-import { type Execution, operation, type RepositoryAccess } from './operation.ts';
+import { type Emitting, type Execution, operation, type RepositoryAccess } from './operation.ts';
 import { openNamed } from './repository-access.ts';
 import { repositoriesToSearch } from './snapshot-access.ts';
 

@@ -3,12 +3,7 @@ import { z } from 'zod';
 import { listContents } from '../engine/list.ts';
 import { type NodeView, viewNode } from './node-view.ts';
 import { openFound } from './opened-contents.ts';
-import { type Execution, operation, type RepositoryAccess } from './operation.ts';
-
-/** Takes what a long list gives, one by one; the list waits for it. */
-export interface Emitting<Item> {
-  readonly emit: (item: Item) => Promise<void> | void;
-}
+import { type Emitting, type Execution, operation, type RepositoryAccess } from './operation.ts';
 
 const input = z.object({
   snapshot: z.string(),

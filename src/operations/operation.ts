@@ -31,6 +31,11 @@ export interface Execution {
   readonly report: Report;
 }
 
+/** Takes what a long list gives, one by one; the list waits for it. */
+export interface Emitting<Item> {
+  readonly emit: (item: Item) => Promise<void> | void;
+}
+
 /** What it takes to open a repository by its name or address. */
 export interface RepositoryAccess {
   readonly config: Config;

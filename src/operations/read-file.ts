@@ -7,9 +7,8 @@ import { z } from 'zod';
 import { HoldfastError, messageOf, systemCode } from '../base/errors.ts';
 import { printableName, systemPath } from '../base/names.ts';
 import type { SnapshotContents } from '../drivers/driver.ts';
-import type { Emitting } from './ls.ts';
 import { openFound } from './opened-contents.ts';
-import { type Execution, operation, type RepositoryAccess } from './operation.ts';
+import { type Emitting, type Execution, operation, type RepositoryAccess } from './operation.ts';
 
 const input = z.object({
   snapshot: z.string(),

@@ -22,7 +22,7 @@ export function add(program: Command, face: Face): void {
         key: 'differences',
         line: (one: DifferenceView) => `${signs[one.change]} ${printableName(one.path)}`,
       };
-      const output = await emitList<DifferenceView, unknown, DiffOutput>(face, form, (emit) =>
+      const output = await emitList<DifferenceView, DiffOutput>(face, form, (emit) =>
         diff.run(diff.input.parse({ before, after, ...options }), { ...uses, emit }),
       );
       if (face.screen.json) return;

@@ -15,7 +15,7 @@ export function add(program: Command, face: Face): void {
     .action(async (snapshot: string, path: string | undefined, options: { repository?: string }) => {
       const { ls } = await import('../../operations/ls.ts');
       const uses = await face.uses(options.repository);
-      await emitList<NodeView, unknown, object>(face, { key: 'entries', line: nodeLine }, (emit) =>
+      await emitList<NodeView, object>(face, { key: 'entries', line: nodeLine }, (emit) =>
         ls.run(ls.input.parse({ snapshot, path, ...options }), { ...uses, emit }),
       );
     });
