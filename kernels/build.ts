@@ -9,7 +9,18 @@ export const generatedFile = `${root}src/repository/kernel.wasm.ts`;
 /** The module's bytes. Compiling is deterministic: the same sources give the same bytes. */
 export async function compileKernels(): Promise<Uint8Array> {
   let wasm: Uint8Array | undefined;
-  const options = ['-O3', '--enable', 'simd', '--runtime', 'stub', '--noAssert', '--outFile', 'kernel.wasm'];
+  const options = [
+    '-O3',
+    '--enable',
+    'simd',
+    '--enable',
+    'relaxed-simd',
+    '--runtime',
+    'stub',
+    '--noAssert',
+    '--outFile',
+    'kernel.wasm',
+  ];
   const { error, stderr } = await asc.main(['kernels/assembly/index.ts', '--baseDir', root, ...options], {
     writeFile(_name, contents) {
       if (typeof contents !== 'string') wasm = contents;

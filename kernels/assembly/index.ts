@@ -1,4 +1,4 @@
-export { INPUT_BYTES, input, parameters, stream } from './memory';
+export { input, parameters, stream } from './memory';
 export { polyBlocks, polyFinish, polyStart } from './poly1305';
-export { AREA_BYTES, counts, found, scan, tables } from './rabin';
+export { found, prepareTables, scan, tables } from './rabin';
 export { allZero, applyStream, fillCounters } from './stream';

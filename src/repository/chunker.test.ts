@@ -71,7 +71,8 @@ describe('candidates', () => {
     const data = new Uint8Array(2 * blockBytes + 200).fill(7);
     const background = naiveCandidates(data);
     for (const end of [
-      64, 65, 66, 127, 128, 129, 16_383, 16_384, 16_385, 16_448, 65_598, 65_599, 65_600, 131_134, 131_272,
+      64, 65, 66, 127, 128, 129, 16_383, 3840, 3841, 3904, 61_440, 61_441, 61_503, 61_504, 122_943, 122_944, 131_134,
+      131_272,
     ]) {
       const copy = Uint8Array.from(data);
       copy.set(window, end - 64);

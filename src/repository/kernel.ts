@@ -42,21 +42,19 @@ interface Address {
 
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer };
-  readonly INPUT_BYTES: Address;
-  readonly AREA_BYTES: Address;
   readonly input: Address;
   readonly stream: Address;
   readonly parameters: Address;
   readonly tables: Address;
   readonly found: Address;
-  readonly counts: Address;
   polyStart(key: number): void;
   polyBlocks(from: number, length: number): void;
   polyFinish(from: number, length: number, s: number, tag: number): void;
   fillCounters(iv: number, first: number, count: number, to: number): void;
   applyStream(data: number, keyStream: number, length: number): void;
   allZero(from: number, length: number): number;
-  scan(length: number): void;
+  prepareTables(): void;
+  scan(length: number): number;
 }
 
 /** Node's own types leave WebAssembly to those of browsers. */
@@ -136,32 +134,39 @@ function streamKernel(wasm: Exports): Pick<Kernel, 'stream' | 'fillCounters' | '
   };
 }
 
+/**
+ * Bytes scanned at once. Sixteen lanes of 3840 bytes: lanes a power of two apart would fall on the same few lines of the
+ * processor's cache.
+ */
+const scanBytes = 61_440;
+
 function scanKernel(wasm: Exports): Pick<Kernel, 'scan'> {
   const input = wasm.input.value;
-  const withContext = region(wasm, input - windowBytes, windowBytes + blockBytes);
+  const withContext = region(wasm, input - windowBytes, windowBytes + scanBytes);
   const tableMemory = region(wasm, wasm.tables.value, 4096);
+  const found = new Uint32Array(wasm.memory.buffer, wasm.found.value, scanBytes / 32);
   let loaded: Uint8Array | undefined;
 
-  /** Scans `length` bytes of `data` at `from` into `runs`, counting places from `origin`. */
+  /** Scans a block of `data` at `from`; appends to `runs`, counting places from `origin`. */
   const scanBlock = (data: Uint8Array, from: number, origin: number, runs: number[]): void => {
     const before = Math.min(windowBytes, from);
-    const part = data.subarray(from - before, from + blockBytes);
+    const part = data.subarray(from - before, from + scanBytes);
     const length = part.byteLength - before;
     // The first byte before a window that has just become full leaves at once, whatever it is.
     copyBytes(part, withContext, windowBytes - before);
     if (wasm.allZero(input - before, part.byteLength) === 1) appendRun(runs, from - origin + 1, from - origin + length);
-    else {
-      wasm.scan(length);
-      collectRuns(wasm, from - origin, runs);
-    }
+    else if (wasm.scan(length) === 1) collectRuns(found, from - origin, runs);
   };
 
   return {
     scan(tables, data, contextBytes) {
-      if (loaded !== tables) tableMemory.set(tables);
-      loaded = tables;
+      if (loaded !== tables) {
+        tableMemory.set(tables);
+        wasm.prepareTables();
+        loaded = tables;
+      }
       const runs: number[] = [];
-      for (let from = Math.max(contextBytes, windowBytes - 1); from < data.byteLength; from += blockBytes) {
+      for (let from = Math.max(contextBytes, windowBytes - 1); from < data.byteLength; from += scanBytes) {
         scanBlock(data, from, contextBytes, runs);
       }
       return Uint32Array.from(runs);
@@ -169,12 +174,17 @@ function scanKernel(wasm: Exports): Pick<Kernel, 'scan'> {
   };
 }
 
-function collectRuns(wasm: Exports, offset: number, runs: number[]): void {
-  const counts = new Uint32Array(wasm.memory.buffer, wasm.counts.value, 4);
-  counts.forEach((count, area) => {
-    const address = wasm.found.value + area * wasm.AREA_BYTES.value;
-    const found = new Uint32Array(wasm.memory.buffer, address, count * 2);
-    for (let i = 0; i < found.length; i += 2) appendRun(runs, found[i] + offset, found[i + 1] + offset);
+/** Each bit that is set is a place: bit 0 is the place `offset + 1`. */
+function collectRuns(bits: Uint32Array, offset: number, runs: number[]): void {
+  bits.forEach((word, index) => {
+    const first = offset + index * 32 + 1;
+    if (word === 0xffff_ffff) appendRun(runs, first, first + 31);
+    else {
+      for (let rest = word; rest !== 0; rest &= rest - 1) {
+        const place = first + 31 - Math.clz32(rest & -rest);
+        appendRun(runs, place, place);
+      }
+    }
   });
 }
 
