@@ -16,8 +16,12 @@ export interface Outcome {
 export class Trial {
   readonly folder = mkdtempSync(join(tmpdir(), 'holdfast-e2e-'));
 
-  constructor() {
+  readonly #temporary: string;
+
+  /** `temporary` is a folder of the trial that the program takes for the system's temporary one. */
+  constructor(options: { readonly temporary?: string } = {}) {
     mkdirSync(join(this.folder, 'home'));
+    this.#temporary = options.temporary === undefined ? tmpdir() : join(this.folder, options.temporary);
   }
 
   path(...parts: readonly string[]): string {
@@ -31,8 +35,13 @@ export class Trial {
 
   get env(): NodeJS.ProcessEnv {
     const { PATH, LANG } = process.env;
-    // The compile cache is shared by all trials: it belongs to the machine, not to a test.
-    return { PATH, LANG, TZ: 'UTC', HOME: this.path('home'), XDG_CACHE_HOME: join(tmpdir(), 'holdfast-e2e-cache') };
+    return {
+      PATH,
+      LANG,
+      TZ: 'UTC',
+      HOME: this.path('home'),
+      TMPDIR: this.#temporary,
+    };
   }
 
   /** Starts the program; `started` gives access to the process while it runs. */
