@@ -25,13 +25,19 @@ const { values } = parseArgs({
 });
 
 function withoutPacks(storage: Storage): Storage {
-  return {
-    ...storage,
-    put: async (name, parts, options) => {
-      await storage.put(name, parts, options);
-      if (name.startsWith('data/')) await storage.delete(name);
-    },
+  const put: Storage['put'] = async (name, parts, options) => {
+    await storage.put(name, parts, options);
+    if (name.startsWith('data/')) await storage.delete(name);
   };
+  return Object.assign(Object.create(storage), {
+    put,
+    get: storage.get.bind(storage),
+    getInto: storage.getInto.bind(storage),
+    stat: storage.stat.bind(storage),
+    list: storage.list.bind(storage),
+    delete: storage.delete.bind(storage),
+    close: storage.close.bind(storage),
+  });
 }
 
 function noiseStream(bytes: number) {
