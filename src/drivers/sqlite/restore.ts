@@ -15,6 +15,8 @@ import { findUsers } from './in-use.ts';
 import { requireLocal } from './place.ts';
 import type { Settings } from './settings.ts';
 
+/** Larger writes make the kernel look for large free pieces of memory, and were measured several times as slow. */
+const writeBytes = 64 * 1024;
 const sideFiles = ['-wal', '-shm', '-journal'] as const;
 
 /**
@@ -152,7 +154,7 @@ async function writeBeside(source: SourceContext<Settings>, replacement: Replace
   let bytes = 0;
   for await (const chunk of contents.read(path)) {
     throwIfCancelled(source.signal);
-    await file.writeFile(chunk);
+    for (let at = 0; at < chunk.byteLength; at += writeBytes) await file.writeFile(chunk.subarray(at, at + writeBytes));
     bytes += chunk.byteLength;
     source.report({ type: 'progress', stage: 'restore', bytesDone: bytes, bytesTotal: node.size });
   }

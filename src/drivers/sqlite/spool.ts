@@ -6,7 +6,8 @@
  * The writers' pause is the time of pass 3. If change counter, size and times say nothing was written since before pass 1, the
  * lock is held for a look only.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, copyFile, type FileHandle, open } from 'node:fs/promises';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { HoldfastError, hasCode, throwIfCancelled } from '../../base/errors.ts';
@@ -37,7 +38,7 @@ export interface Spooled {
   readonly corrected: boolean;
 }
 
-const blockBytes = 1 << 20;
+const blockBytes = 256 * 1024;
 const lanes = 2;
 const unlockedRescans = 4;
 const attempts = 3;
@@ -45,15 +46,15 @@ const backoffMs = 500;
 /** A time stamp younger than this may hide a second write within the same tick of the kernel's clock. */
 const tickMs = 50;
 
-/** Memory: 4 MiB. Errors: `source.busy` if writers would have to wait longer than the budget, what `lock` throws, `cancelled`. */
+/** Memory: 1 MiB. Errors: `source.busy` if writers would have to wait longer than the budget, what `lock` throws, `cancelled`. */
 export async function spoolDatabase(request: SpoolRequest): Promise<Spooled> {
   await using main = await open(systemPath(request.realPath), 'r');
-  await using spool = await open(request.spoolPath, 'wx+', 0o600);
   const before = await locked(request, () => identify(main, request.clock));
-  await eachBlock(main, request.signal, async (block, position) => {
-    await writeFully(spool, block, position);
-    return false;
-  });
+  // In the kernel, and without copying where the file system can share blocks (xfs, btrfs).
+  await copyFile(systemPath(request.realPath), request.spoolPath, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  throwIfCancelled(request.signal);
+  await chmod(request.spoolPath, 0o600);
+  await using spool = await open(request.spoolPath, 'r+');
   const after = await locked(request, () => identify(main, request.clock));
   const pauses = [before.pauseMs, after.pauseMs];
   if (sameIdentity(before.value, after.value)) {
