@@ -8,8 +8,14 @@ export default defineConfig({
     pool: 'forks',
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'kernels/**/*.test.ts'] } },
-      { extends: true, test: { name: 'interop', include: ['test/{interop,e2e,guards}/**/*.test.ts'], testTimeout: 240_000 } },
-      { extends: true, test: { name: 'slow', include: ['test/{crash,soak,scale}/**/*.test.ts'], testTimeout: 900_000 } },
+      {
+        extends: true,
+        test: { name: 'interop', include: ['test/{interop,e2e,guards}/**/*.test.ts'], testTimeout: 240_000 },
+      },
+      {
+        extends: true,
+        test: { name: 'slow', include: ['test/{crash,soak,scale}/**/*.test.ts'], testTimeout: 900_000 },
+      },
     ],
   },
 });
