@@ -1,4 +1,5 @@
 /** The command line: parse, run one command, say how it ended. */
+import { closeSync, openSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { systemClock } from '../base/clock.ts';
 import { cancelled, systemCode } from '../base/errors.ts';
@@ -89,14 +90,29 @@ function fail(error: unknown, screen: Screen, signal: AbortSignal): number {
   return exitStatusOf(description.code);
 }
 
-/** The first Ctrl-C asks the run to end in order, the second does not ask. */
+/**
+ * The first Ctrl-C asks the run to end in order, the second does not ask. SIGHUP counts only when the terminal is gone:
+ * restic sends it to the holder of a lock to see whether it lives, and that must not end a backup.
+ */
 function watchSignals(stop: AbortController, screen: Screen): void {
+  const hadTerminal = hasTerminal();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
+      if (name === 'SIGHUP' && hasTerminal() === hadTerminal) return;
       if (stop.signal.aborted) process.exit(130);
       screen.say('stopping in order; press Ctrl-C again to stop at once');
       stop.abort(cancelled());
     });
+  }
+}
+
+/** True while this session has a terminal; from cron or systemd it never has. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -87,13 +87,15 @@ export async function listLocks(repository: Repository): Promise<StoredLock[]> {
 
 /** Removes stale locks, or with `all` every lock; returns how many. */
 export async function removeLocks(repository: Repository, options: { readonly all: boolean }): Promise<number> {
-  let removed = 0;
-  for (const lock of await listLocks(repository)) {
-    if (!options.all && !lock.stale) continue;
-    await deleteUnpacked(repository, 'locks', lock.id);
-    removed++;
+  const ids: string[] = [];
+  if (options.all) {
+    // Without a look inside: a lock that cannot be read is what this is for.
+    for await (const { id } of listUnpacked(repository, 'locks')) ids.push(id);
+  } else {
+    for (const lock of await listLocks(repository)) if (lock.stale) ids.push(lock.id);
   }
-  return removed;
+  for (const id of ids) await deleteUnpacked(repository, 'locks', id);
+  return ids.length;
 }
 
 /** Throws if somebody else's lock excludes ours; removes stale ones on the way and says whether there were any. */
@@ -171,6 +173,7 @@ class RefreshedLock implements HeldLock {
       uid: user.uid,
       gid: user.gid,
     };
+    surviveProbes();
     const id = await saveUnpacked(this.#repository, 'locks', encodeLock(lock));
     own.add(id);
     const previous = this.id;
@@ -218,6 +221,16 @@ class RefreshedLock implements HeldLock {
     own.delete(id);
   }
 }
+
+/**
+ * restic sends SIGHUP to the holder of a lock to see whether it lives, as when somebody runs `restic unlock`; without a
+ * listener it would not for long. For good, since a probe may come late.
+ */
+function surviveProbes(): void {
+  if (!process.listeners('SIGHUP').includes(ignoreProbe)) process.on('SIGHUP', ignoreProbe);
+}
+
+function ignoreProbe(): void {}
 
 function lockLost(repository: Repository, cause: unknown): HoldfastError {
   return new HoldfastError({
