@@ -104,9 +104,9 @@ export function systemCode(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Throws `cancelled` if the signal is aborted. Cheap enough for loops over blocks. */
+/** Throws if the signal is aborted: the reason if it is an error of ours (a lock was lost), else `cancelled`. Cheap enough for loops over blocks. */
 export function throwIfCancelled(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw cancelled(signal.reason);
+  if (signal?.aborted) throw signal.reason instanceof HoldfastError ? signal.reason : cancelled(signal.reason);
 }
 
 export function cancelled(cause?: unknown): HoldfastError {

@@ -1,6 +1,7 @@
 /** One backup: source → driver → repository. The snapshot is written last, when every byte of it is durable. */
 import { type Clock, formatLocalInstant } from '../base/clock.ts';
 import { currentUser } from '../base/current-user.ts';
+import { throwIfCancelled } from '../base/errors.ts';
 import { programVersion } from '../base/version.ts';
 import type { AnyDriver, Capture, SourceContext } from '../drivers/driver.ts';
 import type { Report } from '../model/run.ts';
@@ -71,7 +72,7 @@ export async function backup(request: BackupRequest): Promise<BackupResult> {
     programVersion: `holdfast ${programVersion}`,
     summary,
   };
-  lock.signal.throwIfAborted();
+  throwIfCancelled(lock.signal);
   const id = await saveSnapshot(repository, snapshot);
   return {
     snapshot: { ...snapshot, id, timeMs: startedAtMs },

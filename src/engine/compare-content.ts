@@ -1,5 +1,5 @@
 /** Which blobs of a file are on disk already: for restores in place, which rewrite only what differs, and for drills. */
-import { hasCode, systemCode } from '../base/errors.ts';
+import { hasCode, systemCode, throwIfCancelled } from '../base/errors.ts';
 import type { FileReader, Host } from '../hosts/host.ts';
 import type { Node } from '../model/node.ts';
 import type { BlobIndex, WorkerPool } from '../repository/index.ts';
@@ -46,7 +46,7 @@ async function compareBlobs(
   const equal = new Uint8Array(lengths.length);
   let memory = new SharedArrayBuffer(stepBytes);
   for (let first = 0; first < lengths.length; ) {
-    signal?.throwIfAborted();
+    throwIfCancelled(signal);
     const ranges: number[] = [];
     let bytes = 0;
     let next = first;

@@ -1,9 +1,8 @@
 /** Opens a snapshot for reading: lock, index, workers. Disposing ends the workers and releases the lock. */
-import { hasCode } from '../base/errors.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Report } from '../model/run.ts';
 import type { StoredSnapshot } from '../model/snapshot.ts';
-import { type HeldLock, loadIndex, lockRepository, type Repository, workerPoolFor } from '../repository/index.ts';
+import { loadIndex, lockForReading, type Repository, workerPoolFor } from '../repository/index.ts';
 import { ProgressMeter } from './progress.ts';
 import { RepositoryContents } from './snapshot-contents.ts';
 
@@ -24,7 +23,7 @@ export interface HeldContents extends AsyncDisposable {
 /** A shared lock keeps prune away meanwhile. From a repository that cannot be written (a read-only disk) reading goes on without one. */
 export async function openContents(request: OpenContentsRequest): Promise<HeldContents> {
   const { repository, snapshot, host, report } = request;
-  const lock = await lockIfWritable(request);
+  const lock = await lockForReading(repository, report, request.signal);
   const signal = lock?.signal ?? request.signal;
   const pool = workerPoolFor(repository);
   const dispose = async (): Promise<void> => {
@@ -44,15 +43,5 @@ export async function openContents(request: OpenContentsRequest): Promise<HeldCo
   } catch (error) {
     await dispose();
     throw error;
-  }
-}
-
-async function lockIfWritable({ repository, signal, report }: OpenContentsRequest): Promise<HeldLock | undefined> {
-  try {
-    return await lockRepository(repository, { exclusive: false, signal });
-  } catch (error) {
-    if (!hasCode(error, 'storage.denied', 'storage.full')) throw error;
-    report({ type: 'note', message: `reading ${repository.storage.location} without a lock: it cannot be written` });
-    return undefined;
   }
 }

@@ -2,7 +2,7 @@
  * Writes a part of a snapshot's tree below a directory. Content goes through `ContentWriter`; hard links are made when
  * their files are complete, directories get their attributes last, deepest first.
  */
-import { hasCode } from '../base/errors.ts';
+import { hasCode, throwIfCancelled } from '../base/errors.ts';
 import { printableName } from '../base/names.ts';
 import { compileSelection, type Selection } from '../base/patterns.ts';
 import type { WriteTreeOptions, WriteTreeResult } from '../drivers/driver.ts';
@@ -88,7 +88,7 @@ class TreeRestorer {
   async #children(nodes: readonly Node[], from: string, to: string): Promise<boolean> {
     let any = false;
     for (const node of nodes) {
-      this.#request.signal?.throwIfAborted();
+      throwIfCancelled(this.#request.signal);
       if (await this.#node(node, `${from}/${node.name}`, `${to}/${node.name}`, to || '/')) any = true;
     }
     return any;

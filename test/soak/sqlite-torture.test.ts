@@ -1,5 +1,5 @@
 /**
- * Long torture of the SQLite copies. COPIES (default 60) copies for each kind of writer. Prints what it did, so that a quiet
+ * Long torture of the SQLite copies. COPIES (default 5) copies for each kind of writer. Prints what it did, so that a quiet
  * run (nothing laid over, no commits) is seen.
  */
 import { statSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { backUp, playground, sourceOf, startWriter } from '../../src/drivers/sql
 import { type Torture, torture, unlockedCopy } from '../../src/drivers/sqlite/fixture-torture.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
 
-const copies = Number(process.env.COPIES ?? 60);
+const copies = Number(process.env.COPIES ?? 5);
 const host = localHost();
 const every = ['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'] as const;
 
