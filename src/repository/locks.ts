@@ -71,7 +71,7 @@ async function tryLock(repository: Repository, { exclusive, signal }: LockReques
   return lock;
 }
 
-/** All locks with what is known of them. A lock that cannot be read counts as held by somebody. */
+/** All locks with what is known of them. One that cannot be read counts as held by somebody: `repository.locked`. */
 export async function listLocks(repository: Repository): Promise<StoredLock[]> {
   const locks: StoredLock[] = [];
   for await (const { id } of listUnpacked(repository, 'locks')) {
@@ -79,6 +79,7 @@ export async function listLocks(repository: Repository): Promise<StoredLock[]> {
       const lock = decodeLock(await loadUnpacked(repository, 'locks', id));
       locks.push({ ...lock, id, stale: isStale(lock, id, repository.clock) });
     } catch (error) {
+      if (hasCode(error, 'repository.damaged', 'repository.unsupported')) throw unreadableLock(repository, id, error);
       if (!hasCode(error, 'storage.not-found')) throw error;
     }
   }
@@ -140,6 +141,17 @@ function lockedBy(repository: Repository, lock: StoredLock): HoldfastError {
       'Wait until it is done. If that process is gone for certain: holdfast repo unlock REPOSITORY (a lock is ignored by itself 30 min after its last refresh).',
     retry: 'later',
     context: { pid: lock.pid, hostname: lock.hostname, exclusive: lock.exclusive },
+  });
+}
+
+function unreadableLock(repository: Repository, id: string, cause: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'repository.locked',
+    message: `lock ${id.slice(0, 16)} of the repository at ${repository.storage.location} cannot be read, so somebody may hold it`,
+    remedy:
+      'If nobody uses the repository for certain, a crash has left it: holdfast repo unlock REPOSITORY --all removes it.',
+    retry: 'later',
+    cause,
   });
 }
 

@@ -108,7 +108,8 @@ describe.each(resticPrograms)('%s', (program) => {
 test('a lock nobody can read is removed when we are told to remove all', async () => {
   const path = join(both.repository, 'locks', 'ab'.repeat(32));
   writeFileSync(path, '');
-  expect((await both.run('holdfast', ['backup', 'source'])).status).toBe(1);
+  const refused = await both.run('holdfast', ['--json', 'backup', 'source', '--wait', '0s']);
+  expect([refused.status, refused.stdout]).toEqual([1, expect.stringMatching(/"repository.locked".*unlock.*--all/)]);
   both.holdfast('repo', 'unlock', 'both', '--all');
   expect(both.locks()).toEqual([]);
   both.holdfastBackup('source');

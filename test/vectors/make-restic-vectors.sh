@@ -3,7 +3,7 @@
 # documents in them. Needs root (device nodes, owners), setfattr, setfacl, a tmpfs at /dev/shm, and the programs named
 # below. Inode numbers and present times differ each time; the tests read both from the vectors.
 #
-#   test/vectors/make-restic-vectors.sh [OLD_RESTIC] [NEW_RESTIC]
+#   test/vectors/make-restic-vectors.sh [OLD_RESTIC] [NEW_RESTIC] [sealed-only]
 set -euo pipefail
 old=${1:-restic}
 new=${2:-restic-0.19}
@@ -46,6 +46,26 @@ make() { # NAME PROGRAM VERSION ZONE TREE
   rm -rf "$work/wait" "$work/locks"
 }
 
+# A whole repository, sealed as it is: every file of it, and what it must restore to.
+make_sealed() { # NAME PROGRAM VERSION
+  local repository=$work/$1 tree=$work/$1-tree
+  export RESTIC_REPOSITORY=$repository TZ=UTC RESTIC_CACHE_DIR=$work/cache
+  local restic=("$2" --quiet)
+  mkdir -p "$tree/directory <&>"
+  seq 2000 >"$tree/text"
+  head -c 3000 /dev/urandom >"$tree/noise"
+  printf '%s' small >"$tree/directory <&>/"$'na\nme\xff'
+  : >"$tree/empty"
+  "${restic[@]}" init --repository-version "$3"
+  (cd "$tree" && "${restic[@]}" backup . --host sealed)
+  rm "$tree/empty" && seq 1000 2500 >"$tree/text"
+  (cd "$tree" && "${restic[@]}" backup . --host sealed)
+  node "$here/collect-sealed-repository.ts" --repository "$repository" --tree "$tree" --out "$here/restic/$1.json"
+}
+
+make_sealed sealed-v1 "$old" 1
+make_sealed sealed-v2 "$new" 2
+[ "${3:-}" != sealed-only ] || exit 0
 "$here/../support/hostile-tree.sh" "$work/a" && make old-v1 "$old" 1 Asia/Kathmandu "$work/a"
 "$here/../support/hostile-tree.sh" "$work/b" && make old-v2 "$old" 2 UTC "$work/b"
 "$here/../support/hostile-tree.sh" "$work/c" && make new-v2 "$new" 2 America/St_Johns "$work/c"
