@@ -36,6 +36,7 @@ describe('a key file', () => {
     ['whose cost is no power of two', json.replace(/"N":\d+/, '"N":1000')],
     ['without blocks', json.replace(/"r":\d+/, '"r":0')],
     ['that would take years', json.replace(/"p":\d+/, '"p":1000000')],
+    ['that would take an hour', json.replace(/"N":\d+,"r":\d+,"p":\d+/, '"N":1048576,"r":8,"p":1000')],
     ['without a cost', json.replace(/"N":\d+,/, '')],
   ])('with a key derivation %s is refused before it is tried', (_, other) => {
     expect(() => decodeKeyFile(utf8(other))).toThrow(expect.objectContaining({ code: 'repository.unsupported' }));

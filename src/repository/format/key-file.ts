@@ -17,6 +17,8 @@ export interface KeyFile {
 const what = 'a key file';
 /** scrypt takes 128 · N · r bytes; more than this is an attack on whoever opens the repository, not a key. */
 const mostKdfBytes = 2 ** 30;
+/** And it works through them p times: half a minute, where the usual parameters take a quarter of a second. */
+const mostKdfWork = 2 ** 34;
 /** IV and tag. */
 const leastSealedBytes = 32;
 
@@ -26,7 +28,7 @@ export function encodeKeyFile({ created, username, hostname, kdf, sealedMasterKe
   return Buffer.from(goJson({ created: goTimeText(created), username, hostname, kdf: 'scrypt', N, r, p, salt, data }));
 }
 
-/** `repository.unsupported` for another KDF or one that would take more than 1 GiB, `repository.damaged` if malformed. */
+/** `repository.unsupported` for another KDF or one that takes more than 1 GiB or half a minute; `repository.damaged`. */
 export function decodeKeyFile(bytes: Uint8Array): KeyFile {
   const file = { created: '', username: '', hostname: '', kdf: '', sealedMasterKey: new Uint8Array() };
   const parameters = { N: 0, r: 0, p: 0, salt: new Uint8Array() };
@@ -53,7 +55,9 @@ export function decodeKeyFile(bytes: Uint8Array): KeyFile {
 
 function requireScrypt(kdf: string, { N, r, p }: KdfParameters): void {
   const powerOfTwo = N > 1 && Number.isInteger(Math.log2(N));
-  if (kdf === 'scrypt' && powerOfTwo && r >= 1 && p >= 1 && p <= 1024 && 128 * N * r <= mostKdfBytes) return;
+  const bytes = 128 * N * r;
+  const affordable = p <= 1024 && bytes <= mostKdfBytes && bytes * p <= mostKdfWork;
+  if (kdf === 'scrypt' && powerOfTwo && r >= 1 && p >= 1 && affordable) return;
   throw unsupported('a key file asks for a key derivation that is not known or not reasonable');
 }
 
