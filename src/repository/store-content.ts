@@ -12,10 +12,13 @@ import { type Slab, tailBytes } from './slabs.ts';
 
 const scanContext = 64;
 
+/** Slabs read, and being scanned, before cuts are chosen in the first of them. */
+const slabsAhead = 3;
+
 interface ScannedSlab extends Fill {
   readonly slab: Slab;
-  /** Ends of possible chunks, counted from the first new byte. */
-  readonly candidates: Uint32Array;
+  /** Runs of possible ends of chunks, counted from the first new byte. Never rejects unseen: it is awaited in turn. */
+  readonly candidates: Promise<Uint32Array>;
 }
 
 /** Reads slab after slab and finds the candidates for cuts. Not for concurrent use. */
@@ -25,18 +28,38 @@ class SlabScanner {
   /** The stream's last bytes, right-aligned: the window of the rolling hash reaches back over the slab's border. */
   readonly #context = Buffer.alloc(scanContext);
   #contextLength = 0;
+  /** Reads happen one after the other. */
+  #reading: Promise<void> = Promise.resolve();
+  #ended = false;
 
   constructor(saver: BlobSaver, stream: ContentStream) {
     this.#saver = saver;
     this.#stream = stream;
   }
 
-  async next(): Promise<ScannedSlab> {
+  /** The next slab, once it is read; `undefined` after the last one, or after a failure. May be called ahead of need. */
+  next(): Promise<ScannedSlab | undefined> {
+    const slab = this.#reading.then(() => (this.#ended ? undefined : this.#read()));
+    this.#reading = slab.then(
+      (read) => {
+        if (read?.ended) this.#ended = true;
+      },
+      () => {
+        this.#ended = true;
+      },
+    );
+    // Seen when awaited; until then it must not count as unhandled.
+    slab.catch(() => undefined);
+    return slab;
+  }
+
+  async #read(): Promise<ScannedSlab> {
     const slab = await this.#saver.slabs.acquire();
     try {
       const fill = await fillSlab(this.#stream, slab, true);
       this.#context.copy(slab.bytes, tailBytes - this.#contextLength, scanContext - this.#contextLength);
-      const candidates = fill.length === 0 ? new Uint32Array() : await this.#scan(slab, fill.length);
+      const candidates = fill.length === 0 ? Promise.resolve(new Uint32Array()) : this.#scan(slab, fill.length);
+      candidates.catch(() => undefined);
       this.#remember(slab, fill);
       return { ...fill, slab, candidates };
     } catch (error) {
@@ -67,27 +90,27 @@ export async function storeByContent(
   const ids = new ContentIds();
   let sizeBytes = 0;
   let tail: Buffer = Buffer.alloc(0);
-  let next = scanner.next();
+  const ahead = Array.from({ length: slabsAhead }, () => scanner.next());
   for (;;) {
     let scanned: ScannedSlab;
+    let runs: Uint32Array;
     try {
-      scanned = await next;
+      // The end of the stream leaves this loop, so there always is a next slab.
+      scanned = (await ahead.shift())!;
+      ahead.push(scanner.next());
+      runs = await scanned.candidates;
       saver.throwIfFailed();
       ids.throwIfFailed();
     } catch (error) {
       await ids.settled();
+      await letGo(saver, ahead);
       throw error;
     }
     const { slab, length, ended, hole } = scanned;
-    if (!ended) {
-      next = scanner.next();
-      // Seen when awaited; until then it must not count as unhandled.
-      next.catch(() => undefined);
-    }
     const start = tailBytes - tail.length;
     tail.copy(slab.bytes, start);
     const total = tail.length + length;
-    const candidates = scanned.candidates.map((end) => end + total - length);
+    const candidates = runs.map((end) => end + total - length);
     const ends = selectCuts(candidates, 0, total, { ...chunkLimits, atEnd: ended || hole > 0 });
     freeMemory(tail);
     tail = copyOf(slab.bytes.subarray(start + (ends.at(-1) ?? 0), tailBytes + length));
@@ -95,6 +118,13 @@ export async function storeByContent(
     if (hole > 0) await storeHole(saver, hole, ids);
     sizeBytes += length + hole;
     if (ended) return { ids: await ids.complete(sizeBytes), sizeBytes };
+  }
+}
+
+/** Gives back slabs that were read ahead and are not needed any more. */
+async function letGo(saver: BlobSaver, ahead: readonly Promise<ScannedSlab | undefined>[]): Promise<void> {
+  for (const read of await Promise.allSettled(ahead)) {
+    if (read.status === 'fulfilled' && read.value) saver.slabs.release(read.value.slab);
   }
 }
 

@@ -9,9 +9,18 @@ import { type ErrorCode, errorCatalogue, HoldfastError } from '../../base/errors
 import type { Repository } from '../repository.ts';
 import type { FromWorker, Job, JobResults, ToWorker, WorkerSettings } from './messages.ts';
 
+/** Jobs that others wait for: where chunks end decides what can be hashed next. Sealing, the longest work, comes after. */
+const urgent: ReadonlySet<Job['kind']> = new Set(['scan', 'hash', 'cut-pages']);
+/** Jobs a thread has at a time: the one it does, and one more. */
+const sentAhead = 2;
+
 interface Thread {
   readonly worker: Worker;
+  /** Jobs not answered yet: sent, or in one of the queues. */
   waiting: number;
+  sent: number;
+  readonly urgent: ToWorker[];
+  readonly ordinary: ToWorker[];
 }
 
 interface Pending {
@@ -74,7 +83,7 @@ export class WorkerPool implements AsyncDisposable {
 
   #start(): Thread {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: this.#settings });
-    const thread: Thread = { worker, waiting: 0 };
+    const thread: Thread = { worker, waiting: 0, sent: 0, urgent: [], ordinary: [] };
     worker.on('message', (message: FromWorker) => this.#receive(message));
     worker.on('error', (error) => this.#fail(error));
     worker.on('exit', (status) => {
@@ -96,8 +105,19 @@ export class WorkerPool implements AsyncDisposable {
     if (thread.waiting++ === 0) thread.worker.ref();
     return await new Promise<JobResults[K]>((resolve, reject) => {
       this.#pending.set(number, { thread, resolve: resolve as (result: never) => void, reject });
-      thread.worker.postMessage({ type: 'job', number, job } satisfies ToWorker);
+      (urgent.has(job.kind) ? thread.urgent : thread.ordinary).push({ type: 'job', number, job });
+      this.#feed(thread);
     });
+  }
+
+  /** Hands the thread its next jobs, urgent ones first; one waits in the thread so that it never idles. */
+  #feed(thread: Thread): void {
+    while (thread.sent < sentAhead) {
+      const next = thread.urgent.shift() ?? thread.ordinary.shift();
+      if (!next) return;
+      thread.sent++;
+      this.#post(thread, next);
+    }
   }
 
   #receive(message: FromWorker): void {
@@ -105,6 +125,8 @@ export class WorkerPool implements AsyncDisposable {
     if (!pending) return;
     this.#pending.delete(message.number);
     if (--pending.thread.waiting === 0) pending.thread.worker.unref();
+    pending.thread.sent--;
+    this.#feed(pending.thread);
     if ('error' in message) pending.reject(revive(message.error));
     else pending.resolve(message.result as never);
   }
