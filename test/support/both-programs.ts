@@ -1,5 +1,11 @@
 /** One repository for two programs: restic and Holdfast as people run them, in a folder of their own. */
-import { type ChildProcess, type ExecFileSyncOptionsWithStringEncoding, execFileSync, spawn } from 'node:child_process';
+import {
+  type ChildProcess,
+  type ExecFileSyncOptionsWithStringEncoding,
+  execFileSync,
+  spawn,
+  spawnSync,
+} from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -87,7 +93,9 @@ export class BothPrograms implements Disposable {
   }
 
   holdfast(...args: readonly string[]): string {
-    return execFileSync(holdfastProgram, args, this.#options());
+    const { status, stdout, stderr } = spawnSync(holdfastProgram, args, this.#options());
+    if (status !== 0) throw new Error(`holdfast ${args.join(' ')} ended with ${status}\n${stdout}\n${stderr}`);
+    return stdout;
   }
 
   /** Runs beside others; `started` gets the process. Output is kept, an exit status other than 0 is no error. */
