@@ -34,7 +34,7 @@ export class ContentWriter {
   readonly #index: BlobIndex;
   readonly #fetcher: BlobFetcher;
   readonly #target: RestoreTarget;
-  readonly #done: (path: string, node: Node) => void;
+  readonly #problem: (message: string) => void;
   readonly #progress: (bytes: number, path: string) => void;
   readonly #signal: AbortSignal | undefined;
   #window = new Map<number, Reference[]>();
@@ -47,15 +47,15 @@ export class ContentWriter {
     index: BlobIndex;
     fetcher: BlobFetcher;
     target: RestoreTarget;
-    /** Called when a file's content is complete: sets its attributes. */
-    done: (path: string, node: Node) => void;
+    /** What of a file's attributes could not be restored. */
+    problem: (message: string) => void;
     progress: (bytes: number, path: string) => void;
     signal?: AbortSignal;
   }) {
     this.#index = parts.index;
     this.#fetcher = parts.fetcher;
     this.#target = parts.target;
-    this.#done = parts.done;
+    this.#problem = parts.problem;
     this.#progress = parts.progress;
     this.#signal = parts.signal;
   }
@@ -144,11 +144,10 @@ export class ContentWriter {
   }
 
   #whole(file: OpenFile, plain: Uint8Array): void {
-    this.#target.writeWhole(file.path, plain);
+    this.#target.writeWhole(file.path, plain, file.node, this.#problem);
     this.bytes += plain.byteLength;
     this.#progress(plain.byteLength, file.path);
     this.#unfinished.delete(file);
-    this.#done(file.path, file.node);
   }
 
   #writer(file: OpenFile): Promise<FileWriter> {
@@ -161,7 +160,7 @@ export class ContentWriter {
     const writer = await this.#writer(file);
     await writer.close();
     this.#unfinished.delete(file);
-    this.#done(file.path, file.node);
+    this.#target.applyAttributes(file.path, file.node, this.#problem);
   }
 
   #missing(file: OpenFile, id: Uint8Array): HoldfastError {

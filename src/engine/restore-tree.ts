@@ -60,7 +60,7 @@ class TreeRestorer {
       index,
       fetcher: new BlobFetcher(repository, index, pool),
       target,
-      done: (path, node) => this.#applyAttributes(path, node),
+      problem: (message) => this.#problem(message),
       progress: (bytes, path) => meter.add(bytes, path),
       signal,
     });

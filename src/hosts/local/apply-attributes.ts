@@ -38,12 +38,17 @@ export function applyNode(calls: Syscalls, at: SystemPath, path: string, node: N
   try {
     const stat = fstatSync(fd);
     if (node.type === 'irregular' || (stat.mode & typeBits) !== formats[node.type]) throw replaced(path);
-    // by its descriptor: from here on no swap of names can redirect anything
-    const owned = applyAt(calls, `/proc/self/fd/${fd}`, path, node, problem, true);
-    attempt(problem, 'mode', path, () => chmodSync(`/proc/self/fd/${fd}`, owned ? node.mode : node.mode & ~setIdBits));
+    applyToOpen(calls, fd, path, node, problem);
   } finally {
     closeSync(fd);
   }
+}
+
+/** The same for an object held open, by its descriptor: no swap of names can redirect anything. */
+export function applyToOpen(calls: Syscalls, fd: number, path: string, node: NodeAttributes, problem: Problem): void {
+  const at = `/proc/self/fd/${fd}`;
+  const owned = applyAt(calls, at, path, node, problem, true);
+  attempt(problem, 'mode', path, () => chmodSync(at, owned ? node.mode : node.mode & ~setIdBits));
 }
 
 /** Owner, extended attributes, times; false if the owner could not be set. */

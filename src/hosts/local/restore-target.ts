@@ -20,7 +20,7 @@ import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { decodeName, encodeName, printableName, systemPath } from '../../base/names.ts';
 import type { NodeAttributes } from '../../model/node.ts';
 import type { FileWriter, RestoreTarget } from '../host.ts';
-import { applyNode } from './apply-attributes.ts';
+import { applyNode, applyToOpen, type Problem } from './apply-attributes.ts';
 import { Directories, nameIn, type Place } from './directories.ts';
 import { writeFailure } from './failures.ts';
 import { fileWriter } from './file-writer.ts';
@@ -108,11 +108,12 @@ class LocalTarget implements RestoreTarget {
     return this.#writer({ fd, path, sparse: false, publish: () => {}, remove: () => {} });
   }
 
-  writeWhole(path: string, content: Uint8Array): void {
+  writeWhole(path: string, content: Uint8Array, node?: NodeAttributes, problem: (message: string) => void = () => {}) {
     const { fd, name, publish } = this.#create(path);
     try {
       try {
         for (let done = 0; done < content.length; ) done += writeSync(fd, content, done, content.length - done, done);
+        if (node) applyToOpen(this.#calls, fd, path, node, this.#tellOnce(problem));
         if (!this.#calls.syncFileSystem) fsyncSync(fd);
       } finally {
         closeSync(fd);
@@ -148,11 +149,7 @@ class LocalTarget implements RestoreTarget {
   }
 
   applyAttributes(path: string, node: NodeAttributes, problem: (message: string) => void): void {
-    applyNode(this.#calls, this.#directories.place(path).at, path, node, (kind, message) => {
-      if (this.#told.has(kind)) return;
-      this.#told.add(kind);
-      problem(message);
-    });
+    applyNode(this.#calls, this.#directories.place(path).at, path, node, this.#tellOnce(problem));
   }
 
   async finish(): Promise<void> {
@@ -167,6 +164,14 @@ class LocalTarget implements RestoreTarget {
     for (const writer of this.#writers) await writer.abandon();
     this.#directories[Symbol.dispose]();
     closeSync(this.#rootFd);
+  }
+
+  #tellOnce(problem: (message: string) => void): Problem {
+    return (kind, message) => {
+      if (this.#told.has(kind)) return;
+      this.#told.add(kind);
+      problem(message);
+    };
   }
 
   #writer(file: { fd: number; path: string; sparse: boolean; publish: () => void; remove: () => void }): FileWriter {
