@@ -4,15 +4,12 @@
  */
 import { open } from 'node:fs/promises';
 import { HoldfastError, messageOf, systemCode } from '../base/errors.ts';
+import type { SecretReference } from '../base/secret-reference.ts';
 import { Secret } from '../base/secrets.ts';
 import type { Host } from '../hosts/host.ts';
 import { expandPath } from './expand-path.ts';
 
-export type SecretReference =
-  | { readonly from: 'file'; readonly path: string }
-  | { readonly from: 'env'; readonly name: string }
-  | { readonly from: 'command'; readonly argv: readonly string[] }
-  | { readonly from: 'clear'; readonly secret: Secret };
+export type { SecretReference } from '../base/secret-reference.ts';
 
 /** What reading a secret needs of the world. */
 export interface SecretPlaces {

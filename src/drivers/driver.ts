@@ -4,7 +4,8 @@
  */
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
-import type { FileReader, Host } from '../hosts/host.ts';
+import type { ReadSecret } from '../base/secret-reference.ts';
+import type { ContainerEngine, FileReader, Host } from '../hosts/host.ts';
 import type { Check, Fingerprint } from '../model/fingerprint.ts';
 import type { Node, NodeAttributes } from '../model/node.ts';
 import type { Report } from '../model/run.ts';
@@ -14,6 +15,9 @@ export interface SourceContext<Settings> {
   readonly name: string;
   readonly settings: Settings;
   readonly host: Host;
+  /** This machine: client programs run here unless they have to run on `host`. */
+  readonly local: Host;
+  readonly secret: ReadSecret;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly report: Report;
@@ -49,7 +53,7 @@ export interface FileEntry {
 export interface DirectoryEntry {
   readonly kind: 'dir';
   readonly attributes: NodeAttributes;
-  /** In the order in which trees keep them, see `compareNames`. */
+  /** Opened in this order, up to three streams at once; names are unique. What takes long to read comes before facts about it. */
   children(): Promise<Entry[]>;
 }
 
@@ -107,8 +111,13 @@ export interface WriteTreeResult {
 }
 
 export interface RestoreRequest extends WriteTreeOptions {
-  /** Where to, in the driver's own words (a directory for files, a file for sqlite). */
-  readonly target: string;
+  /**
+   * Where to, in the driver's own words (a directory for files, a file for sqlite, a database or the URL of one for a
+   * database server). Absent: back to where it came from.
+   */
+  readonly target?: string;
+  /** Settings of the place to restore to, when it was named by a source of the same driver; `target` is absent then. */
+  readonly targetSource?: SourceContext<unknown>;
   /** Say what would be done, touch nothing. */
   readonly dryRun: boolean;
   /** Overwrite what is at the target without keeping it aside. */
@@ -123,10 +132,28 @@ export interface RestoreOutcome {
   readonly problems: readonly string[];
 }
 
-/** A restored copy in a throwaway place. */
+/** Where a drill restores to. */
 export interface Throwaway {
   /** An empty private directory of this drill, removed afterwards. */
   readonly directory: string;
+  /** The machine the directory is on: this one. */
+  readonly host: Host;
+  /** Present where a container engine can be reached. */
+  readonly containers?: ContainerEngine;
+}
+
+/** A restored copy that works. Disposing stops what runs for it; the throwaway's directory is removed after that. */
+export interface RestoredCopy extends AsyncDisposable {
+  /** Bytes restored. */
+  readonly bytes: number;
+  /** What it runs in, for people: `PostgreSQL 17.2 from /usr/lib/postgresql/17/bin`. */
+  readonly instance?: string;
+  /** Compares with what the backup recorded. Every check stands for one fact; an empty list is a failed drill. */
+  compare(expected: Fingerprint | undefined): Promise<Check[]>;
+  /** Asks the copy in the source's own language (SQL, a Redis command) for a user's assertion: columns apart by tab, rows by newline. */
+  query?(statement: string): Promise<string>;
+  /** Where programs of a user's assertions find the copy, as environment variables (`HOLDFAST_COPY_DIRECTORY`, `PGHOST`, …). */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 export interface Driver<Settings = unknown> {
@@ -135,6 +162,8 @@ export interface Driver<Settings = unknown> {
   readonly title: string;
   /** Settings beside `driver`, `host`, `policy`; every field has `.describe()`. */
   readonly settings: z.ZodType<Settings>;
+  /** `path`: a restore's target is a path on this machine, and made absolute; `words`: it reaches the driver as it was written. */
+  readonly target: 'path' | 'words';
   probe(source: SourceContext<Settings>): Promise<Finding[]>;
   /** Brings the source into a state that stays consistent until the capture is disposed. */
   capture(source: SourceContext<Settings>): Promise<Capture>;
@@ -143,19 +172,12 @@ export interface Driver<Settings = unknown> {
     contents: SnapshotContents,
     request: RestoreRequest,
   ): Promise<RestoreOutcome>;
-  /** Restores into the throwaway and says what a working copy is worth: time counts as recovery time. */
+  /** Restores into the throwaway, up to a copy that answers: the time this takes counts as recovery time. Leaves nothing running if it throws. */
   restoreThrowaway(
     source: SourceContext<Settings>,
     contents: SnapshotContents,
     throwaway: Throwaway,
-  ): Promise<{ readonly bytes: number }>;
-  /** Compares the throwaway with what the snapshot recorded. Every check stands for one fact; an empty list is a failed drill. */
-  compareThrowaway(
-    source: SourceContext<Settings>,
-    contents: SnapshotContents,
-    throwaway: Throwaway,
-    expected: Fingerprint | undefined,
-  ): Promise<Check[]>;
+  ): Promise<RestoredCopy>;
 }
 
 /** Any driver, for registries: settings are opaque outside the driver. */

@@ -2,11 +2,17 @@
  * How a source's machine is reached. Drivers see nothing of the far end but this, so one driver works locally, over SSH
  * and in a container. Paths are absolute and follow `base/names.ts`.
  */
+import type { Duplex } from 'node:stream';
+import type { z } from 'zod';
+import type { Clock } from '../base/clock.ts';
+import type { ReadSecret } from '../base/secret-reference.ts';
 import type { NodeAttributes } from '../model/node.ts';
 
 export interface Host {
   /** The name in the configuration, `local` for this machine. */
   readonly name: string;
+  /** `local`, or the name of its `HostKind`. */
+  readonly kind: string;
   /** What the machine calls itself: the snapshot's hostname. */
   readonly hostname: string;
   readonly files: HostFiles;
@@ -14,6 +20,8 @@ export interface Host {
   readonly limits?: readonly string[];
   /** Starts a program. Never through a shell; secrets go through `env` or stdin, never argv. */
   run(command: HostCommand): Promise<HostProcess>;
+  /** Opens a byte stream to what listens at `address`, as seen from the host: its `localhost` is the host itself. `host.unreachable`. */
+  connect(address: Address, signal?: AbortSignal): Promise<Duplex>;
   /**
    * Opens a directory to restore into; it is made if it is missing. Nothing is ever written outside of it, nor through a
    * symbolic link that lies in it. `existing` says what happens to a file, link or device that stands where one is to be
@@ -21,6 +29,57 @@ export interface Host {
    */
   openTarget(directory: string, existing: 'refuse' | 'replace'): Promise<RestoreTarget>;
   close(): Promise<void>;
+}
+
+/** Where a program listens. `socketPath` is a Unix socket. */
+export type Address = { readonly host: string; readonly port: number } | { readonly socketPath: string };
+
+/** A way to reach machines, chosen by its key in an entry of `hosts:`. */
+export interface HostKind<Settings = unknown> {
+  /** The key that chooses it: `ssh`, `docker`. */
+  readonly name: string;
+  readonly title: string;
+  /** All of the entry, the choosing key included; every field has `.describe()`. */
+  readonly settings: z.ZodType<Settings>;
+  /** Keys whose value names another entry of `hosts:` (unless it holds `@`, `.` or `:`, and so is an address of its own). */
+  readonly references?: readonly string[];
+  /** Connects, or is ready to. `host.unreachable`, `secret.unavailable`. */
+  open(name: string, settings: Settings, tools: HostTools): Promise<Host>;
+}
+
+export interface HostTools {
+  readonly clock: Clock;
+  readonly secret: ReadSecret;
+  /** This machine. */
+  readonly local: Host;
+  /** Another entry of `hosts:`, opened; it is closed by who opened this one, later. */
+  readonly through: (name: string) => Promise<Host>;
+  readonly signal: AbortSignal;
+}
+
+/** Any kind, for registries: settings are opaque outside the kind. */
+// biome-ignore lint/suspicious/noExplicitAny: a registry holds kinds of different settings; each parses its own with its schema
+export type AnyHostKind = HostKind<any>;
+
+/** Starts throwaway containers, where a container engine can be reached. */
+export interface ContainerEngine {
+  /** A name for people: `podman 4.3 at unix:///run/podman.sock`. */
+  readonly title: string;
+  /** Starts a container and removes it, with its volumes, when it is disposed. `host.command-missing` if there is no such image and it cannot be pulled. */
+  start(container: ContainerRequest): Promise<ThrowawayContainer>;
+}
+
+export interface ContainerRequest {
+  /** With its tag, e.g. `docker.io/library/postgres:17`. */
+  readonly image: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly argv?: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+export interface ThrowawayContainer extends AsyncDisposable {
+  /** Its inside: programs run in it, addresses are as it sees them. */
+  readonly host: Host;
 }
 
 export interface HostCommand {

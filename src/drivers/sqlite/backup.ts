@@ -16,7 +16,7 @@ import { explain, type HolderClient, isHotJournal, startHolder } from './holder-
 import type { HeldState, Opened } from './messages.ts';
 import { findDatabase, type Place, requireLocal } from './place.ts';
 import type { Settings } from './settings.ts';
-import { type Content, entryAt, factsEntry, rootEntry } from './tree.ts';
+import { type Content, entryAt } from './tree.ts';
 
 /** Name of the facts about the database inside the facts folder. */
 export const sourceFactsFile = 'source.json';

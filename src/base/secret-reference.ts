@@ -1,0 +1,35 @@
+/** Where a secret is. Configurations hold references; the secret itself is read when it is needed, see `config/secret-reference.ts`. */
+import { z } from 'zod';
+import { Secret } from './secrets.ts';
+
+export type SecretReference =
+  | { readonly from: 'file'; readonly path: string }
+  | { readonly from: 'env'; readonly name: string }
+  | { readonly from: 'command'; readonly argv: readonly string[] }
+  | { readonly from: 'clear'; readonly secret: Secret };
+
+/** Reads one; `owner` is how errors name what it is for. `secret.unavailable`. */
+export type ReadSecret = (reference: SecretReference, owner: string) => Promise<Secret>;
+
+const settings = new WeakSet<z.ZodType>();
+
+/**
+ * A secret among the settings of a driver, host or storage: `password: secretSetting('the password of the user').optional()`.
+ * The configuration replaces what is written there by a reference (with a warning if it is in the clear) before this schema sees it.
+ */
+export function secretSetting(description: string): z.ZodType<SecretReference> {
+  const schema = z.custom<SecretReference>(isReference, { error: 'is not a secret' }).describe(description);
+  settings.add(schema);
+  return schema;
+}
+
+/** True for what `secretSetting` made, also inside `optional()`. */
+export function isSecretSetting(schema: z.ZodType): boolean {
+  if (settings.has(schema)) return true;
+  return schema instanceof z.ZodOptional && isSecretSetting(schema.unwrap() as z.ZodType);
+}
+
+function isReference(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('from' in value)) return false;
+  return ['file', 'env', 'command'].includes(String(value.from)) || ('secret' in value && value.secret instanceof Secret);
+}
