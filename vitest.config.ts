@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// Three projects, run in this order by test/run: fast tests beside their code, then what crosses folders, then the slow proofs.
+// Run in this order by test/run: fast tests beside their code, then what crosses folders, then what needs real servers, then the slow proofs.
 export default defineConfig({
   test: {
     testTimeout: 60_000,
@@ -11,6 +11,15 @@ export default defineConfig({
       {
         extends: true,
         test: { name: 'interop', include: ['test/{interop,e2e,guards}/**/*.test.ts'], testTimeout: 240_000 },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'drivers',
+          include: ['test/{drivers,hosts}/**/*.test.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 180_000,
+        },
       },
       {
         extends: true,
