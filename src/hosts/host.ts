@@ -67,6 +67,23 @@ export interface ContainerEngine {
   readonly title: string;
   /** Starts a container and removes it, with its volumes, when it is disposed. `host.command-missing` if there is no such image and it cannot be pulled. */
   start(container: ContainerRequest): Promise<ThrowawayContainer>;
+  /** Removes throwaways of this machine whose owner died without disposing of them; their names. Safe at any time. */
+  removeLeftovers(): Promise<readonly string[]>;
+  /** The containers that are not ours: stopped and started around a backup. */
+  readonly control: ContainerControl;
+  close(): Promise<void>;
+}
+
+/**
+ * Stops and starts containers, for maintenance windows. A container is named by its name, its id, or as
+ * `compose-project/service`. `host.unreachable` when there is no such container or the engine does not answer.
+ */
+export interface ContainerControl {
+  /** Asks it to stop and kills it after `timeoutMs`; returns when it does not run. Does nothing to one that does not run. */
+  stop(name: string, timeoutMs: number): Promise<void>;
+  /** Starts it; returns when it runs. Does nothing to one that runs. `host.command-failed` if it does not start. */
+  start(name: string): Promise<void>;
+  isRunning(name: string): Promise<boolean>;
 }
 
 export interface ContainerRequest {
