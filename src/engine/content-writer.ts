@@ -64,7 +64,7 @@ export class ContentWriter {
   async add(path: string, node: Node, revise?: { writer: FileWriter; equal: Uint8Array }): Promise<void> {
     const content = node.content ?? new Uint8Array();
     this.files++;
-    if (content.byteLength === 0 && !revise) return this.#whole({ path, node, waiting: 0 }, new Uint8Array());
+    if (content.byteLength === 0 && !revise) return await this.#whole({ path, node, waiting: 0 }, new Uint8Array());
     const file: OpenFile = { path, node, revised: revise?.writer, waiting: 1 };
     this.#unfinished.add(file);
     let position = 0;
@@ -132,7 +132,8 @@ export class ContentWriter {
     const zeros = references.length > 1 && isZero(plain);
     for (const { file, position } of references) {
       if (file.node.size === plain.byteLength && plain.byteLength <= wholeFileBytes && !file.revised) {
-        this.#whole(file, plain);
+        const written = this.#whole(file, plain);
+        if (written) await written;
         continue;
       }
       // A new file is zero where nothing is written: a hole of terabytes is many references to one zero blob.
@@ -143,8 +144,14 @@ export class ContentWriter {
     }
   }
 
-  #whole(file: OpenFile, plain: Uint8Array): void {
-    this.#target.writeWhole(file.path, plain, file.node, this.#problem);
+  #whole(file: OpenFile, plain: Uint8Array): Promise<void> | undefined {
+    const written = this.#target.writeWhole(file.path, plain, file.node, this.#problem);
+    if (written) return written.then(() => this.#wholeDone(file, plain));
+    this.#wholeDone(file, plain);
+    return undefined;
+  }
+
+  #wholeDone(file: OpenFile, plain: Uint8Array): void {
     this.bytes += plain.byteLength;
     this.#progress(plain.byteLength, file.path);
     this.#unfinished.delete(file);
@@ -160,7 +167,7 @@ export class ContentWriter {
     const writer = await this.#writer(file);
     await writer.close();
     this.#unfinished.delete(file);
-    this.#target.applyAttributes(file.path, file.node, this.#problem);
+    await this.#target.applyAttributes(file.path, file.node, this.#problem);
   }
 
   #missing(file: OpenFile, id: Uint8Array): HoldfastError {

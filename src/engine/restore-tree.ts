@@ -77,7 +77,7 @@ class TreeRestorer {
       throw error;
     }
     for (const { path: link, existing } of this.#links) await this.#target.makeLink(link, existing);
-    for (const { path: made, node } of this.#directories.toReversed()) this.#applyAttributes(made, node);
+    for (const { path: made, node } of this.#directories.toReversed()) await this.#applyAttributes(made, node);
     // What replaces something must be on the disk before it counts; what is new can be restored again after a power cut.
     if (this.#request.options.existing === 'make-equal') await this.#target.finish();
     if (this.#moreProblems > 0) this.#problems.push(`… and ${this.#moreProblems} more`);
@@ -139,7 +139,7 @@ class TreeRestorer {
       this.#problem(error.message);
       return;
     }
-    this.#applyAttributes(to, node);
+    await this.#applyAttributes(to, node);
   }
 
   async #file(node: Node, to: string): Promise<void> {
@@ -164,8 +164,8 @@ class TreeRestorer {
     this.#madeDirectory = path;
   }
 
-  #applyAttributes(path: string, node: Node): void {
-    this.#target.applyAttributes(path, node, (message) => this.#problem(message));
+  async #applyAttributes(path: string, node: Node): Promise<void> {
+    await this.#target.applyAttributes(path, node, (message) => this.#problem(message));
   }
 
   #problem(message: string): void {

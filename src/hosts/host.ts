@@ -150,14 +150,19 @@ export interface RestoreTarget extends AsyncDisposable {
   createFile(path: string, size: number): Promise<FileWriter>;
   /** Opens a file that is there already to rewrite parts of it in place; it gets the size `size`. `undefined` if it is not a plain file with a single name: then it has to be replaced by `createFile`. */
   reviseFile(path: string, size: number): Promise<FileWriter | undefined>;
-  /** Fast path: a whole small file in one go, with its attributes if `node` is given (as `applyAttributes` sets them). */
-  writeWhole(path: string, content: Uint8Array, node?: NodeAttributes, problem?: (message: string) => void): void;
+  /** Fast path: a whole small file in one go, with its attributes if `node` is given (as `applyAttributes` sets them). Await it; on this machine it is done on return. */
+  writeWhole(
+    path: string,
+    content: Uint8Array,
+    node?: NodeAttributes,
+    problem?: (message: string) => void,
+  ): Promise<void> | void;
   /** A second name for the file at `existing`, which was written before. */
   makeLink(path: string, existing: string): Promise<void>;
   /** Creates a symlink, device, fifo or socket place-holder. */
   makeSpecial(path: string, node: NodeAttributes): Promise<void>;
-  /** Owner, mode, times, xattrs; for directories called after their children. Problems (e.g. not root) go to `problem`, each kind once, and do not throw. */
-  applyAttributes(path: string, node: NodeAttributes, problem: (message: string) => void): void;
+  /** Owner, mode, times, xattrs; for directories called after their children. Problems (e.g. not root) go to `problem`, each kind once, and do not throw. Await it. */
+  applyAttributes(path: string, node: NodeAttributes, problem: (message: string) => void): Promise<void> | void;
   /** Returns when everything written is on the disk. */
   finish(): Promise<void>;
 }

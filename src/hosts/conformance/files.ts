@@ -32,8 +32,8 @@ export const fileCases: readonly HostCase[] = [
     async run({ host, directory }) {
       await using target = await host.openTarget(directory, 'refuse');
       const path = `${directory}/file`;
-      target.writeWhole(path, Buffer.from('content'));
-      target.applyAttributes(path, fileNode('file', 7), () => {});
+      await target.writeWhole(path, Buffer.from('content'));
+      await target.applyAttributes(path, fileNode('file', 7), () => {});
       await target.finish();
       const found = await host.files.attributes(path);
       expectEqual(found.mode, 0o640, 'the mode');
@@ -77,7 +77,7 @@ export const fileCases: readonly HostCase[] = [
     why: 'names of any bytes survive',
     async run({ host, directory }) {
       await using target = await host.openTarget(directory, 'refuse');
-      for (const name of hostileNames) target.writeWhole(`${directory}/${name}`, Buffer.from(name, 'utf16le'));
+      for (const name of hostileNames) await target.writeWhole(`${directory}/${name}`, Buffer.from(name, 'utf16le'));
       const found = await host.files.list(directory, (_path, error) => {
         throw error;
       });
@@ -108,7 +108,7 @@ export const fileCases: readonly HostCase[] = [
     why: 'nothing is written outside of the target, nor through a symbolic link in it',
     async run({ host, directory }) {
       await using target = await host.openTarget(`${directory}/in`, 'replace');
-      const into = async (path: string): Promise<void> => target.writeWhole(path, Buffer.from('x'));
+      const into = async (path: string): Promise<void> => await target.writeWhole(path, Buffer.from('x'));
       for (const path of ['out', 'in/../out', 'in/.', 'in//x']) {
         await expectError(() => into(`${directory}/${path}`), 'restore.target-invalid', `writing to ${path}`);
       }
@@ -148,7 +148,7 @@ export const fileCases: readonly HostCase[] = [
 
 async function writeOne(host: Host, directory: string, existing: 'refuse' | 'replace', text: string): Promise<void> {
   await using target = await host.openTarget(directory, existing);
-  target.writeWhole(`${directory}/file`, Buffer.from(text));
+  await target.writeWhole(`${directory}/file`, Buffer.from(text));
 }
 
 async function readAll(files: HostFiles, path: string): Promise<Buffer> {

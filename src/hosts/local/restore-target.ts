@@ -35,7 +35,7 @@ const reopen = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const privateMode = 0o600;
 const nodeFormats = { dev: 0o060000, chardev: 0o020000, fifo: 0o010000, socket: 0o140000 };
 
-export function openLocalTarget(directory: string, existing: Existing, calls: Syscalls): RestoreTarget {
+export function openLocalTarget(directory: string, existing: Existing, calls: Syscalls): LocalTarget {
   try {
     mkdirSync(systemPath(directory), { recursive: true, mode: 0o700 });
     const real = decodeName(realpathSync(systemPath(directory), 'buffer'));
@@ -52,7 +52,7 @@ export function openLocalTarget(directory: string, existing: Existing, calls: Sy
   }
 }
 
-class LocalTarget implements RestoreTarget {
+export class LocalTarget implements RestoreTarget {
   readonly #directories: Directories;
   readonly #rootFd: number;
   readonly #existing: Existing;
