@@ -10,11 +10,13 @@ const { runCli } = await import('./cli/run.ts');
 process.exitCode = await runCli(process.argv.slice(2), {
   drivers: async () => (await import('./drivers/registry.ts')).drivers,
   storageKinds: async () => (await import('./storage/registry.ts')).storageKinds,
+  hostKinds: async () => (await import('./hosts/registry.ts')).hostKinds,
+  containers: async () => undefined,
   localHost: async () => {
-    const { hostKinds } = await import('./hosts/registry.ts');
-    let host: ReturnType<(typeof hostKinds)['local']> | undefined;
+    const { localHost } = await import('./hosts/registry.ts');
+    let host: ReturnType<typeof localHost> | undefined;
     return () => {
-      host ??= hostKinds.local();
+      host ??= localHost();
       return host;
     };
   },

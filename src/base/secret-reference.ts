@@ -31,5 +31,7 @@ export function isSecretSetting(schema: z.ZodType): boolean {
 
 function isReference(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || !('from' in value)) return false;
-  return ['file', 'env', 'command'].includes(String(value.from)) || ('secret' in value && value.secret instanceof Secret);
+  return (
+    ['file', 'env', 'command'].includes(String(value.from)) || ('secret' in value && value.secret instanceof Secret)
+  );
 }

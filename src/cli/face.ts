@@ -10,6 +10,8 @@ export interface Parts {
   drivers(): Promise<SourceAccess['drivers']>;
   storageKinds(): Promise<SourceAccess['storageKinds']>;
   localHost(): Promise<SourceAccess['localHost']>;
+  hostKinds(): Promise<SourceAccess['hostKinds']>;
+  containers: SourceAccess['containers'];
 }
 
 export interface FaceOptions {
@@ -56,13 +58,14 @@ export class Face {
    * no configuration: without a file there is then nothing declared.
    */
   async uses(repository?: string): Promise<SourceAccess & Execution> {
-    const [drivers, storageKinds, localHost, { emptyConfig, loadConfig }] = await Promise.all([
+    const [drivers, storageKinds, hostKinds, localHost, { emptyConfig, loadConfig }] = await Promise.all([
       this.parts.drivers(),
       this.parts.storageKinds(),
+      this.parts.hostKinds(),
       this.parts.localHost(),
       import('../operations/configuration.ts'),
     ]);
-    const config = await loadConfig(this.configFile, { drivers, storageKinds }).catch((error: unknown) => {
+    const config = await loadConfig(this.configFile, { drivers, storageKinds, hostKinds }).catch((error: unknown) => {
       const addressed = repository !== undefined && /[/:]/.test(repository) && this.#namedFile === undefined;
       if (addressed && hasCode(error, 'config.missing')) return emptyConfig(resolve(defaultFile));
       throw error;
@@ -71,7 +74,8 @@ export class Face {
       if (warning.kind !== 'clear-secret') continue;
       this.screen.say(`warning: ${warning.file}:${warning.line}: ${warning.path} ${warning.message}`);
     }
-    return { config, drivers, storageKinds, localHost, env: this.env, ...this.execution };
+    const { containers } = this.parts;
+    return { config, drivers, storageKinds, hostKinds, localHost, containers, env: this.env, ...this.execution };
   }
 
   /** Runs an operation and shows its outcome; `wrong` says whether the outcome means exit status 1. */

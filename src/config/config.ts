@@ -24,9 +24,12 @@ export interface RepositoryEntry {
 
 export interface HostEntry {
   readonly name: string;
-  readonly ssh?: string;
-  readonly docker?: string;
-  readonly jump?: string;
+  /** The name of its `HostKind`. */
+  readonly kind: string;
+  /** As the kind's schema gave them. */
+  readonly settings: unknown;
+  /** Other entries it is reached through. */
+  readonly references: readonly string[];
 }
 
 /** One of the places a source is stored in, and how long it stays there. */

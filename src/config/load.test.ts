@@ -4,16 +4,32 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { secretSetting } from '../base/secret-reference.ts';
 import type { AnyDriver } from '../drivers/driver.ts';
+import type { AnyHostKind } from '../hosts/host.ts';
 import type { StorageKind } from '../storage/storage.ts';
 import { ConfigError, loadConfig, type Problem, parseConfig } from './index.ts';
 
 const driverOf = (name: string, settings: z.ZodType): AnyDriver => ({ name, settings }) as AnyDriver;
+const sshLike: AnyHostKind = {
+  name: 'ssh',
+  title: 'SSH',
+  settings: z.strictObject({
+    ssh: z.string().describe('user@host'),
+    key: secretSetting('a key').optional(),
+    jump: z.string().optional(),
+  }),
+  references: ['jump'],
+  open: async () => {
+    throw new Error('no host is opened here');
+  },
+};
 const known = {
   drivers: [
     driverOf('sqlite', z.strictObject({ path: z.string().describe('the database file') })),
     driverOf('files', z.strictObject({ paths: z.array(z.string()).min(1), exclude: z.array(z.string()).default([]) })),
   ],
+  hostKinds: [sshLike],
   storageKinds: [
     { name: 'local', urlForm: '/path', recognises: (url: string) => url.startsWith('/') },
   ] as StorageKind[],
@@ -125,6 +141,27 @@ describe('a configuration', () => {
     expect(errorsOf(good.replace('{ file: ~/pw }', '{ vault: a#b }'))[0]).toContain('vault');
     expect(errorsOf(good.replace('{ file: ~/pw }', ''))[0]).toMatch(/password is empty/);
     expect(errorsOf(good.replace('password: { file: ~/pw },', ''))[0]).toMatch(/password is missing/);
+  });
+
+  it('reads hosts by the key that says how they are reached, with their secrets as references', () => {
+    const hosts = `hosts:\n  box: { ssh: root@box, key: { file: ~/.ssh/id }, jump: gate }\n  gate: { ssh: gate }\n`;
+    expect(load(good + hosts).hosts.get('box')).toEqual({
+      name: 'box',
+      kind: 'ssh',
+      settings: { ssh: 'root@box', key: { from: 'file', path: join(homedir(), '.ssh/id') }, jump: 'gate' },
+      references: ['gate'],
+    });
+    expect(load(`${good}${hosts}`.replace('jump: gate', 'jump: me@gate.example')).hosts.get('box')?.references).toEqual(
+      [],
+    );
+    expect(load(`${good}${hosts}`.replace('{ file: ~/.ssh/id }', 'hunter2')).warnings.map((w) => w.path)).toContain(
+      'hosts.box.key',
+    );
+    expect(errorsOf(`${good}${hosts}`.replace('jump: gate', 'jump: gat'))[0]).toContain('names the host «gat»');
+    expect(errorsOf(`${good}${hosts}`.replace('ssh: gate', 'telnet: gate'))[0]).toContain(
+      'does not say how it is reached',
+    );
+    expect(errorsOf(`${good}${hosts}`.replace('key:', 'keys:'))[0]).toContain('Did you mean «key»?');
   });
 
   it('keeps names like no and on as they are, and refuses what YAML would hide', () => {

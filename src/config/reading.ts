@@ -1,6 +1,7 @@
 /** One reading of a configuration, as its sections see it. */
 import type { z } from 'zod';
 import type { AnyDriver } from '../drivers/driver.ts';
+import type { AnyHostKind } from '../hosts/host.ts';
 import type { StorageKind } from '../storage/storage.ts';
 import type { ConfigPath, Problem } from './problems.ts';
 import type { Finding } from './schema-issues.ts';
@@ -8,6 +9,7 @@ import type { Finding } from './schema-issues.ts';
 export interface Known {
   readonly drivers: readonly AnyDriver[];
   readonly storageKinds: readonly StorageKind[];
+  readonly hostKinds: readonly AnyHostKind[];
 }
 
 /** What reading a section needs: where it is, what is known, and where to put what is wrong. */

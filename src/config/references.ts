@@ -14,8 +14,7 @@ type Sections = Omit<Config, 'warnings' | 'sources' | 'policies'> & {
 export function checkReferences(config: Sections, reading: Reading): void {
   for (const policy of config.policies.values()) checkPolicy(policy, reading);
   for (const host of config.hosts.values()) {
-    const outside = host.jump === undefined || /[@.:]/.test(host.jump);
-    if (!outside) refer(reading, 'hosts', host.jump!, ['hosts', host.name, 'jump']);
+    for (const other of host.references) refer(reading, 'hosts', other, ['hosts', host.name]);
   }
   for (const source of config.sources.values()) config.sources.set(source.name, resolveSource(source, config, reading));
   checkLoose(reading);

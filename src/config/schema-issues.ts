@@ -151,6 +151,14 @@ export function keysOf(schema: z.core.$ZodType | undefined): string[] {
   return (definition.options ?? []).flatMap(keysOf);
 }
 
+/** The fields of an object schema, also below refinements. */
+export function fieldsOf(schema: z.core.$ZodType): Readonly<Record<string, z.ZodType>> {
+  const definition = definitionOf(schema);
+  if (definition.shape) return definition.shape as Readonly<Record<string, z.ZodType>>;
+  const inner = definition.innerType ?? definition.in;
+  return inner ? fieldsOf(inner) : {};
+}
+
 function descriptionOf(schema: z.core.$ZodType, steps: readonly (string | number)[]): string | undefined {
   const at = schemaAt(schema, steps);
   for (let one = at; one; one = definitionOf(one).innerType ?? definitionOf(one).in) {

@@ -47,18 +47,6 @@ export const repositorySection = z.strictObject({
   s3: z.record(z.string(), z.unknown()).optional().describe('settings of an S3 storage'),
 });
 
-export const hostSection = z
-  .strictObject({
-    ssh: name.optional().describe('user@host:port'),
-    docker: name.optional().describe('the name of a container'),
-    key: z.unknown().optional().describe('{ file: ~/.ssh/id_ed25519 }'),
-    password: z.unknown().optional(),
-    jump: name.optional().describe('the host to go through: one of hosts, or user@host'),
-  })
-  .refine((host) => (host.ssh === undefined) !== (host.docker === undefined), {
-    error: 'needs either ssh or docker',
-  });
-
 export const policySection = z.strictObject({
   schedule: cron.optional(),
   timezone: z

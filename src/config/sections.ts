@@ -1,13 +1,15 @@
 /** The sections of the file, each entry by itself: one that is wrong does not hide what is wrong with the others. */
 import type { z } from 'zod';
+import { isSecretSetting } from '../base/secret-reference.ts';
 import type { AnyDriver } from '../drivers/driver.ts';
+import type { AnyHostKind } from '../hosts/host.ts';
 import type { HostEntry, Placement, PolicyEntry, RepositoryEntry, SourceEntry } from './config.ts';
 import { localHost } from './config.ts';
 import { expandPath } from './expand-path.ts';
 import type { ConfigPath } from './problems.ts';
 import type { Reading } from './reading.ts';
-import { hostSection, policySection, repositorySection, sourceSection } from './schema.ts';
-import { keysOf, unknownKey } from './schema-issues.ts';
+import { policySection, repositorySection, sourceSection } from './schema.ts';
+import { fieldsOf, keysOf, unknownKey } from './schema-issues.ts';
 import { parseSecretReference, type SecretReference } from './secret-reference.ts';
 import { suggestion } from './suggest.ts';
 
@@ -39,18 +41,24 @@ export function readHosts(reading: Reading): Map<string, HostEntry> {
       const remedy = 'Choose another name: a source without host is on this machine.';
       reading.problem({ path, part: 'key', message: 'is the name of this machine', remedy });
     }
-    const entry = reading.check(hostSection, value, path);
-    if (!entry) return undefined;
-    for (const secret of ['key', 'password'] as const) {
-      if (entry[secret] !== undefined) readSecretReference(reading, value, [...path, secret]);
-    }
-    const remedy = 'It is accepted, but its sources cannot be backed up yet.';
-    reading.problem(
-      { path, part: 'key', message: 'is another machine, which this version does not reach', remedy },
-      'warning',
-    );
-    return { name, ssh: entry.ssh, docker: entry.docker, jump: entry.jump };
+    const kind = findHostKind(reading, value, path);
+    if (!kind || !isMapping(value)) return undefined;
+    const settings = checkSettings(reading, kind.settings, value, { path, general: [] });
+    if (settings === undefined) return undefined;
+    const named = (kind.references ?? []).map((key) => value[key]).filter((other) => typeof other === 'string');
+    const references = named.filter((other) => !/[@.:]/.test(other));
+    return { name, kind: kind.name, settings: settings.value, references };
   });
+}
+
+/** The kind whose own key is in the entry. */
+function findHostKind(reading: Reading, value: unknown, path: ConfigPath): AnyHostKind | undefined {
+  const names = reading.hostKinds.map((kind) => kind.name);
+  const found = isMapping(value) ? reading.hostKinds.filter((kind) => kind.name in value) : [];
+  if (found.length === 1) return found[0];
+  const message = found.length === 0 ? 'does not say how it is reached' : 'says twice how it is reached';
+  reading.problem({ path, part: 'key', message, remedy: `Write one of these keys: ${names.join(', ')}.` });
+  return undefined;
 }
 
 export function readPolicies(reading: Reading): Map<string, PolicyEntry> {
@@ -76,7 +84,8 @@ export function readSources(reading: Reading): Map<string, SourceEntry> {
     const driver = findDriver(reading, value.driver, [...path, 'driver']);
     if (!driver) return undefined;
     const own = Object.fromEntries(entries.filter(([key]) => !general.includes(key)));
-    const settings = checkSettings(reading, driver, withPaths(own, value.host, reading.folder), path, general);
+    const given = withPaths(own, value.host, reading.folder);
+    const settings = checkSettings(reading, driver.settings, given, { path, general });
     if (!entry || settings === undefined) return undefined;
     const placements = (entry.repository ?? []).map((repository): Placement => ({ repository }));
     return { name, driver: driver.name, host: entry.host, policy: entry.policy, placements, settings: settings.value };
@@ -144,21 +153,37 @@ function findDriver(reading: Reading, name: unknown, path: ConfigPath): AnyDrive
   return undefined;
 }
 
-/** The driver's own settings, checked by its own schema. */
+/** Settings of a driver or host, checked by its own schema. `general` keys are checked elsewhere. Secrets become references first. */
 function checkSettings(
   reading: Reading,
-  driver: AnyDriver,
+  schema: z.ZodType,
   given: Readonly<Record<string, unknown>>,
-  path: ConfigPath,
-  general: readonly string[],
+  { path, general }: { path: ConfigPath; general: readonly string[] },
 ): { value: unknown } | undefined {
-  const schema: z.ZodType = driver.settings;
   const known = keysOf(schema);
   const unknown = Object.keys(given).filter((key) => known.length > 0 && !known.includes(key));
   for (const key of unknown) reading.problem(unknownKey([...path, key], key, [...known, ...general]));
   const rest = Object.fromEntries(Object.entries(given).filter(([key]) => !unknown.includes(key)));
-  const value = reading.check(schema, rest, path);
+  const readable = replaceSecrets(reading, schema, rest, path);
+  const value = readable && reading.check(schema, rest, path);
   return value === undefined || unknown.length > 0 ? undefined : { value };
+}
+
+/** In place; false if one of them was none. */
+function replaceSecrets(
+  reading: Reading,
+  schema: z.ZodType,
+  settings: Record<string, unknown>,
+  path: ConfigPath,
+): boolean {
+  let readable = true;
+  for (const [key, field] of Object.entries(fieldsOf(schema))) {
+    if (!(key in settings) || !isSecretSetting(field)) continue;
+    const reference = readSecretReference(reading, settings, [...path, key]);
+    if (reference) settings[key] = reference;
+    else readable = false;
+  }
+  return readable;
 }
 
 /** In every driver `path` and `paths` are places on the source's machine: on this one they may be relative to the file, or to the home. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { HoldfastError, hasCode, messageOf } from '../base/errors.ts';
 import { programVersion } from '../base/version.ts';
 import type { AnyDriver, SnapshotContents, SourceContext, Throwaway } from '../drivers/driver.ts';
+import type { ContainerEngine } from '../hosts/host.ts';
 import { type Check, type Fingerprint, parseFingerprint } from '../model/fingerprint.ts';
 import type { Proof } from '../model/proof.ts';
 import { factsFolder, type StoredSnapshot } from '../model/snapshot.ts';
@@ -22,6 +23,7 @@ export interface DrillRequest {
   readonly source: SourceContext<unknown>;
   readonly snapshot: StoredSnapshot;
   readonly contents: SnapshotContents;
+  readonly containers?: ContainerEngine;
   /** Where the throwaway directory is made; the system's temporary folder by default. */
   readonly place?: string;
 }
@@ -31,7 +33,7 @@ export async function drill(request: DrillRequest): Promise<Proof> {
   const { source, snapshot } = request;
   const { clock } = source;
   const startedAtMs = clock.nowMs();
-  const throwaway = await openThrowaway(request.place ?? tmpdir());
+  const throwaway = { ...(await openThrowaway(request)), containers: request.containers };
   const facts = {
     format: 1,
     source: source.name,
@@ -63,12 +65,12 @@ async function restoreAndCompare(
   const expected = await readFingerprint(contents);
   report({ type: 'stage', stage: 'restore', subject: source.name });
   const restoreStartMs = clock.monotonicMs();
-  const { bytes } = await driver.restoreThrowaway(source, contents, throwaway);
+  await using copy = await driver.restoreThrowaway(source, contents, throwaway);
   measured.restoreMs = clock.monotonicMs() - restoreStartMs;
-  measured.restoredBytes = bytes;
+  measured.restoredBytes = copy.bytes;
   report({ type: 'stage', stage: 'compare', subject: source.name });
   const compareStartMs = clock.monotonicMs();
-  const checks = await driver.compareThrowaway(source, contents, throwaway, expected);
+  const checks = await copy.compare(expected);
   measured.compareMs = clock.monotonicMs() - compareStartMs;
   return checks;
 }
@@ -85,9 +87,9 @@ function judge(checks: readonly Check[]): Pick<Proof, 'verdict' | 'checksTotal' 
   };
 }
 
-async function openThrowaway(place: string): Promise<Throwaway> {
+async function openThrowaway({ place = tmpdir(), source }: DrillRequest): Promise<Throwaway> {
   try {
-    return { directory: await mkdtemp(join(place, 'holdfast-drill-')) };
+    return { directory: await mkdtemp(join(place, 'holdfast-drill-')), host: source.local };
   } catch (cause) {
     throw new HoldfastError({
       code: 'restore.target-invalid',

@@ -1,6 +1,6 @@
-/** Every kind of host this program knows. */
-import type { Host } from './host.ts';
-import { localHost } from './local/index.ts';
+/** Every way this program reaches a machine. */
+import type { AnyHostKind } from './host.ts';
 
-/** By the word in `kind:` of a host's configuration. */
-export const hostKinds: Readonly<Record<string, () => Host>> = { local: () => localHost() };
+export { localHost } from './local/index.ts';
+
+export const hostKinds: readonly AnyHostKind[] = [];

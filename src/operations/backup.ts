@@ -6,6 +6,7 @@ import type { SourceEntry } from '../config/index.ts';
 import { backup as backUp } from '../engine/backup.ts';
 import type { Repository } from '../repository/index.ts';
 import { describeError } from './describe-error.ts';
+import { HostPool } from './host-pool.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
 import { openNamed } from './repository-access.ts';
 import { chooseSources, contextOf, driverNamed } from './source-access.ts';
@@ -56,12 +57,13 @@ export const backup = operation({
     const sources = chooseSources(uses.config, request);
     const results: StoredResult[] = [];
     await using open = new OpenRepositories(uses);
+    await using hosts = new HostPool(uses);
     for (const source of sources) {
       const names = placesOf(source, request);
       for (const [i, name] of names.entries()) {
         if (i > 0 && results.at(-1)?.ok)
           uses.report({ type: 'note', message: `${source.name} is read again for the repository ${name}` });
-        results.push(await storeOne(source, name, { request, uses, open }));
+        results.push(await storeOne(source, name, { request, uses: { ...uses, hosts }, open }));
       }
     }
     if (results.length === 0) throw nothingToDo(request);
@@ -87,14 +89,14 @@ function nothingToDo(request: z.infer<typeof input>): HoldfastError {
 async function storeOne(
   source: SourceEntry,
   name: string,
-  { request, uses, open }: { request: z.infer<typeof input>; uses: Uses; open: OpenRepositories },
+  { request, uses, open }: { request: z.infer<typeof input>; uses: Uses & { hosts: HostPool }; open: OpenRepositories },
 ): Promise<StoredResult> {
   const nothing = { source: source.name, repository: name, unreadable: [], changedWhileRead: [], notes: [] };
   try {
     const result = await backUp({
       repository: await open.get(name),
       driver: driverNamed(uses.drivers, source.driver),
-      source: contextOf(source, uses),
+      source: await contextOf(source, uses),
       runId: randomBytes(8).toString('hex'),
       compression: request.compression,
       lockWaitMs: request.lockWaitMs,

@@ -4,13 +4,13 @@ import { hasCode } from '../base/errors.ts';
 import { drill as drillOne } from '../drills/drill.ts';
 import type { Check } from '../model/fingerprint.ts';
 import type { Proof } from '../model/proof.ts';
-import { driverOf, sourceOf } from '../model/snapshot.ts';
 import { saveProof } from '../repository/index.ts';
 import { describeError } from './describe-error.ts';
-import { openFound, settingsFromSnapshot } from './opened-contents.ts';
+import { HostPool } from './host-pool.ts';
+import { openFound } from './opened-contents.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
 import { proofView, viewProof } from './snapshot-view.ts';
-import { chooseSources, contextOf, driverNamed } from './source-access.ts';
+import { chooseSources, sourceOfSnapshot } from './source-access.ts';
 
 const input = z.object({
   /** Sources (their newest snapshot) or snapshots. */
@@ -42,6 +42,7 @@ export type DrillOutput = z.infer<typeof output>;
 
 type Request = z.infer<typeof input>;
 type Uses = SourceAccess & Execution;
+type HostedUses = Uses & { readonly hosts: HostPool };
 
 /** A drill that fails does not keep the others from being made. */
 export const drill = operation({
@@ -55,12 +56,13 @@ export const drill = operation({
       ? request.targets
       : chooseSources(uses.config, { ...request, sources: request.targets }).map((source) => source.name);
     const results: DrillResult[] = [];
-    for (const target of targets) results.push(await attempt(target, request, uses));
+    await using hosts = new HostPool(uses);
+    for (const target of targets) results.push(await attempt(target, request, { ...uses, hosts }));
     return { ok: results.every((one) => one.ok), results };
   },
 });
 
-async function attempt(target: string, request: Request, uses: Uses): Promise<DrillResult> {
+async function attempt(target: string, request: Request, uses: HostedUses): Promise<DrillResult> {
   try {
     return await prove(target, request, uses);
   } catch (error) {
@@ -70,25 +72,16 @@ async function attempt(target: string, request: Request, uses: Uses): Promise<Dr
   }
 }
 
-async function prove(target: string, request: Request, uses: Uses): Promise<DrillResult> {
+async function prove(target: string, request: Request, uses: HostedUses): Promise<DrillResult> {
   await using opened = await openFound(target, request.repository, uses);
   const { snapshot, contents } = opened;
   const { name, repository } = opened.found.opened;
-  const driver = driverNamed(uses.drivers, driverOf(snapshot) ?? 'files');
-  const declared = uses.config.sources.get(sourceOf(snapshot) ?? '');
-  const { clock, signal, report } = uses;
-  const source =
-    declared?.driver === driver.name
-      ? contextOf(declared, uses)
-      : {
-          name: sourceOf(snapshot) ?? snapshot.id.slice(0, 8),
-          settings: settingsFromSnapshot(driver, snapshot),
-          host: uses.localHost(),
-          clock,
-          signal,
-          report,
-        };
-  const proof = await drillOne({ driver, source, snapshot, contents, place: request.place });
+  const { driver, source } = await sourceOfSnapshot(snapshot, uses);
+  const proof = await drillOne({
+    ...{ driver, source, snapshot, contents },
+    containers: await uses.containers(),
+    place: request.place,
+  });
   const id = await saveProof(repository, proof);
   return {
     target,

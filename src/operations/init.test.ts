@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../base/clock.ts';
 import { parseConfig } from '../config/index.ts';
 import { drivers } from '../drivers/registry.ts';
+import { hostKinds } from '../hosts/registry.ts';
 import { silent } from '../model/run.ts';
 import { storageKinds } from '../storage/registry.ts';
 import { init } from './init.ts';
@@ -13,7 +14,7 @@ import { starterConfig } from './init-text.ts';
 import { lookAround } from './look-around.ts';
 
 let folder: string;
-const known = { drivers, storageKinds };
+const known = { drivers, storageKinds, hostKinds };
 const signal = new AbortController().signal;
 
 beforeEach(() => {

@@ -34,7 +34,7 @@ export type InitOutput = z.infer<typeof output>;
 
 const usualRoots = ['/srv', '/opt', '/var/lib', '/var/www', '/data', '/home', '/root'];
 
-type Uses = Pick<SourceAccess, 'drivers' | 'storageKinds' | 'env'> & Execution;
+type Uses = Pick<SourceAccess, 'drivers' | 'storageKinds' | 'hostKinds' | 'env'> & Execution;
 
 export const init = operation({
   name: 'init',

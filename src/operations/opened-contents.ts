@@ -1,5 +1,4 @@
 /** A snapshot that is open for reading, found by what a person typed. */
-import type { AnyDriver } from '../drivers/driver.ts';
 import { type HeldContents, openContents } from '../engine/open-contents.ts';
 import type { StoredSnapshot } from '../model/snapshot.ts';
 import type { Execution, RepositoryAccess } from './operation.ts';
@@ -36,14 +35,4 @@ export async function openFound(
     await found[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-/** Settings for a snapshot whose source is not declared here: what its paths say, in the form the driver takes. */
-export function settingsFromSnapshot(driver: AnyDriver, snapshot: StoredSnapshot): unknown {
-  const guesses: unknown[] = [{ path: snapshot.paths[0] }, { paths: snapshot.paths }, {}];
-  for (const guess of guesses) {
-    const parsed = driver.settings.safeParse(guess);
-    if (parsed.success) return parsed.data;
-  }
-  return undefined;
 }

@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import type { Config } from '../config/index.ts';
 import type { AnyDriver } from '../drivers/driver.ts';
-import type { Host } from '../hosts/host.ts';
+import type { AnyHostKind, ContainerEngine, Host } from '../hosts/host.ts';
 import type { Report } from '../model/run.ts';
 import type { StorageKind } from '../storage/storage.ts';
 
@@ -48,6 +48,9 @@ export interface RepositoryAccess {
 /** And to work with the sources in it. */
 export interface SourceAccess extends RepositoryAccess {
   readonly drivers: readonly AnyDriver[];
+  readonly hostKinds: readonly AnyHostKind[];
+  /** Where throwaway containers can be started, if anywhere; looked for when it is first needed. */
+  readonly containers: () => Promise<ContainerEngine | undefined>;
 }
 
 /** Types an operation by its schemas. */

@@ -3,11 +3,13 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { HoldfastError } from '../base/errors.ts';
 import { printableName } from '../base/names.ts';
-import type { AnyDriver, SourceContext } from '../drivers/driver.ts';
-import { driverOf, type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
-import { openFound, settingsFromSnapshot } from './opened-contents.ts';
+import type { SourceEntry } from '../config/index.ts';
+import type { AnyDriver } from '../drivers/driver.ts';
+import { sourceOf } from '../model/snapshot.ts';
+import { HostPool } from './host-pool.ts';
+import { openFound } from './opened-contents.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
-import { contextOf, driverNamed } from './source-access.ts';
+import { contextOf, sourceOfSnapshot } from './source-access.ts';
 
 const input = z.object({
   /** A snapshot, or a source: its newest one. */
@@ -50,11 +52,15 @@ export const restore = operation({
     const startedMs = uses.clock.monotonicMs();
     await using opened = await openFound(request.snapshot, request.repository, uses);
     const { snapshot, contents } = opened;
-    const { driver, source } = restoring(snapshot, uses);
-    const target = targetOf(request, driver, snapshot);
-    const replaces = request.overwrite || request.inPlace;
+    await using hosts = new HostPool(uses);
+    const { driver, source } = await sourceOfSnapshot(snapshot, { ...uses, hosts });
+    const into = namedSource(request, driver, uses);
+    const target = into ? undefined : targetOf(request, driver);
+    // Files and a database file are put back by making them equal; a server keeps what it has aside unless told otherwise.
+    const replaces = request.overwrite || (request.inPlace && driver.target === 'path');
     const outcome = await driver.restore(source, contents, {
       target,
+      targetSource: into && (await contextOf(into, { ...uses, hosts })),
       dryRun: request.dryRun,
       overwrite: replaces,
       include: request.include,
@@ -66,7 +72,7 @@ export const restore = operation({
       time: snapshot.time,
       source: sourceOf(snapshot),
       repository: opened.found.opened.name,
-      target,
+      target: into?.name ?? target ?? 'where it came from',
       dryRun: request.dryRun,
       steps: outcome.steps.map(printableName),
       files: outcome.files,
@@ -86,22 +92,13 @@ function requireOneTarget(request: Request): void {
   });
 }
 
-/** The driver that made the snapshot, with the source's settings if it is declared here. What other programs stored are files. */
-function restoring(
-  snapshot: StoredSnapshot,
-  uses: SourceAccess & Execution,
-): { driver: AnyDriver; source: SourceContext<unknown> } {
-  const driver = driverNamed(uses.drivers, driverOf(snapshot) ?? 'files');
-  const declared = uses.config.sources.get(sourceOf(snapshot) ?? '');
-  if (declared?.driver === driver.name) return { driver, source: contextOf(declared, uses) };
-  const { clock, signal, report } = uses;
-  const settings = settingsFromSnapshot(driver, snapshot);
-  const name = sourceOf(snapshot) ?? snapshot.paths[0] ?? snapshot.id.slice(0, 8);
-  return { driver, source: { name, settings, host: uses.localHost(), clock, signal, report } };
+/** A source of the same driver is named to restore to its place, with its host and password. */
+function namedSource(request: Request, driver: AnyDriver, { config }: SourceAccess): SourceEntry | undefined {
+  const named = request.to === undefined ? undefined : config.sources.get(request.to);
+  return named?.driver === driver.name && driver.target === 'words' ? named : undefined;
 }
 
-function targetOf(request: Request, driver: AnyDriver, snapshot: StoredSnapshot): string {
-  if (request.to !== undefined) return resolve(request.to);
-  // Files know their absolute paths; a database has one.
-  return driver.name === 'files' ? '/' : snapshot.paths[0];
+/** In the driver's words; `undefined` is where it came from. */
+function targetOf({ to }: Request, driver: AnyDriver): string | undefined {
+  return to !== undefined && driver.target === 'path' ? resolve(to) : to;
 }

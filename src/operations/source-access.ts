@@ -1,7 +1,9 @@
 /** Sources by what a person names: names, a policy, or all. */
 import { HoldfastError } from '../base/errors.ts';
-import { type Config, localHost, type SourceEntry, suggestion } from '../config/index.ts';
+import { type Config, type SourceEntry, suggestion } from '../config/index.ts';
 import type { AnyDriver, SourceContext } from '../drivers/driver.ts';
+import { driverOf, type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
+import type { HostPool } from './host-pool.ts';
 import type { Execution, SourceAccess } from './operation.ts';
 
 export interface SourceChoice {
@@ -68,15 +70,38 @@ export function driverNamed(drivers: readonly AnyDriver[], name: string): AnyDri
   });
 }
 
-/** What a driver gets of a source. `host.unreachable` for a host this version cannot reach. */
-export function contextOf(source: SourceEntry, uses: SourceAccess & Execution): SourceContext<unknown> {
-  if (source.host !== localHost) {
-    throw new HoldfastError({
-      code: 'host.unreachable',
-      message: `the source ${source.name} is on the host «${source.host}», which this version does not reach`,
-      remedy: 'Run Holdfast on that machine, with the source declared without «host:».',
-    });
+/** What a driver gets of a source; its host is opened. */
+export async function contextOf(
+  source: SourceEntry,
+  uses: Execution & { readonly hosts: HostPool },
+): Promise<SourceContext<unknown>> {
+  const { clock, signal, report, hosts } = uses;
+  const host = await hosts.get(source.host);
+  const { local, secret } = hosts;
+  return { name: source.name, settings: source.settings, ...{ host, local, secret, clock, signal, report } };
+}
+
+/** The driver that made a snapshot, and its source: as it is declared here, or as the snapshot itself tells. What other programs stored are files. */
+export async function sourceOfSnapshot(
+  snapshot: StoredSnapshot,
+  uses: SourceAccess & Execution & { readonly hosts: HostPool },
+): Promise<{ driver: AnyDriver; source: SourceContext<unknown> }> {
+  const driver = driverNamed(uses.drivers, driverOf(snapshot) ?? 'files');
+  const declared = uses.config.sources.get(sourceOf(snapshot) ?? '');
+  if (declared?.driver === driver.name) return { driver, source: await contextOf(declared, uses) };
+  const { clock, signal, report, hosts } = uses;
+  const name = sourceOf(snapshot) ?? snapshot.paths[0] ?? snapshot.id.slice(0, 8);
+  const settings = settingsFromSnapshot(driver, snapshot);
+  const { local, secret } = hosts;
+  return { driver, source: { name, settings, host: local, ...{ local, secret, clock, signal, report } } };
+}
+
+/** Settings for a snapshot whose source is not declared here: what its paths say, in the form the driver takes. */
+function settingsFromSnapshot(driver: AnyDriver, snapshot: StoredSnapshot): unknown {
+  const guesses: unknown[] = [{ path: snapshot.paths[0] }, { paths: snapshot.paths }, {}];
+  for (const guess of guesses) {
+    const parsed = driver.settings.safeParse(guess);
+    if (parsed.success) return parsed.data;
   }
-  const { clock, signal, report } = uses;
-  return { name: source.name, settings: source.settings, host: uses.localHost(), clock, signal, report };
+  return undefined;
 }

@@ -4,9 +4,10 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
 import { Secret } from '../../src/base/secrets.ts';
+import { unattended } from '../../src/drivers/conformance/context.ts';
 import type { RestoreRequest, SourceContext } from '../../src/drivers/driver.ts';
+import { compareFiles } from '../../src/drivers/files/compare.ts';
 import { filesDriver } from '../../src/drivers/files/index.ts';
 import type { FilesSettings } from '../../src/drivers/files/settings.ts';
 import { type BackupResult, backup } from '../../src/engine/backup.ts';
@@ -31,7 +32,7 @@ const signal = new AbortController().signal;
 let repository: Repository | undefined;
 
 const source = (settings: Record<string, unknown> = {}): SourceContext<FilesSettings> => ({
-  ...{ name: 'test', host: localHost(), clock: systemClock, signal, report: () => {} },
+  ...unattended({ name: 'test', settings: {}, host: localHost(), local: localHost(), signal }),
   settings: filesDriver.settings.parse({ paths: [tree], ...settings }),
 });
 
@@ -96,7 +97,7 @@ describe.each(['restic', 'restic-0.19'])('%s', (program) => {
     fs.mkdirSync(directory);
     restic(program, 'restore', result.snapshot.id, '--target', directory);
     await using held = await open(result);
-    const checks = await filesDriver.compareThrowaway(source(), held.contents, { directory }, undefined);
+    const checks = await compareFiles(source(), held.contents, { directory, host: localHost() });
     // 0.14 knows no raw link targets, and restores directories' times before it writes into some of them
     const differences = checks.filter(
       (check) => !check.ok && !(program === 'restic' && /raw-link|ACL/.test(check.subject)),
@@ -119,9 +120,9 @@ describe('a drill', () => {
 
   async function drill(spoil: (copy: string) => void = () => {}): Promise<Check[]> {
     await using held = await open(result);
-    await filesDriver.restoreThrowaway(source(), held.contents, { directory });
+    await filesDriver.restoreThrowaway(source(), held.contents, { directory, host: localHost() });
     spoil(join(directory, tree));
-    return await filesDriver.compareThrowaway(source(), held.contents, { directory }, undefined);
+    return await compareFiles(source(), held.contents, { directory, host: localHost() });
   }
 
   test('passes on a copy of everything, and says how much that is', async () => {
@@ -228,7 +229,7 @@ describe('a restore', () => {
     const directory = join(base, 'in-place');
     fs.mkdirSync(directory);
     await contents.contents.writeTree('/', directory);
-    const checks = await filesDriver.compareThrowaway(source(), held.contents, { directory }, undefined);
+    const checks = await compareFiles(source(), held.contents, { directory, host: localHost() });
     expect(checks.filter((check) => !check.ok && !check.measure.startsWith('modification time'))).toEqual([]);
   });
 

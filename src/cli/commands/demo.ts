@@ -13,12 +13,23 @@ export function add(program: Command, face: Face): void {
     .action(async (options: object) => {
       face.screen.makesProgress();
       const { demo } = await import('../../operations/demo/demo.ts');
-      const [drivers, storageKinds, localHost] = await Promise.all([
+      const [drivers, storageKinds, hostKinds, localHost] = await Promise.all([
         face.parts.drivers(),
         face.parts.storageKinds(),
+        face.parts.hostKinds(),
         face.parts.localHost(),
       ]);
-      const uses = { drivers, storageKinds, localHost, env: face.env, ...face.execution, report: teller(face) };
+      const { containers } = face.parts;
+      const uses = {
+        drivers,
+        storageKinds,
+        hostKinds,
+        localHost,
+        containers,
+        env: face.env,
+        ...face.execution,
+        report: teller(face),
+      };
       await face.perform(demo, options, uses, { text: describe, wrong: (output) => !output.ok });
     });
 }

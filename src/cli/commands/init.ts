@@ -14,8 +14,12 @@ export function add(program: Command, face: Face): void {
     .option('--root <directory>', 'look for databases here; may be repeated', collect)
     .action(async (options: { root?: string[] }) => {
       const { init } = await import('../../operations/init.ts');
-      const [drivers, storageKinds] = await Promise.all([face.parts.drivers(), face.parts.storageKinds()]);
-      const uses = { drivers, storageKinds, env: face.env, ...face.execution };
+      const [drivers, storageKinds, hostKinds] = await Promise.all([
+        face.parts.drivers(),
+        face.parts.storageKinds(),
+        face.parts.hostKinds(),
+      ]);
+      const uses = { drivers, storageKinds, hostKinds, env: face.env, ...face.execution };
       const input = { ...options, roots: options.root ?? [], file: face.configFile };
       await face.perform(init, input, uses, { text: (output) => describe(output, face.configFile) });
     });

@@ -4,9 +4,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../base/clock.ts';
 import { localHost } from '../../hosts/local/index.ts';
 import type { RunEvent } from '../../model/run.ts';
+import { unattended } from '../conformance/context.ts';
 import type { Capture, Entry, FileEntry, SourceContext } from '../driver.ts';
 import { filesDriver } from './index.ts';
 import type { FilesSettings } from './settings.ts';
@@ -22,11 +22,11 @@ beforeEach(() => {
 afterEach(() => execFileSync('rm', ['-rf', base]));
 
 function source(settings: Record<string, unknown>): SourceContext<FilesSettings> {
-  return {
-    ...{ name: 'test', host: localHost(), clock: systemClock, signal: new AbortController().signal },
+  return unattended({
+    ...{ name: 'test', host: localHost(), local: localHost() },
     settings: filesDriver.settings.parse({ paths: [base], ...settings }),
-    report: (event) => events.push(event),
-  };
+    report: (event) => void events.push(event),
+  });
 }
 
 /** Makes files (directories end with a slash) with their own name as content. */

@@ -32,9 +32,9 @@ interface Comparison {
 export async function compareFiles(
   source: SourceContext<FilesSettings>,
   contents: SnapshotContents,
-  { directory }: Throwaway,
+  { directory, host }: Throwaway,
 ): Promise<Check[]> {
-  const { files, limits } = source.host;
+  const { files, limits } = host;
   const can = { root: (await files.attributes(directory)).uid === 0, exactTimes: !limits?.length };
   const totals = new Totals();
   const content = new ContentComparer(files, source.signal);

@@ -10,12 +10,17 @@ export const filesDriver: Driver<FilesSettings> = {
   name: 'files',
   title: 'Files',
   settings: filesSettings,
+  target: 'path',
   probe: probeFiles,
   capture: captureFiles,
   restore: restoreFiles,
-  restoreThrowaway: async (_source, contents, throwaway) => {
+  restoreThrowaway: async (source, contents, throwaway) => {
     const { bytes } = await contents.writeTree('/', throwaway.directory);
-    return { bytes };
+    return {
+      bytes,
+      compare: () => compareFiles(source, contents, throwaway),
+      environment: { HOLDFAST_COPY: throwaway.directory },
+      async [Symbol.asyncDispose]() {},
+    };
   },
-  compareThrowaway: compareFiles,
 };

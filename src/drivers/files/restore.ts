@@ -38,7 +38,7 @@ export async function restoreFiles(
   contents: SnapshotContents,
   request: RestoreRequest,
 ): Promise<RestoreOutcome> {
-  const target = checkTarget(request.target);
+  const target = checkTarget(request.target ?? '/');
   const existing = request.existing ?? (request.overwrite ? 'make-equal' : 'refuse');
   // Holdfast's own facts lie in the snapshot's root: no file of the source, so never written to a place of the source
   const exclude = [...(request.exclude ?? []), `/${factsFolder}/`];

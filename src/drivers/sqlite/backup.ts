@@ -8,6 +8,7 @@ import {
   parseDatabaseHeader,
 } from '../../protocols/sqlite/database-header.ts';
 import type { Capture, SourceContext } from '../driver.ts';
+import { factsEntry, rootEntry } from '../entries.ts';
 import { algorithms } from './fingerprint.ts';
 import type { Held } from './held.ts';
 import { holdRollback } from './hold-rollback.ts';

@@ -6,8 +6,8 @@ import type { Fingerprint } from '../../model/fingerprint.ts';
 import type { SourceContext } from '../driver.ts';
 import { bankFaults, seedBank, transfer } from './fixture.ts';
 import { backUp, filesDigest, type Playground, playground, sourceOf } from './fixture-run.ts';
-import { sqlite } from './index.ts';
 import type { Settings } from './settings.ts';
+import { compareCopy } from './throwaway.ts';
 
 const host = localHost();
 let place: Playground;
@@ -17,15 +17,11 @@ beforeEach(() => {
 afterEach(() => place[Symbol.dispose]());
 
 /** The copy, restored into a throwaway by plain means, must give every fact again. */
-async function expectProven(source: SourceContext<Settings>, copy: string, fingerprint: Fingerprint | undefined) {
+async function expectProven(source: SourceContext<Settings>, file: string, fingerprint: Fingerprint | undefined) {
   using throwaway = playground();
-  copyFileSync(copy, throwaway.path('copy.db'));
-  const checks = await sqlite.compareThrowaway(
-    source,
-    undefined as never,
-    { directory: throwaway.directory },
-    fingerprint,
-  );
+  copyFileSync(file, throwaway.path('copy.db'));
+  const copy = { throwaway: { directory: throwaway.directory, host: source.local }, path: throwaway.path('copy.db') };
+  const checks = await compareCopy(source, copy, fingerprint);
   expect(checks.length).toBeGreaterThan(0);
   expect(checks.filter((check) => !check.ok)).toEqual([]);
 }

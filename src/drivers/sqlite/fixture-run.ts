@@ -6,10 +6,9 @@ import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '../../base/clock.ts';
 import type { Host } from '../../hosts/host.ts';
 import type { Fingerprint } from '../../model/fingerprint.ts';
-import { silent } from '../../model/run.ts';
+import { unattended } from '../conformance/context.ts';
 import type { Capture, Entry, FileEntry, SourceContext } from '../driver.ts';
 import type { WriterOptions, WriterReport } from './fixture-writer.ts';
 import { sqlite } from './index.ts';
@@ -30,14 +29,7 @@ export function playground(parent = tmpdir()): Playground {
 }
 
 export function sourceOf(host: Host, settings: { path: string } & Partial<Settings>): SourceContext<Settings> {
-  return {
-    name: 'bank',
-    settings: sqlite.settings.parse(settings),
-    host,
-    clock: systemClock,
-    signal: new AbortController().signal,
-    report: silent,
-  };
+  return unattended({ name: 'bank', settings: sqlite.settings.parse(settings), host, local: host });
 }
 
 export interface Writer {

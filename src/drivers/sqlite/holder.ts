@@ -46,6 +46,8 @@ class Holder {
         return await takeFacts(this.#database(), question.level, nextTurn);
       case 'integrity':
         return { lines: integrityOf(this.#database()) };
+      case 'query':
+        return { lines: answersOf(this.#database(), question.statement) };
       case 'in-use':
         return { inUse: isInUse(question.path) };
       case 'release':
@@ -164,6 +166,22 @@ const abandoned: DatabaseSync[] = [];
 function integrityOf(db: DatabaseSync): string[] {
   const rows = db.prepare('PRAGMA integrity_check(100)').all();
   return rows.map((row) => String(row.integrity_check));
+}
+
+/** A statement of a person, which may only read. */
+function answersOf(db: DatabaseSync, statement: string): string[] {
+  db.exec('PRAGMA query_only = ON');
+  try {
+    const rows = db.prepare(statement, { readBigInts: true }).all();
+    return rows.map((row) => Object.values(row).map(shown).join('\t'));
+  } finally {
+    db.exec('PRAGMA query_only = OFF');
+  }
+}
+
+function shown(value: unknown): string {
+  if (value === null) return '';
+  return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : String(value);
 }
 
 function text(db: DatabaseSync, sql: string): string {

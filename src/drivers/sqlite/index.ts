@@ -4,15 +4,15 @@ import { capture } from './backup.ts';
 import { probe } from './probe.ts';
 import { restore } from './restore.ts';
 import { type Settings, settings } from './settings.ts';
-import { compareThrowaway, restoreThrowaway } from './throwaway.ts';
+import { restoreThrowaway } from './throwaway.ts';
 
 export const sqlite: Driver<Settings> = {
   name: 'sqlite',
   title: 'SQLite database',
   settings,
+  target: 'path',
   probe,
   capture,
   restore,
   restoreThrowaway,
-  compareThrowaway,
 };

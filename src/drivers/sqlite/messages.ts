@@ -16,6 +16,7 @@ export type Question =
   | { readonly ask: 'unhold' }
   | { readonly ask: 'fingerprint'; readonly level: FingerprintLevel }
   | { readonly ask: 'integrity' }
+  | { readonly ask: 'query'; readonly statement: string }
   | { readonly ask: 'in-use'; readonly path: string }
   | { readonly ask: 'release' };
 
@@ -48,6 +49,8 @@ export interface Answers {
   readonly fingerprint: Fingerprinted;
   /** The lines of `PRAGMA integrity_check`: `ok` alone if nothing is wrong. */
   readonly integrity: { readonly lines: readonly string[] };
+  /** A row a line, columns apart by tab; NULL is empty, a blob is hex. */
+  readonly query: { readonly lines: readonly string[] };
   readonly 'in-use': { readonly inUse: boolean };
   readonly release: Record<string, never>;
 }

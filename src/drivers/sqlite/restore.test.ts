@@ -3,10 +3,11 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { localHost } from '../../hosts/local/index.ts';
 import type { Node } from '../../model/node.ts';
-import type { RestoreRequest, SnapshotContents } from '../driver.ts';
+import type { RestoreRequest, SnapshotContents, SourceContext } from '../driver.ts';
 import { bankFaults, ledgerLength, seedBank, transfer } from './fixture.ts';
 import { backUp, type Playground, playground, sourceOf, startWriter } from './fixture-run.ts';
 import { sqlite } from './index.ts';
+import type { Settings } from './settings.ts';
 
 const host = localHost();
 let place: Playground;
@@ -161,11 +162,25 @@ describe('restore', () => {
 });
 
 describe('drills', () => {
+  const restored = (source: SourceContext<Settings>, contents: SnapshotContents, { directory }: Playground) =>
+    sqlite.restoreThrowaway(source, contents, { directory, host: source.local });
+
+  test('a restored throwaway answers questions, and is not changed by them', async () => {
+    const { source, contents } = await snapshot();
+    using throwaway = playground();
+    await using copy = await restored(source, contents, throwaway);
+    expect(await copy.query!("SELECT 1, NULL, x'00ff', 'a' UNION ALL SELECT 2, 3, 4, 5")).toBe(
+      '1\t\t00ff\ta\n2\t3\t4\t5',
+    );
+    await expect(copy.query!('DELETE FROM account')).rejects.toThrow();
+  });
+
   test('a restored throwaway gives every fact again', async () => {
     const { source, contents, fingerprint } = await snapshot();
     using throwaway = playground();
-    expect((await sqlite.restoreThrowaway(source, contents, throwaway)).bytes).toBeGreaterThan(0);
-    const checks = await sqlite.compareThrowaway(source, contents, throwaway, fingerprint);
+    await using copy = await restored(source, contents, throwaway);
+    expect(copy.bytes).toBeGreaterThan(0);
+    const checks = await copy.compare(fingerprint);
     expect(checks.map((check) => check.measure).filter((measure) => measure === 'checksum')).toHaveLength(4);
     expect(checks.filter((check) => !check.ok)).toEqual([]);
   });
@@ -174,9 +189,9 @@ describe('drills', () => {
     const { source, contents, fingerprint } = await snapshot();
     const failedIn = async (change: (file: string) => void, expected = fingerprint) => {
       using throwaway = playground();
-      await sqlite.restoreThrowaway(source, contents, throwaway);
+      await using copy = await restored(source, contents, throwaway);
       change(throwaway.path('bank.db'));
-      return (await sqlite.compareThrowaway(source, contents, throwaway, expected)).filter((check) => !check.ok);
+      return (await copy.compare(expected)).filter((check) => !check.ok);
     };
     const changed = await failedIn((file) => {
       using db = new DatabaseSync(file);
@@ -194,8 +209,8 @@ describe('drills', () => {
   test('without a fingerprint integrity is what is checked', async () => {
     const { source, contents } = await snapshot();
     using throwaway = playground();
-    await sqlite.restoreThrowaway(source, contents, throwaway);
-    expect(await sqlite.compareThrowaway(source, contents, throwaway, undefined)).toEqual([
+    await using copy = await restored(source, contents, throwaway);
+    expect(await copy.compare(undefined)).toEqual([
       { subject: 'database', measure: 'integrity', expected: 'ok', found: 'ok', ok: true },
     ]);
   });

@@ -31,7 +31,7 @@ export async function restore(
 ): Promise<RestoreOutcome> {
   requireLocal(source.host);
   const { path, node } = await databaseNode(contents, source.settings.path);
-  const target = await resolveTarget(request.target);
+  const target = await resolveTarget(request.target ?? path);
   const present = await presentFiles(target);
   if (present.includes('') && !request.overwrite) throw targetExists(target);
   if (present.includes('')) await refuseIfInUse(source, target);

@@ -3,38 +3,51 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../../base/errors.ts';
 import { type Check, compareFacts, type Fingerprint } from '../../model/fingerprint.ts';
-import type { SnapshotContents, SourceContext, Throwaway } from '../driver.ts';
+import type { RestoredCopy, SnapshotContents, SourceContext, Throwaway } from '../driver.ts';
 import { algorithms } from './fingerprint.ts';
 import { explain, startHolder } from './holder-client.ts';
 import type { FingerprintLevel, Opened } from './messages.ts';
-import { requireLocal } from './place.ts';
 import { databaseNode } from './restore.ts';
 import type { Settings } from './settings.ts';
 
 type Source = SourceContext<Settings>;
 
+export interface Copy {
+  readonly throwaway: Throwaway;
+  /** The restored file. */
+  readonly path: string;
+}
+
 /** Restores the file and opens it: the copy is usable when the first query has its answer. */
-export async function restoreThrowaway(source: Source, contents: SnapshotContents, throwaway: Throwaway) {
-  requireLocal(source.host);
+export async function restoreThrowaway(
+  source: Source,
+  contents: SnapshotContents,
+  throwaway: Throwaway,
+): Promise<RestoredCopy> {
   const { path } = await databaseNode(contents, source.settings.path);
   const { bytes } = await contents.writeTree(path, throwaway.directory);
-  await opened(source, throwaway, async () => {});
-  return { bytes };
+  const copy = { throwaway, path: join(throwaway.directory, await databaseIn(throwaway.directory)) };
+  await opened(source, copy, async () => {});
+  return {
+    bytes,
+    compare: (expected) => compareCopy(source, copy, expected),
+    query: async (statement) => {
+      const { lines } = await opened(source, copy, ({ ask }) => ask({ ask: 'query', statement }));
+      return lines.join('\n');
+    },
+    environment: { HOLDFAST_COPY: copy.path },
+    async [Symbol.asyncDispose]() {},
+  };
 }
 
 /**
  * Checks: `integrity_check` says ok and, if a fingerprint was stored, every fact of it is found again. Without one, integrity
  * is the only check.
  */
-export async function compareThrowaway(
-  source: Source,
-  _contents: SnapshotContents,
-  throwaway: Throwaway,
-  expected: Fingerprint | undefined,
-): Promise<Check[]> {
+export async function compareCopy(source: Source, copy: Copy, expected: Fingerprint | undefined): Promise<Check[]> {
   const level = levelOf(expected);
   if (expected !== undefined && level === undefined) return [unknownAlgorithm(expected)];
-  return await opened(source, throwaway, async ({ ask }) => {
+  return await opened(source, copy, async ({ ask }) => {
     const { lines } = await ask({ ask: 'integrity' });
     const integrity = { subject: 'database', measure: 'integrity', value: lines.join('; ') };
     if (expected === undefined || level === undefined)
@@ -61,11 +74,10 @@ type Ask = Awaited<ReturnType<typeof startHolder>>['ask'];
 /** Opens the one database in the throwaway in a child; what SQLite refuses is a failed drill. */
 async function opened<T>(
   source: Source,
-  { directory }: Throwaway,
+  { throwaway, path }: Copy,
   task: (copy: { ask: Ask; opened: Opened }) => Promise<T>,
 ): Promise<T> {
-  const path = join(directory, await databaseIn(directory));
-  await using reader = await startHolder(source.host, source.signal);
+  await using reader = await startHolder(throwaway.host, source.signal);
   try {
     const found = await reader.ask({ ask: 'open', path, mode: 'own', busyMs: 0 });
     return await task({ ask: (question) => reader.ask(question), opened: found });

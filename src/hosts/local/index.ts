@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import type { Host } from '../host.ts';
 import { readAccounts } from './accounts.ts';
+import { connectLocally } from './connect.ts';
 import { localFiles } from './files.ts';
 import { openLocalTarget } from './restore-target.ts';
 import { runLocally } from './run.ts';
@@ -13,11 +14,13 @@ export function localHost(options: { clock?: Clock; syscalls?: Syscalls } = {}):
   const { clock = systemClock, syscalls = loadSyscalls() } = options;
   return {
     name: 'local',
+    kind: 'local',
     hostname: hostname(),
     files: localFiles(syscalls, readAccounts()),
     limits: missingAbilities(syscalls),
     openTarget: async (directory, existing) => openLocalTarget(directory, existing, syscalls),
     run: (command) => runLocally(command, clock),
+    connect: connectLocally,
     close: async () => {},
   };
 }
