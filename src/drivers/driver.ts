@@ -91,7 +91,7 @@ export interface SnapshotContents {
   contentLengths(node: Node): readonly number[];
   /** The bytes of one file in order; memory bound: a few blobs. */
   read(path: string): AsyncIterable<Uint8Array>;
-  /** Everything below `path` (a directory's children, or the one file) written to `directory` on `host`'s machine, verified against the blob ids. */
+  /** Everything below `path` (a directory's children, or the one file) written to `directory`, verified against the blob ids. */
   writeTree(path: string, directory: string, options?: WriteTreeOptions): Promise<WriteTreeResult>;
 }
 
@@ -101,6 +101,8 @@ export interface WriteTreeOptions {
   readonly exclude?: readonly string[];
   /** What to do about a file that is there already: refuse (default), or make it equal, rewriting only what differs. */
   readonly existing?: 'refuse' | 'make-equal';
+  /** The machine to write to; this one by default. */
+  readonly host?: Host;
 }
 
 export interface WriteTreeResult {
@@ -111,6 +113,8 @@ export interface WriteTreeResult {
 }
 
 export interface RestoreRequest extends WriteTreeOptions {
+  /** The machine the target is on. */
+  readonly host: Host;
   /**
    * Where to, in the driver's own words (a directory for files, a file for sqlite, a database or the URL of one for a
    * database server). Absent: back to where it came from.

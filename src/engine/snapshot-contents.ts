@@ -18,7 +18,7 @@ export interface OpenContents {
   readonly index: BlobIndex;
   readonly pool: WorkerPool;
   readonly snapshot: StoredSnapshot;
-  /** The machine `writeTree` writes to. */
+  /** The machine `writeTree` writes to unless it is told otherwise. */
   readonly host: Host;
   readonly meter: ProgressMeter;
   readonly signal?: AbortSignal;
@@ -89,7 +89,8 @@ export class RepositoryContents implements SnapshotContents {
     const isDirectory = path === '/' || node?.type === 'dir';
     const nodes = isDirectory ? await this.children(path) : [node!];
     const parent = isDirectory ? path : path.slice(0, path.lastIndexOf('/')) || '/';
-    return await restoreTree({ ...this.#open, path: parent, nodes, directory, options });
+    const host = options.host ?? this.#open.host;
+    return await restoreTree({ ...this.#open, host, path: parent, nodes, directory, options });
   }
 
   /** The plaintext of some MiB of a file's blobs from number `first` on, in order. */

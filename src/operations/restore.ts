@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { HoldfastError } from '../base/errors.ts';
 import { printableName } from '../base/names.ts';
 import type { SourceEntry } from '../config/index.ts';
-import type { AnyDriver } from '../drivers/driver.ts';
+import type { AnyDriver, SourceContext } from '../drivers/driver.ts';
+import type { Host } from '../hosts/host.ts';
 import { sourceOf } from '../model/snapshot.ts';
 import { HostPool } from './host-pool.ts';
 import { openFound } from './opened-contents.ts';
@@ -55,11 +56,11 @@ export const restore = operation({
     await using hosts = new HostPool(uses);
     const { driver, source } = await sourceOfSnapshot(snapshot, { ...uses, hosts });
     const into = namedSource(request, driver, uses);
-    const target = into ? undefined : targetOf(request, driver);
+    const place = await placeOf(request, driver, { ...uses, hosts, source });
     // Files and a database file are put back by making them equal; a server keeps what it has aside unless told otherwise.
     const replaces = request.overwrite || (request.inPlace && driver.target === 'path');
     const outcome = await driver.restore(source, contents, {
-      target,
+      ...(into ? { host: source.host } : place),
       targetSource: into && (await contextOf(into, { ...uses, hosts })),
       dryRun: request.dryRun,
       overwrite: replaces,
@@ -72,7 +73,7 @@ export const restore = operation({
       time: snapshot.time,
       source: sourceOf(snapshot),
       repository: opened.found.opened.name,
-      target: into?.name ?? target ?? 'where it came from',
+      target: into?.name ?? place.target ?? 'where it came from',
       dryRun: request.dryRun,
       steps: outcome.steps.map(printableName),
       files: outcome.files,
@@ -98,7 +99,14 @@ function namedSource(request: Request, driver: AnyDriver, { config }: SourceAcce
   return named?.driver === driver.name && driver.target === 'words' ? named : undefined;
 }
 
-/** In the driver's words; `undefined` is where it came from. */
-function targetOf({ to }: Request, driver: AnyDriver): string | undefined {
-  return to !== undefined && driver.target === 'path' ? resolve(to) : to;
+/** Where to, in the driver's words, and on which machine: `NAME:/path` is a path on one of the hosts, other paths are on this machine. */
+async function placeOf(
+  { to }: Request,
+  driver: AnyDriver,
+  { config, hosts, source }: SourceAccess & { hosts: HostPool; source: SourceContext<unknown> },
+): Promise<{ host: Host; target?: string }> {
+  if (to === undefined || driver.target === 'words') return { host: source.host, target: to };
+  const remote = /^([^/:]+):(\/.*)$/.exec(to);
+  if (remote && config.hosts.has(remote[1])) return { host: await hosts.get(remote[1]), target: remote[2] };
+  return { host: hosts.local, target: resolve(to) };
 }

@@ -184,7 +184,7 @@ describe('a restore', () => {
   afterAll(() => held[Symbol.asyncDispose]());
 
   const restore = (request: Partial<RestoreRequest> & { target: string }) =>
-    filesDriver.restore(source(), held.contents, { dryRun: false, overwrite: false, ...request });
+    filesDriver.restore(source(), held.contents, { host: localHost(), dryRun: false, overwrite: false, ...request });
 
   test('takes what the patterns choose, with the directories above', async () => {
     const target = join(base, 'chosen');

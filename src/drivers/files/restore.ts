@@ -45,12 +45,17 @@ export async function restoreFiles(
   const plan: Plan = { files: 0, bytes: 0, directories: 0, others: 0, steps: [], moreSteps: 0, conflict: undefined };
   const selection = compileSelection({ include: request.include, exclude });
   const replace = existing === 'make-equal';
-  const walk = { files: source.host.files, contents, selection, replace, signal: source.signal };
+  const walk = { files: request.host.files, contents, selection, replace, signal: source.signal };
   await planDirectory(walk, plan, '/', target, true);
   if (plan.files + plan.directories + plan.others === 0) throw nothingChosen(contents);
   if (request.dryRun) return describePlan(plan);
   if (plan.conflict) throw conflictError(plan.conflict);
-  const result = await contents.writeTree('/', target, { include: request.include, exclude, existing });
+  const result = await contents.writeTree('/', target, {
+    include: request.include,
+    exclude,
+    existing,
+    host: request.host,
+  });
   const summary = `${count(result.files, 'file')} with ${formatBytes(result.bytes)} and ${count(plan.directories, 'directory', 'directories')} restored to ${printableName(target)}`;
   return { steps: [summary], files: result.files, bytes: result.bytes, problems: result.problems };
 }

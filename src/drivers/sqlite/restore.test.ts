@@ -58,6 +58,7 @@ async function snapshot() {
 }
 
 const ask = (target: string, more: Partial<RestoreRequest> = {}): RestoreRequest => ({
+  host,
   target,
   dryRun: false,
   overwrite: false,
