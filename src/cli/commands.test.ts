@@ -31,7 +31,18 @@ describe('the commands', () => {
     expect(commandsBelow(program)).toEqual(
       expect.arrayContaining([
         ...['demo', 'init', 'validate', 'backup', 'snapshots', 'ls', 'find', 'diff', 'cat', 'download', 'restore'],
-        ...['drill', 'proofs', 'status', 'forget', 'pin', 'unpin', 'storage check', 'completion'],
+        ...[
+          'drill',
+          'proofs',
+          'status',
+          'forget',
+          'pin',
+          'unpin',
+          'storage check',
+          'driver check',
+          'host check',
+          'completion',
+        ],
         ...['init', 'check', 'prune', 'stats', 'unlock', 'list', 'passwd'].map((name) => `repo ${name}`),
         ...['list', 'add', 'remove'].map((name) => `repo key ${name}`),
       ]),

@@ -47,6 +47,8 @@ export const families: readonly Family[] = [
   { name: 'pin', summary: 'never let a snapshot be removed', load: () => import('./commands/pin.ts') },
   { name: 'unpin', summary: 'leave a snapshot to retention again', load: () => import('./commands/unpin.ts') },
   { name: 'repo', summary: 'make, check and tidy repositories', load: () => import('./commands/repo.ts') },
+  { name: 'driver', summary: 'try out a driver on a source', load: () => import('./commands/driver.ts') },
+  { name: 'host', summary: 'try out a host', load: () => import('./commands/host.ts') },
   { name: 'storage', summary: 'try out a place to store', load: () => import('./commands/storage.ts') },
   {
     name: 'completion',

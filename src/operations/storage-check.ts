@@ -1,25 +1,17 @@
 /** Try out a place to store: the same cases that every storage passes in the tests. */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { messageOf } from '../base/errors.ts';
 import { expandPath } from '../config/index.ts';
 import { runStorageConformance, storageCases } from '../storage/check.ts';
 import { openStorage } from '../storage/open.ts';
+import { caseView, viewCase } from './check-view.ts';
 import { type Execution, operation, type RepositoryAccess } from './operation.ts';
 
 const input = z.object({ url: z.string() });
 const output = z.object({
   location: z.string(),
   ok: z.boolean(),
-  cases: z.array(
-    z.object({
-      id: z.string(),
-      why: z.string(),
-      passed: z.boolean(),
-      durationMs: z.number(),
-      message: z.string().optional(),
-    }),
-  ),
+  cases: z.array(caseView),
 });
 export type StorageCheckOutput = z.infer<typeof output>;
 
@@ -48,13 +40,7 @@ export const storageCheck = operation({
     return {
       location,
       ok: results.every((one) => one.passed),
-      cases: results.map(({ id, why, passed, durationMs, error }) => ({
-        id,
-        why,
-        passed,
-        durationMs: Math.round(durationMs),
-        ...(passed ? {} : { message: messageOf(error) }),
-      })),
+      cases: results.map(viewCase),
     };
   },
 });

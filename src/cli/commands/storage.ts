@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { formatDuration } from '../../base/bytes.ts';
+import { checkText } from '../check-text.ts';
 import type { Face } from '../face.ts';
 
 export function add(program: Command, face: Face): void {
@@ -14,15 +14,7 @@ export function add(program: Command, face: Face): void {
       const address = /[/:]/.test(url) ? url : undefined;
       await face.perform(storageCheck, { url }, await face.uses(address), {
         wrong: (output) => !output.ok,
-        text: (output) =>
-          [
-            ...output.cases.map((one) =>
-              one.passed
-                ? `✓ ${one.id} (${formatDuration(one.durationMs)})`
-                : `✗ ${one.id}: ${one.message}\n    ${one.why}`,
-            ),
-            `${output.cases.filter((one) => one.passed).length} of ${output.cases.length} passed at ${output.location}`,
-          ].join('\n'),
+        text: ({ cases, location }) => checkText(cases, `at ${location}`),
       });
     });
 }
