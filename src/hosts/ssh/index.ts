@@ -1,0 +1,152 @@
+/** Machines reached over SSH. Nothing has to be installed there. */
+import type { Duplex } from 'node:stream';
+import { cancelled, HoldfastError, hasCode } from '../../base/errors.ts';
+import type { Address, Host, HostKind, HostTools } from '../host.ts';
+import { connectThere } from './connect.ts';
+import { type Credentials, readCredentials } from './credentials.ts';
+import { expectedKey } from './host-key.ts';
+import { Link } from './link.ts';
+import { Links } from './links.ts';
+import { runThere } from './run.ts';
+import {
+  isSshAddress,
+  parseSshAddress,
+  type SshAddress,
+  type SshSettings,
+  showAddress,
+  sshSettings,
+} from './settings.ts';
+
+/** How long a machine may take to take a connection. */
+const dialMs = 20_000;
+
+type Dial = (address: Address, signal: AbortSignal) => Promise<Duplex>;
+
+export const sshHost: HostKind<SshSettings> = {
+  name: 'ssh',
+  title: 'SSH',
+  settings: sshSettings,
+  references: ['jump'],
+  open: openSshHost,
+};
+
+async function openSshHost(name: string, settings: SshSettings, tools: HostTools): Promise<Host> {
+  const address = parseSshAddress(settings.ssh)!;
+  const credentials = await readCredentials(name, settings, tools.secret);
+  const jump = jumpOf(name, settings, credentials, tools);
+  const links = linksTo({ name, address, credentials, settings, tools, dial: jump.dial });
+  const close = async (): Promise<void> => {
+    links.close();
+    jump.close();
+  };
+  try {
+    await links.any(tools.signal);
+    return {
+      name,
+      kind: 'ssh',
+      hostname: await hostnameOf(links, name, address),
+      files: undefined as never,
+      limits: [],
+      run: (command) => runThere(links, name, command),
+      connect: (to, signal) => connectThere(links, to, signal),
+      openTarget: async () => undefined as never,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Ends {
+  readonly name: string;
+  readonly address: SshAddress;
+  readonly credentials: Credentials;
+  readonly settings: Pick<SshSettings, 'hostKey' | 'knownHosts'>;
+  readonly tools: HostTools;
+  readonly dial: Dial;
+}
+
+function linksTo({ name, address, credentials, settings, tools, dial }: Ends): Links {
+  const connect = async (signal?: AbortSignal): Promise<Link> => {
+    const expected = await expectedKey(name, address, settings);
+    const socket = await inTime({ name, address, tools, dial }, signal);
+    return await Link.open({ name, address, credentials, expected, socket, signal });
+  };
+  return new Links({ name, connect, clock: tools.clock });
+}
+
+/** From this machine, from another host, or from an address that is reached with the same credentials. */
+function jumpOf(
+  name: string,
+  settings: SshSettings,
+  credentials: Credentials,
+  tools: HostTools,
+): { readonly dial: Dial; close(): void } {
+  const { jump, knownHosts } = settings;
+  if (jump === undefined) return { dial: tools.local.connect, close: () => {} };
+  if (!isSshAddress(jump)) {
+    return { dial: async (to, signal) => await (await tools.through(jump)).connect(to, signal), close: () => {} };
+  }
+  const address = parseSshAddress(jump);
+  if (!address) {
+    throw new HoldfastError({
+      code: 'config.invalid',
+      message: `the jump «${jump}» of host ${name} is no address`,
+      remedy: 'Write user@host:port, or the name of another host.',
+    });
+  }
+  const ends = { name: `${name}, jump ${jump}`, address, credentials, settings: { knownHosts }, tools };
+  const links = linksTo({ ...ends, dial: tools.local.connect });
+  return { dial: (to, signal) => connectThere(links, to, signal), close: () => links.close() };
+}
+
+/** Connects, but does not wait for a machine that drops every packet. */
+async function inTime(
+  { name, address, tools, dial }: Pick<Ends, 'name' | 'address' | 'tools' | 'dial'>,
+  signal: AbortSignal | undefined,
+): Promise<Duplex> {
+  const stop = new AbortController();
+  const done = new AbortController();
+  const abort = (): void => stop.abort(cancelled(signal?.reason));
+  signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted) abort();
+  const { host, port } = address;
+  tools.clock.sleep(dialMs, { signal: done.signal, background: true }).then(
+    () => stop.abort(tooLate(name, address)),
+    () => {},
+  );
+  try {
+    return await dial({ host, port }, stop.signal);
+  } catch (error) {
+    throw hasCode(error, 'cancelled') && stop.signal.reason instanceof HoldfastError ? stop.signal.reason : error;
+  } finally {
+    done.abort();
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+function tooLate(name: string, address: SshAddress): HoldfastError {
+  return new HoldfastError({
+    code: 'host.unreachable',
+    message: `${showAddress(address)} (host ${name}) does not answer within ${dialMs / 1000} seconds`,
+    remedy: 'Check the address, that the machine is up, and that no firewall is in between.',
+    retry: 'later',
+  });
+}
+
+/** An account that may only transfer files cannot be asked; then the machine goes by its address. */
+async function hostnameOf(links: Links, name: string, address: SshAddress): Promise<string> {
+  try {
+    const program = await runThere(links, name, { argv: ['uname', '-n'] });
+    await program.endInput();
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of program.stdout) chunks.push(chunk);
+    const { status } = await program.exit;
+    const text = Buffer.concat(chunks).toString('utf8').trim();
+    return status === 0 && text !== '' ? text : address.host;
+  } catch (error) {
+    if (hasCode(error, 'host.command-failed', 'host.command-missing')) return address.host;
+    throw error;
+  }
+}
