@@ -1,11 +1,5 @@
 /** The program: the only place that names concrete drivers, storages and hosts. */
-import { enableCompileCache } from 'node:module';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-
-cacheCompiledCode();
-
-const { runCli } = await import('./cli/run.ts');
+import { runCli } from './cli/run.ts';
 
 process.exitCode = await runCli(process.argv.slice(2), {
   drivers: async () => (await import('./drivers/registry.ts')).drivers,
@@ -21,12 +15,3 @@ process.exitCode = await runCli(process.argv.slice(2), {
     };
   },
 });
-
-/** Best effort: without a place for it (a user without a home, a read-only disk) the program only starts a little slower. */
-function cacheCompiledCode(): void {
-  try {
-    enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast'));
-  } catch {
-    // no home
-  }
-}

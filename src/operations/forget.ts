@@ -66,6 +66,12 @@ interface Orders {
   readonly named: string[];
 }
 
+interface Plan {
+  readonly opened: NamedRepository;
+  readonly orders: Orders;
+  decided: ForgetDecision[];
+}
+
 export const forget = operation({
   name: 'forget',
   permission: 'admin',
@@ -74,16 +80,16 @@ export const forget = operation({
   run: async (request: Request, uses: Uses): Promise<ForgetOutput> => {
     await using open = new AsyncDisposableStack();
     const found = new Set<string>();
-    const plans: { opened: NamedRepository; decided: ForgetDecision[] }[] = [];
+    const plans: Plan[] = [];
     for (const [name, orders] of ordersOf(request, uses)) {
       const opened = open.use(await openNamed(name, uses));
-      plans.push({ opened, decided: await decide(opened, orders, { ...uses, found }) });
+      plans.push({ opened, orders, decided: await decide(opened, orders, { ...uses, found }) });
     }
     // Nothing is removed before everything that was asked for is known to be there and free to go.
     requireFound(request, found, uses);
     const pruned: ForgetOutput['pruned'] = [];
-    for (const { opened, decided } of request.dryRun ? [] : plans) {
-      const freed = await carryOut(opened, decided, request, uses);
+    for (const plan of request.dryRun ? [] : plans) {
+      const freed = await carryOut(plan, request, uses);
       if (freed) pruned.push(freed);
     }
     const decisions = plans.flatMap((plan) => plan.decided);
@@ -134,14 +140,19 @@ function requireRule(source: string, repository: string, keep: Retention | undef
   });
 }
 
-async function carryOut(
-  { name, repository }: NamedRepository,
-  decided: readonly ForgetDecision[],
-  request: Request,
-  { report, signal }: Uses,
-): Promise<ForgetOutput['pruned'][number] | undefined> {
-  const gone = decided.filter((one) => !one.keep).map((one) => one.snapshot);
-  if (gone.length > 0) await forgetSnapshots(repository, gone, { lockWaitMs, signal });
+/** What was pinned, or became the newest proven one, while the lock was waited for stays, and its decision says so. */
+async function carryOut(plan: Plan, request: Request, uses: Uses): Promise<ForgetOutput['pruned'][number] | undefined> {
+  const { name, repository } = plan.opened;
+  const { report, signal } = uses;
+  const going = plan.decided.filter((one) => !one.keep).map((one) => one.snapshot);
+  const mayStillGo = async (): Promise<Set<string>> => {
+    const again = await decide(plan.opened, plan.orders, { ...uses, found: new Set() });
+    return new Set(again.filter((one) => !one.keep).map((one) => one.snapshot));
+  };
+  const gone = going.length > 0 ? await forgetSnapshots(repository, going, { lockWaitMs, signal, mayStillGo }) : [];
+  plan.decided = plan.decided.map((one) =>
+    one.keep || gone.includes(one.snapshot) ? one : { ...one, keep: true, reasons: ['protected meanwhile'] },
+  );
   if (!request.prune) return undefined;
   const { freedBytes, packsRemoved } = await prune(repository, { lockWaitMs }, report, signal);
   return { repository: name, freedBytes, packsRemoved };

@@ -54,6 +54,17 @@ describe('forgetting', () => {
     expect(names('locks')).toEqual([]);
   });
 
+  test('leaves out what may no longer go once the lock is held', async () => {
+    const gone = await forgetSnapshots(repository, [first, second], {
+      mayStillGo: async () => {
+        expect(names('locks')).toHaveLength(1);
+        return new Set([second]);
+      },
+    });
+    expect(gone).toEqual([second]);
+    expect((await listSnapshots(repository)).map(({ id }) => id)).toEqual([first]);
+  });
+
   test('removes none if one of them does not exist', async () => {
     const unknown = 'd'.repeat(64);
     await expect(forgetSnapshots(repository, [first, unknown])).rejects.toMatchObject({ code: 'snapshot.unknown' });
