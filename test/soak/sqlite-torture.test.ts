@@ -11,6 +11,8 @@ import { type Torture, torture, unlockedCopy } from '../../src/drivers/sqlite/fi
 import { localHost } from '../../src/hosts/local/index.ts';
 
 const copies = Number(process.env.COPIES ?? 5);
+/** Writers at full speed on a busy machine: up to half a minute a copy. */
+const timeout = 300_000 + copies * 30_000;
 const host = localHost();
 const every = ['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'] as const;
 
@@ -54,7 +56,7 @@ const plans: Record<string, Omit<Torture, 'copies'>> = {
 };
 
 describe.each(Object.entries(plans))('%s', (name, plan) => {
-  test('every copy is one moment of the bank', async () => {
+  test('every copy is one moment of the bank', { timeout }, async () => {
     const report = await torture(host, { ...plan, copies });
     console.log(name, JSON.stringify(report));
     expect(report.bad).toEqual([]);
@@ -63,7 +65,7 @@ describe.each(Object.entries(plans))('%s', (name, plan) => {
   });
 });
 
-test('control: copies without a lock are torn, mostly unseen by integrity_check', async () => {
+test('control: copies without a lock are torn, mostly unseen by integrity_check', { timeout }, async () => {
   const plan = plans['one writer, large transactions, every checkpoint'];
   const report = await torture(host, { ...plan, copies: Math.max(20, copies), copy: unlockedCopy });
   console.log('control', report.bad.length, 'of', report.copies, 'torn;', report.badButIntact, 'of them "ok"');
