@@ -1,6 +1,8 @@
 /** Every way this program reaches a machine. */
+import { docker } from './docker/index.ts';
 import type { AnyHostKind } from './host.ts';
 
+export { openContainerEngine } from './docker/index.ts';
 export { localHost } from './local/index.ts';
 
-export const hostKinds: readonly AnyHostKind[] = [];
+export const hostKinds: readonly AnyHostKind[] = [docker];

@@ -1,0 +1,179 @@
+/** Streams to what listens in a container. */
+import { readFileSync } from 'node:fs';
+import { connect as connectSocket, isIP, type NetConnectOpts } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type Docker from 'dockerode';
+import type { Clock } from '../../base/clock.ts';
+import { HoldfastError, messageOf, throwIfCancelled } from '../../base/errors.ts';
+import type { Address } from '../host.ts';
+import { engineFailure } from './api.ts';
+import type { Container } from './container.ts';
+import { resolveInside } from './inside-path.ts';
+import { type Relay, relayStream, relaysTo } from './relay.ts';
+import { runInContainer } from './run.ts';
+
+/** An address of a container on this machine answers at once or not at all. */
+const directWaitMs = 3000;
+/** How long a relay that confirms nothing may take to fail. */
+const silentWaitMs = 150;
+
+/**
+ * Connects to `address` as the container sees it. On this machine the container's own network address (or the loopback, if
+ * it shares the machine's network) is tried first, then programs in the container. `host.unreachable` says what was tried.
+ */
+export async function connectInside(
+  container: Container,
+  findTools: () => Promise<ReadonlySet<string>>,
+  address: Address,
+  signal?: AbortSignal,
+): Promise<Duplex> {
+  throwIfCancelled(signal);
+  const tried: string[] = [];
+  const { docker, api, name } = container;
+  const facts = await docker.inspect().catch((error: unknown) => {
+    throw engineFailure(api, `inspect the container ${name}`, error);
+  });
+  const attempt = async (way: string, open: () => Promise<Duplex>): Promise<Duplex | undefined> => {
+    try {
+      return await open();
+    } catch (error) {
+      throwIfCancelled(signal);
+      tried.push(`${way}: ${messageOf(error)}`);
+      return undefined;
+    }
+  };
+  if (api.isLocal) {
+    for (const options of directWays(facts, address)) {
+      const way = `directly to ${describe(addressOf(options))}`;
+      const stream = await attempt(way, () => connectDirectly(options, container.clock, signal));
+      if (stream) return stream;
+    }
+  }
+  const tools = await findTools();
+  const relays = relaysTo(address);
+  for (const relay of relays.filter((one) => tools.has(one.tool))) {
+    const stream = await attempt(`through ${relay.tool} in the container`, () =>
+      connectThrough(container, relay, `${describe(address)} in ${name}`, signal),
+    );
+    if (stream) return stream;
+  }
+  const rootPath = 'socketPath' in address ? pathFromHere(container, facts, address.socketPath) : undefined;
+  if (rootPath !== undefined) {
+    const stream = await attempt(`through ${rootPath}`, () =>
+      connectDirectly({ path: rootPath }, container.clock, signal),
+    );
+    if (stream) return stream;
+  }
+  const absent = relays.map((one) => one.tool).filter((tool) => !tools.has(tool));
+  if (absent.length === relays.length) tried.push(`the image has none of ${absent.join(', ')}`);
+  throw unreachable(address, name, tried);
+}
+
+/** Where the container's own localhost, or its own name, can be reached from this machine without its help. */
+function directWays(facts: Docker.ContainerInspectInfo, address: Address): NetConnectOpts[] {
+  if ('socketPath' in address || !isItself(facts, address.host)) return [];
+  if (facts.HostConfig.NetworkMode === 'host') return [{ host: '127.0.0.1', port: address.port }];
+  const networks = Object.values(facts.NetworkSettings?.Networks ?? {});
+  const addresses = networks.map((network) => network.IPAddress);
+  const usable = [...new Set(addresses.filter((ip) => ip && isIP(ip)))];
+  return usable.map((host) => ({ host, port: address.port }));
+}
+
+function isItself(facts: Docker.ContainerInspectInfo, host: string): boolean {
+  if (/^127\./.test(host) || host === '::1') return true;
+  const names = ['localhost', facts.Config.Hostname, facts.Name.replace(/^\//, ''), facts.Id, facts.Id.slice(0, 12)];
+  return names.includes(host);
+}
+
+async function connectDirectly(options: NetConnectOpts, clock: Clock, signal?: AbortSignal): Promise<Duplex> {
+  const socket = connectSocket(options);
+  const settled = new AbortController();
+  const stop = (): void => void socket.destroy(new Error('cancelled'));
+  signal?.addEventListener('abort', stop, { once: true });
+  clock.sleep(directWaitMs, { signal: settled.signal, background: true }).then(
+    () => socket.destroy(new Error('no answer')),
+    () => undefined,
+  );
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    });
+    return socket;
+  } finally {
+    settled.abort();
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
+async function connectThrough(
+  container: Container,
+  relay: Relay,
+  what: string,
+  signal: AbortSignal | undefined,
+): Promise<Duplex> {
+  const program = await runInContainer(container, { argv: relay.argv, signal });
+  const chunks = program.stdout[Symbol.asyncIterator]();
+  if (!relay.confirms) {
+    await failsEarly(program.exit, container.clock);
+    return relayStream(program, chunks, what);
+  }
+  const first = await chunks.next();
+  const bytes = first.done ? Buffer.alloc(0) : Buffer.from(first.value);
+  if (bytes[0] !== 43) {
+    program.kill();
+    const { stderr } = await program.exit;
+    throw new Error(lastLine(stderr) || 'it ended');
+  }
+  const stream = relayStream(program, chunks, what);
+  if (bytes.length > 1) stream.unshift(bytes.subarray(1));
+  return stream;
+}
+
+/** Throws if the program ends with a failure within a moment. */
+async function failsEarly(exit: Promise<{ status: number | null; stderr: string }>, clock: Clock): Promise<void> {
+  const ended = new AbortController();
+  const early = exit.then((found) => {
+    ended.abort();
+    return found;
+  });
+  const waited = clock.sleep(silentWaitMs, { signal: ended.signal }).catch(() => undefined);
+  const found = await Promise.race([early, waited]);
+  if (found && found.status !== 0) throw new Error(lastLine(found.stderr) || `it ended with status ${found.status}`);
+}
+
+/** The socket's path from this machine's root, if the container's processes are seen here and we may look into them. */
+function pathFromHere(container: Container, facts: Docker.ContainerInspectInfo, path: string): string | undefined {
+  const { Pid } = facts.State;
+  if (!container.api.isLocal || process.getuid?.() !== 0 || !Pid) return undefined;
+  try {
+    // a process of that number that is not the container's: the engine runs on another machine
+    if (!readFileSync(`/proc/${Pid}/cgroup`, 'utf8').includes(container.id)) return undefined;
+    return resolveInside(`/proc/${Pid}/root`, path);
+  } catch {
+    return undefined; // not seen from here: one way less
+  }
+}
+
+function addressOf(options: NetConnectOpts): Address {
+  return 'path' in options && options.path
+    ? { socketPath: options.path }
+    : { host: String('host' in options ? options.host : ''), port: 'port' in options ? Number(options.port) : 0 };
+}
+
+function describe(address: Address): string {
+  return 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`;
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) ?? '';
+}
+
+function unreachable(address: Address, name: string, tried: readonly string[]): HoldfastError {
+  return new HoldfastError({
+    code: 'host.unreachable',
+    message: `${describe(address)} in the container ${name} cannot be reached; tried ${tried.join('; ')}`,
+    remedy: 'Check that the server listens there, or use an image that has python3, perl, socat, nc or bash.',
+    retry: 'later',
+  });
+}

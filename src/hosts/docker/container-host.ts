@@ -1,0 +1,84 @@
+/** A container as a host. */
+import type Docker from 'dockerode';
+import type { Clock } from '../../base/clock.ts';
+import { HoldfastError } from '../../base/errors.ts';
+import type { Host } from '../host.ts';
+import type { EngineApi } from './api.ts';
+import { connectInside } from './connect.ts';
+import type { Container } from './container.ts';
+import { containerFiles } from './files.ts';
+import { openContainerTarget } from './restore-target.ts';
+import { runInContainer } from './run.ts';
+import { ShellSession } from './shell-session.ts';
+import { toolFinder } from './tools.ts';
+
+export interface ContainerHostRequest {
+  readonly api: EngineApi;
+  readonly container: Docker.Container;
+  readonly facts: Docker.ContainerInspectInfo;
+  readonly clock: Clock;
+  readonly user?: string;
+  /** The name in the configuration; else the container's. */
+  readonly name?: string;
+  /** Called when the host is closed. */
+  readonly closed?: () => void;
+}
+
+const limits = [
+  'extended attributes and ACLs of files in containers are not kept',
+  'holes of sparse files in containers are read as zeros',
+];
+const shellLimits = [
+  'the image has no shell: files of the container cannot be read or restored, and programs in it cannot be stopped',
+];
+
+/** `host.unreachable` if the container does not run. The caller closes the engine's API, unless it says so in `closed`. */
+export async function containerHost(request: ContainerHostRequest): Promise<Host> {
+  const { api, facts, clock, user } = request;
+  const name = facts.Name.replace(/^\//, '');
+  mustRun(facts, name);
+  const parts = { api, docker: request.container, id: facts.Id, name, clock, ...(user ? { user } : {}) };
+  const container: Container = { ...parts, hasShell: await hasShell(parts) };
+  const session = new ShellSession(container);
+  const findTools = toolFinder(container);
+  return {
+    name: request.name ?? name,
+    kind: 'docker',
+    hostname: hostnameOf(facts, name),
+    files: containerFiles(container, session),
+    limits: container.hasShell ? limits : shellLimits,
+    run: (command) => runInContainer(container, command),
+    connect: (address, signal) => connectInside(container, findTools, address, signal),
+    openTarget: (directory, existing) => openContainerTarget(session, directory, existing),
+    close: async () => {
+      await session.close();
+      request.closed?.();
+    },
+  };
+}
+
+function mustRun({ State }: Docker.ContainerInspectInfo, name: string): void {
+  if (State.Running && !State.Paused) return;
+  throw new HoldfastError({
+    code: 'host.unreachable',
+    message: `the container ${name} ${State.Paused ? 'is paused' : 'does not run'}`,
+    remedy: State.Paused ? `Let it go on (docker unpause ${name}).` : `Start it (docker start ${name}).`,
+    retry: 'later',
+  });
+}
+
+async function hasShell(parts: Omit<Container, 'hasShell'>): Promise<boolean> {
+  try {
+    const program = await runInContainer({ ...parts, hasShell: true }, { argv: ['sh', '-c', ':'] });
+    await program.endInput();
+    return (await program.exit).status === 0;
+  } catch (error) {
+    if (error instanceof HoldfastError && error.code === 'host.command-missing') return false;
+    throw error;
+  }
+}
+
+/** A container that was not given a hostname has a new one, its id, each time it is made anew: then its name says more. */
+function hostnameOf({ Config, Id }: Docker.ContainerInspectInfo, name: string): string {
+  return Config.Hostname && !Id.startsWith(Config.Hostname) ? Config.Hostname : name;
+}
