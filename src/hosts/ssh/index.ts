@@ -4,9 +4,12 @@ import { cancelled, HoldfastError, hasCode } from '../../base/errors.ts';
 import type { Address, Host, HostKind, HostTools } from '../host.ts';
 import { connectThere } from './connect.ts';
 import { type Credentials, readCredentials } from './credentials.ts';
+import { FarShell } from './far-shell.ts';
+import { farFiles, findIsExact } from './files.ts';
 import { expectedKey } from './host-key.ts';
 import { Link } from './link.ts';
 import { Links } from './links.ts';
+import { openFarTarget } from './restore-target.ts';
 import { runThere } from './run.ts';
 import {
   isSshAddress,
@@ -16,9 +19,20 @@ import {
   showAddress,
   sshSettings,
 } from './settings.ts';
+import { SftpSession } from './sftp-session.ts';
 
 /** How long a machine may take to take a connection. */
 const dialMs = 20_000;
+
+const limits = {
+  always: [
+    'extended attributes and ACLs are not backed up over SSH',
+    'holes of sparse files are read over SSH as the zeros they stand for',
+  ],
+  sftpOnly: [
+    'attributes are what SFTP knows: times to the second, no hard links, no device numbers, no file system boundaries; a change that keeps size and modification time is not seen',
+  ],
+};
 
 type Dial = (address: Address, signal: AbortSignal) => Promise<Duplex>;
 
@@ -41,16 +55,27 @@ async function openSshHost(name: string, settings: SshSettings, tools: HostTools
   };
   try {
     await links.any(tools.signal);
+    const shell = new FarShell((command) => runThere(links, name, command));
+    const abilities = await abilitiesOf(shell, address);
+    const places = {
+      sftp: new SftpSession(links, name),
+      exact: abilities.exact ? shell : undefined,
+      clock: tools.clock,
+    };
     return {
       name,
       kind: 'ssh',
-      hostname: await hostnameOf(links, name, address),
-      files: undefined as never,
-      limits: [],
+      hostname: abilities.hostname,
+      files: farFiles(places),
+      limits: abilities.exact ? limits.always : [...limits.always, ...limits.sftpOnly],
       run: (command) => runThere(links, name, command),
       connect: (to, signal) => connectThere(links, to, signal),
-      openTarget: async () => undefined as never,
-      close,
+      openTarget: (directory, existing) => openFarTarget(places, directory, existing),
+      close: async () => {
+        await shell.close();
+        await places.sftp.close();
+        await close();
+      },
     };
   } catch (error) {
     await close();
@@ -135,18 +160,19 @@ function tooLate(name: string, address: SshAddress): HoldfastError {
   });
 }
 
+interface Abilities {
+  readonly hostname: string;
+  /** Programs may be run, and find tells exact attributes. */
+  readonly exact: boolean;
+}
+
 /** An account that may only transfer files cannot be asked; then the machine goes by its address. */
-async function hostnameOf(links: Links, name: string, address: SshAddress): Promise<string> {
+async function abilitiesOf(shell: FarShell, address: SshAddress): Promise<Abilities> {
   try {
-    const program = await runThere(links, name, { argv: ['uname', '-n'] });
-    await program.endInput();
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of program.stdout) chunks.push(chunk);
-    const { status } = await program.exit;
-    const text = Buffer.concat(chunks).toString('utf8').trim();
-    return status === 0 && text !== '' ? text : address.host;
+    const { output } = await shell.call(['uname', '-n']);
+    return { hostname: output.toString('utf8').trim() || address.host, exact: await findIsExact(shell) };
   } catch (error) {
-    if (hasCode(error, 'host.command-failed', 'host.command-missing')) return address.host;
-    throw error;
+    if (!hasCode(error, 'host.command-failed')) throw error;
+    return { hostname: address.host, exact: false };
   }
 }
