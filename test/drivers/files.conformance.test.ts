@@ -20,6 +20,7 @@ describeDriver('files', async (): Promise<DriverTrial> => {
     unattended({ name: 'tree', settings: filesDriver.settings.parse({ paths: [path] }), host, local: host });
   return {
     driver: filesDriver,
+    server: 'the local file system',
     source: sourceAt(tree),
     trial: {
       // Files have no transactions: what is promised is that no file is a mixture of two.

@@ -18,6 +18,7 @@ async function openBank(journal: 'wal' | 'delete'): Promise<DriverTrial> {
   const expected = new Set(['bank.db', 'bank.db-wal', 'bank.db-shm', 'elsewhere.db']);
   return {
     driver: sqlite,
+    server: `SQLite ${process.versions.sqlite}`,
     source: sourceOf(host, { path, spoolDirectory }),
     trial: {
       async disturb() {

@@ -1,4 +1,9 @@
-/** Runs the suite every driver must pass, one vitest case each, against a source that belongs to the test. */
+/**
+ * Runs the suite every driver must pass, one vitest case each, against a source that belongs to the test. With
+ * CONFORMANCE_RESULTS=FOLDER what was found is also written there, for the table in the documentation.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { type Bench, driverCases, type Trial } from '../../src/drivers/check.ts';
@@ -9,26 +14,44 @@ import { storageKinds } from '../../src/storage/registry.ts';
 /** A running source with data in it. */
 export interface DriverTrial extends AsyncDisposable {
   readonly driver: AnyDriver;
+  /** The server as it says itself: `PostgreSQL 15.18`. */
+  readonly server: string;
   readonly source: SourceContext<unknown>;
   readonly trial: Trial;
 }
 
-/** `title` names the server and its version; `open` starts it. */
+/** What the table is made of. */
+export interface SuiteResult {
+  readonly title: string;
+  readonly driver: string;
+  readonly server: string;
+  readonly passed: readonly string[];
+}
+
+/** `title` is unique among all suites; `open` starts the server. */
 export function describeDriver(title: string, open: () => Promise<DriverTrial>): void {
   describe(title, () => {
     let opened: DriverTrial;
     let bench: Bench & AsyncDisposable;
+    const passed: string[] = [];
     beforeAll(async () => {
       opened = await open();
       bench = await openDriverBench({ driver: opened.driver, storageKinds, clock: systemClock });
     });
     afterAll(async () => {
+      record({ title, driver: opened?.driver.name, server: opened?.server, passed });
       await bench?.[Symbol.asyncDispose]();
       await opened?.[Symbol.asyncDispose]();
     });
-    test.each(driverCases)('$why', async ({ run }) => {
+    test.each(driverCases)('$why', async ({ id, run }) => {
       const { driver, source, trial } = opened;
       await expect(run({ driver, source, bench, trial })).resolves.toBeUndefined();
+      passed.push(id);
     });
   });
+}
+
+function record(result: SuiteResult): void {
+  const folder = process.env.CONFORMANCE_RESULTS;
+  if (folder) writeFileSync(join(folder, `${encodeURIComponent(result.title)}.json`), JSON.stringify(result));
 }
