@@ -1,7 +1,7 @@
 /** The text of a first configuration: what was found, explained line by line. */
 import { basename } from 'node:path';
 import { formatBytes } from '../base/bytes.ts';
-import type { Findings } from './look-around.ts';
+import type { Findings, FoundServer } from './look-around.ts';
 
 export interface StarterFacts extends Findings {
   readonly repository: string;
@@ -72,10 +72,24 @@ function serverLines({ servers }: StarterFacts): string[] {
   if (servers.length === 0) return [];
   return [
     '',
-    '# Found, but this version has no driver for them. Do not back up their directories while they run: dump them first,',
-    '# and add the dumps as a source.',
-    ...servers.map(({ kind, path }) => `#   ${kind}: ${path}`),
+    '  # Servers that were found. Make a user for backups (docs/drivers/ has the statements), store its password, correct the',
+    '  # line and take the «#» away. Try it with: holdfast driver check NAME',
+    ...servers.flatMap(({ kind, path }) => [`  # ${kind}, its data in ${path}`, `  # ${serverLine(kind)}`]),
   ];
+}
+
+function serverLine(kind: FoundServer['kind']): string {
+  const password = 'password: { file: ~/.config/holdfast/server-password }, policy: nightly }';
+  switch (kind) {
+    case 'PostgreSQL':
+      return `postgres: { driver: postgres, url: "postgres://holdfast@localhost:5432/postgres", databases: all, ${password}`;
+    case 'MySQL or MariaDB':
+      return `mariadb: { driver: mariadb, url: "mariadb://holdfast@localhost:3306", databases: all, ${password}  # or mysql`;
+    case 'MongoDB':
+      return `mongodb: { driver: mongodb, url: "mongodb://holdfast@localhost:27017", ${password}`;
+    case 'Redis':
+      return `redis: { driver: redis, url: "redis://localhost:6379", policy: nightly }`;
+  }
 }
 
 /** A name from the file's, with its directory's where that is taken. */

@@ -9,12 +9,17 @@ export interface FoundDatabase {
   readonly sizeBytes: number;
 }
 
+/** A server's data directory; how it is reached has to be filled in by a person. */
+export interface FoundServer {
+  readonly kind: 'PostgreSQL' | 'MySQL or MariaDB' | 'MongoDB' | 'Redis';
+  readonly path: string;
+}
+
 export interface Findings {
   /** SQLite databases by their header, largest first. */
   readonly databases: readonly FoundDatabase[];
   readonly composeFiles: readonly string[];
-  /** Data directories of servers this version has no driver for. */
-  readonly servers: readonly { readonly kind: string; readonly path: string }[];
+  readonly servers: readonly FoundServer[];
   /** True if a bound was reached before everything was seen. */
   readonly incomplete: boolean;
 }
@@ -111,7 +116,7 @@ async function databaseSize(path: string): Promise<number | undefined> {
 }
 
 async function findServers(): Promise<Findings['servers']> {
-  const servers: { kind: string; path: string }[] = [];
+  const servers: FoundServer[] = [];
   for (const version of await namesIn('/var/lib/postgresql')) {
     for (const cluster of await namesIn(join('/var/lib/postgresql', version))) {
       servers.push({ kind: 'PostgreSQL', path: join('/var/lib/postgresql', version, cluster) });
@@ -121,7 +126,7 @@ async function findServers(): Promise<Findings['servers']> {
     ['MySQL or MariaDB', '/var/lib/mysql'],
     ['MongoDB', '/var/lib/mongodb'],
     ['Redis', '/var/lib/redis'],
-  ]) {
+  ] as const) {
     if (await isDirectory(path)) servers.push({ kind, path });
   }
   return servers;
