@@ -169,7 +169,7 @@ export class Podman implements AsyncDisposable {
       const tar = join(this.#folder, `${name}.tar`);
       await execute('tar', ['-C', root, '--owner=0', '--group=0', '-cf', tar, '.']);
       const image = `localhost/holdfast-${name}:1`;
-      await this.command('import', '--change', `ENV PATH=${path}`, tar, image);
+      await this.command('import', '--change', `ENV PATH=${path}`, '--change', 'VOLUME /volume', tar, image);
       rmSync(tar);
       return image;
     } finally {

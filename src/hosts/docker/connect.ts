@@ -17,6 +17,22 @@ const directWaitMs = 3000;
 /** How long a relay that confirms nothing may take to fail. */
 const silentWaitMs = 150;
 
+/** How those who try inside say what no other way would change. */
+const nobodyListens = /refused|no such file/i;
+
+interface Way {
+  readonly name: string;
+  readonly isInside: boolean;
+  open(): Promise<Duplex>;
+}
+
+interface Wanted {
+  readonly container: Container;
+  readonly facts: Docker.ContainerInspectInfo;
+  readonly address: Address;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Connects to `address` as the container sees it. On this machine the container's own network address (or the loopback, if
  * it shares the machine's network) is tried first, then programs in the container. `host.unreachable` says what was tried.
@@ -28,45 +44,48 @@ export async function connectInside(
   signal?: AbortSignal,
 ): Promise<Duplex> {
   throwIfCancelled(signal);
-  const tried: string[] = [];
-  const { docker, api, name } = container;
-  const facts = await docker.inspect().catch((error: unknown) => {
-    throw engineFailure(api, `inspect the container ${name}`, error);
+  const facts = await container.docker.inspect().catch((error: unknown) => {
+    throw engineFailure(container.api, `inspect the container ${container.name}`, error);
   });
-  const attempt = async (way: string, open: () => Promise<Duplex>): Promise<Duplex | undefined> => {
+  const tried: string[] = [];
+  for await (const way of waysTo({ container, facts, address, signal }, findTools)) {
     try {
-      return await open();
+      return await way.open();
     } catch (error) {
       throwIfCancelled(signal);
-      tried.push(`${way}: ${messageOf(error)}`);
-      return undefined;
+      tried.push(`${way.name}: ${messageOf(error)}`);
+      if (way.isInside && nobodyListens.test(messageOf(error))) break;
     }
-  };
-  if (api.isLocal) {
+  }
+  throw unreachable(address, container.name, tried);
+}
+
+/** The best first; tools are looked for only when they are needed. */
+async function* waysTo(wanted: Wanted, findTools: () => Promise<ReadonlySet<string>>): AsyncGenerator<Way> {
+  const { container, facts, address, signal } = wanted;
+  if (container.api.isLocal) {
     for (const options of directWays(facts, address)) {
-      const way = `directly to ${describe(addressOf(options))}`;
-      const stream = await attempt(way, () => connectDirectly(options, container.clock, signal));
-      if (stream) return stream;
+      const name = `directly to ${describe(addressOf(options))}`;
+      yield { name, isInside: false, open: () => connectDirectly(options, container.clock, signal) };
     }
   }
   const tools = await findTools();
   const relays = relaysTo(address);
   for (const relay of relays.filter((one) => tools.has(one.tool))) {
-    const stream = await attempt(`through ${relay.tool} in the container`, () =>
-      connectThrough(container, relay, `${describe(address)} in ${name}`, signal),
-    );
-    if (stream) return stream;
+    yield {
+      name: `through ${relay.tool} in the container`,
+      isInside: true,
+      open: () => connectThrough(wanted, relay),
+    };
   }
-  const rootPath = 'socketPath' in address ? pathFromHere(container, facts, address.socketPath) : undefined;
-  if (rootPath !== undefined) {
-    const stream = await attempt(`through ${rootPath}`, () =>
-      connectDirectly({ path: rootPath }, container.clock, signal),
-    );
-    if (stream) return stream;
+  const path = 'socketPath' in address ? pathFromHere(container, facts, address.socketPath) : undefined;
+  if (path !== undefined) {
+    yield { name: `through ${path}`, isInside: false, open: () => connectDirectly({ path }, container.clock, signal) };
   }
-  const absent = relays.map((one) => one.tool).filter((tool) => !tools.has(tool));
-  if (absent.length === relays.length) tried.push(`the image has none of ${absent.join(', ')}`);
-  throw unreachable(address, name, tried);
+  if (relays.some((relay) => tools.has(relay.tool))) return;
+  const names = relays.map((one) => one.tool).join(', ');
+  const open = (): Promise<Duplex> => Promise.reject(new Error(`it has none of ${names}`));
+  yield { name: 'through programs in the container', isInside: true, open };
 }
 
 /** Where the container's own localhost, or its own name, can be reached from this machine without its help. */
@@ -106,12 +125,8 @@ async function connectDirectly(options: NetConnectOpts, clock: Clock, signal?: A
   }
 }
 
-async function connectThrough(
-  container: Container,
-  relay: Relay,
-  what: string,
-  signal: AbortSignal | undefined,
-): Promise<Duplex> {
+async function connectThrough({ container, address, signal }: Wanted, relay: Relay): Promise<Duplex> {
+  const what = `${describe(address)} in the container ${container.name}`;
   const program = await runInContainer(container, { argv: relay.argv, signal });
   const chunks = program.stdout[Symbol.asyncIterator]();
   if (!relay.confirms) {

@@ -6,11 +6,14 @@ import type Docker from 'dockerode';
 import { cancelled, HoldfastError, throwIfCancelled } from '../../base/errors.ts';
 import { printableName } from '../../base/names.ts';
 import type { HostCommand, HostProcess } from '../host.ts';
-import { engineFailure, engineWords } from './api.ts';
+import { engineFailure, engineWords, statusOf } from './api.ts';
 import type { Container } from './container.ts';
 import { envelopeScript } from './envelope.ts';
 import { ExecOutput, type OutputEnd } from './exec-output.ts';
 import { killInside } from './kill.ts';
+
+/** The HTTP status for a container that is stopped or paused. */
+const notRunning = 409;
 
 type Exit = Awaited<HostProcess['exit']>;
 
@@ -70,7 +73,15 @@ async function startExec(
 function startFailure(container: Container, command: HostCommand, error: unknown): HoldfastError {
   const words = engineWords(error);
   if (isMissing(words)) return missing(container, command, error);
-  return engineFailure(container.api, `run ${command.argv[0]} in ${container.name}`, error);
+  const failure = engineFailure(container.api, `run ${command.argv[0]} in the container ${container.name}`, error);
+  if (![404, notRunning].includes(statusOf(error) ?? 0) && !/not running|state improper/i.test(words)) return failure;
+  return new HoldfastError({
+    code: 'host.unreachable',
+    message: failure.message,
+    remedy: `Start the container (docker start ${container.name}).`,
+    retry: 'later',
+    cause: error,
+  });
 }
 
 /** How the OCI runtimes (runc, crun) say that there is no such file to run. */

@@ -44,7 +44,12 @@ export class ShellSession {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#last;
-    this.#drop();
+    const shell = this.#shell;
+    this.#shell = undefined;
+    if (!shell) return;
+    // it ends where its input ends
+    await shell.program.endInput();
+    while (!(await shell.chunks.next()).done);
   }
 
   async #ask(operation: string, words: readonly string[], payload: Uint8Array | undefined): Promise<Answer> {
