@@ -11,7 +11,7 @@ export interface Parts {
   storageKinds(): Promise<SourceAccess['storageKinds']>;
   localHost(): Promise<SourceAccess['localHost']>;
   hostKinds(): Promise<SourceAccess['hostKinds']>;
-  containers: SourceAccess['containers'];
+  openContainers: SourceAccess['openContainers'];
 }
 
 export interface FaceOptions {
@@ -74,8 +74,8 @@ export class Face {
       if (warning.kind !== 'clear-secret') continue;
       this.screen.say(`warning: ${warning.file}:${warning.line}: ${warning.path} ${warning.message}`);
     }
-    const { containers } = this.parts;
-    return { config, drivers, storageKinds, hostKinds, localHost, containers, env: this.env, ...this.execution };
+    const { openContainers } = this.parts;
+    return { config, drivers, storageKinds, hostKinds, localHost, openContainers, env: this.env, ...this.execution };
   }
 
   /** Runs an operation and shows its outcome; `wrong` says whether the outcome means exit status 1. */

@@ -49,8 +49,8 @@ export interface RepositoryAccess {
 export interface SourceAccess extends RepositoryAccess {
   readonly drivers: readonly AnyDriver[];
   readonly hostKinds: readonly AnyHostKind[];
-  /** Where throwaway containers can be started, if anywhere; looked for when it is first needed. */
-  readonly containers: () => Promise<ContainerEngine | undefined>;
+  /** Opens the engine that throwaway containers can be started with, if there is one; who opens it closes it. */
+  readonly openContainers: () => Promise<ContainerEngine | undefined>;
 }
 
 /** Types an operation by its schemas. */
