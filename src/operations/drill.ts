@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { hasCode } from '../base/errors.ts';
 import { drill as drillOne } from '../drills/drill.ts';
+import type { ContainerEngine } from '../hosts/host.ts';
 import type { Check } from '../model/fingerprint.ts';
 import type { Proof } from '../model/proof.ts';
 import { saveProof } from '../repository/index.ts';
@@ -42,7 +43,7 @@ export type DrillOutput = z.infer<typeof output>;
 
 type Request = z.infer<typeof input>;
 type Uses = SourceAccess & Execution;
-type HostedUses = Uses & { readonly hosts: HostPool };
+type HostedUses = Uses & { readonly hosts: HostPool; readonly containers?: ContainerEngine };
 
 /** A drill that fails does not keep the others from being made. */
 export const drill = operation({
@@ -57,10 +58,21 @@ export const drill = operation({
       : chooseSources(uses.config, { ...request, sources: request.targets }).map((source) => source.name);
     const results: DrillResult[] = [];
     await using hosts = new HostPool(uses);
-    for (const target of targets) results.push(await attempt(target, request, { ...uses, hosts }));
+    await using containers = await openEngine(uses);
+    for (const target of targets)
+      results.push(await attempt(target, request, { ...uses, hosts, containers: containers.engine }));
     return { ok: results.every((one) => one.ok), results };
   },
 });
+
+/** With what a drill that was killed left behind removed. */
+async function openEngine({ openContainers, report }: Uses): Promise<AsyncDisposable & { engine?: ContainerEngine }> {
+  const engine = await openContainers();
+  for (const name of (await engine?.removeLeftovers()) ?? []) {
+    report({ type: 'note', message: `removed the container ${name}, left by a drill that did not end` });
+  }
+  return { engine, [Symbol.asyncDispose]: async () => await engine?.close() };
+}
 
 async function attempt(target: string, request: Request, uses: HostedUses): Promise<DrillResult> {
   try {
@@ -79,7 +91,7 @@ async function prove(target: string, request: Request, uses: HostedUses): Promis
   const { driver, source } = await sourceOfSnapshot(snapshot, uses);
   const proof = await drillOne({
     ...{ driver, source, snapshot, contents },
-    containers: await uses.containers(),
+    containers: uses.containers,
     place: request.place,
   });
   const id = await saveProof(repository, proof);

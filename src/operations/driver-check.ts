@@ -31,7 +31,10 @@ export const driverCheck = operation({
     const source = await contextOf(entry, { ...uses, hosts });
     await using bench = await openDriverBench({ driver, storageKinds: uses.storageKinds, clock: uses.clock, place });
     let done = 0;
-    const results = await checkDriver({ driver, source, bench, containers: await uses.containers() }, (result) => {
+    const containers = await uses.openContainers();
+    await using closing = new AsyncDisposableStack();
+    closing.defer(async () => await containers?.close());
+    const results = await checkDriver({ driver, source, bench, containers }, (result) => {
       done++;
       uses.report({ type: 'progress', stage: 'check', subject: result.id, bytesDone: 0, itemsDone: done });
     });

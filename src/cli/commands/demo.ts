@@ -19,13 +19,13 @@ export function add(program: Command, face: Face): void {
         face.parts.hostKinds(),
         face.parts.localHost(),
       ]);
-      const { containers } = face.parts;
+      const { openContainers } = face.parts;
       const uses = {
         drivers,
         storageKinds,
         hostKinds,
         localHost,
-        containers,
+        openContainers,
         env: face.env,
         ...face.execution,
         report: teller(face),
