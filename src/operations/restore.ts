@@ -54,7 +54,11 @@ export const restore = operation({
     await using opened = await openFound(request.snapshot, request.repository, uses);
     const { snapshot, contents } = opened;
     await using hosts = new HostPool(uses);
-    const { driver, source } = await sourceOfSnapshot(snapshot, { ...uses, hosts });
+    const { driver, source } = await sourceOfSnapshot(
+      snapshot,
+      { ...uses, hosts },
+      (one) => one.target === 'path' && request.to !== undefined,
+    );
     const into = namedSource(request, driver, uses);
     const place = await placeOf(request, driver, { ...uses, hosts, source });
     // Files and a database file are put back by making them equal; a server keeps what it has aside unless told otherwise.

@@ -70,13 +70,14 @@ export function driverNamed(drivers: readonly AnyDriver[], name: string): AnyDri
   });
 }
 
-/** What a driver gets of a source; its host is opened. */
+/** What a driver gets of a source; its host is opened, or with `away` left alone: what only reads snapshots works when the host is gone. */
 export async function contextOf(
   source: SourceEntry,
   uses: Execution & { readonly hosts: HostPool },
+  { away = false } = {},
 ): Promise<SourceContext<unknown>> {
   const { clock, signal, report, hosts } = uses;
-  const host = await hosts.get(source.host);
+  const host = away ? hosts.local : await hosts.get(source.host);
   const { local, secret } = hosts;
   return { name: source.name, settings: source.settings, ...{ host, local, secret, clock, signal, report } };
 }
@@ -85,10 +86,13 @@ export async function contextOf(
 export async function sourceOfSnapshot(
   snapshot: StoredSnapshot,
   uses: SourceAccess & Execution & { readonly hosts: HostPool },
+  isAway: (driver: AnyDriver) => boolean,
 ): Promise<{ driver: AnyDriver; source: SourceContext<unknown> }> {
   const driver = driverNamed(uses.drivers, driverOf(snapshot) ?? 'files');
   const declared = uses.config.sources.get(sourceOf(snapshot) ?? '');
-  if (declared?.driver === driver.name) return { driver, source: await contextOf(declared, uses) };
+  if (declared?.driver === driver.name) {
+    return { driver, source: await contextOf(declared, uses, { away: isAway(driver) }) };
+  }
   const { clock, signal, report, hosts } = uses;
   const name = sourceOf(snapshot) ?? snapshot.paths[0] ?? snapshot.id.slice(0, 8);
   const settings = settingsFromSnapshot(driver, snapshot);
