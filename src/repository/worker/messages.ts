@@ -7,7 +7,7 @@ import type { BlobType } from '../blob-index.ts';
 import type { MasterKey } from '../crypto.ts';
 import type { RegionCut } from '../page-cutter.ts';
 
-/** zstd: `auto` level 3, `fast` level 1, `max` level 12, `off` none. What does not shrink is stored as it is. */
+/** zstd: `auto` level 2, `fast` level 1, `max` level 12, `off` none. What does not shrink is stored as it is. */
 export type Compression = 'auto' | 'fast' | 'max' | 'off';
 
 export interface WorkerSettings {
