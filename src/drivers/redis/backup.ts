@@ -1,7 +1,7 @@
 /** All data of a server in one state, as the server gives it to a replica. */
 import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
 import type { Fingerprint } from '../../model/fingerprint.ts';
-import { type Connection, ErrorReply } from '../../protocols/redis/connection.ts';
+import { type Connection, ErrorReply, replyText } from '../../protocols/redis/connection.ts';
 import { RdbCheck } from '../../protocols/redis/rdb-check.ts';
 import { RdbReader } from '../../protocols/redis/rdb-reader.ts';
 import { openReplicaStream, parseInfo, type ReplicaStream, watchConnection } from '../../protocols/redis/replica.ts';
@@ -26,7 +26,7 @@ export const dumpPath = `/${dumpFolder}/${dumpFile}`;
 export const sourceFactsFile = 'source.json';
 
 type Source = SourceContext<Settings>;
-/** What the server says of itself; empty if the user may not ask. */
+/** What the server says of itself; little if the user may not ask. */
 export type ServerInfo = ReadonlyMap<string, string>;
 
 /** Errors: `host.unreachable`, `source.unreadable`, `source.unsupported`, `source.busy`, each with a remedy. */
@@ -42,7 +42,8 @@ export async function capture(source: Source): Promise<Capture> {
   try {
     const info = await askInfo(source, connection);
     const place = placeOf(source.settings);
-    const stream = await openReplicaStream(connection, (command, reply) => refusal(place, command, reply));
+    const refused = (command: string, reply: ErrorReply) => refusal(place, command, reply);
+    const stream = await openReplicaStream(connection, { version: info.get('valkey_version'), refused });
     return present(source, new Taking(source, info, stream), release);
   } catch (error) {
     await release();
@@ -51,11 +52,26 @@ export async function capture(source: Source): Promise<Capture> {
   }
 }
 
+/** What `INFO` says; of a user who may not ask, the little that `HELLO` tells everybody (6.0 and newer), by the same names. */
 export async function askInfo(source: Source, connection: Connection): Promise<ServerInfo> {
   const reply = await connection.call('INFO');
   if (!(reply instanceof ErrorReply)) return parseInfo(reply);
-  if (reply.kind === 'NOPERM') return new Map();
-  throw refusal(placeOf(source.settings), 'INFO', reply);
+  if (reply.kind !== 'NOPERM') throw refusal(placeOf(source.settings), 'INFO', reply);
+  const greeting = await connection.call('HELLO');
+  if (!Array.isArray(greeting)) return new Map();
+  const facts = new Map(
+    greeting.flatMap((name, i) => (i % 2 === 0 ? [[replyText(name), replyText(greeting[i + 1])]] : [])) as [
+      string,
+      string,
+    ][],
+  );
+  const version = facts.get('version') ?? '';
+  return new Map([
+    ['redis_version', version],
+    ...(facts.get('server') === 'valkey' ? ([['valkey_version', version]] as const) : []),
+    ['cluster_enabled', facts.get('mode') === 'cluster' ? '1' : '0'],
+    ['role', facts.get('role') === 'replica' ? 'slave' : 'master'],
+  ]);
 }
 
 /** The bytes on their way into the repository: checked, and read for the fingerprint, as they pass. */

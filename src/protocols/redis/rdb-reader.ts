@@ -44,7 +44,8 @@ export interface RdbVisitor {
   moduleAux?(): void;
   /** A key begins. Its value goes to the sink; `raw`: its bytes are given to `keyEnd` instead; nothing: passed over. */
   key?(key: RdbKey): ValueSink | 'raw' | undefined;
-  keyEnd?(key: RdbKey, raw: Uint8Array | undefined): void;
+  /** The key's value has passed: `bytes` of it, which are `raw` if they were asked for. */
+  keyEnd?(key: RdbKey, bytes: number, raw: Uint8Array | undefined): void;
 }
 
 const opcode = {
@@ -163,12 +164,15 @@ function* readOther(input: RdbInput, visitor: RdbVisitor, code: number, state: R
       return yield* skipNumbers(input, 3);
     case opcode.aux: {
       const name = view(yield* readString(input)).toString('latin1');
-      visitor.aux?.(name, view(yield* readString(input)).toString('utf8'));
+      const value = view(yield* readString(input)).toString('utf8');
+      visitor.aux?.(name, value);
       return;
     }
-    case opcode.function2:
-      visitor.library?.(yield* readString(input));
+    case opcode.function2: {
+      const code = yield* readString(input);
+      visitor.library?.(code);
       return;
+    }
     case opcode.moduleAux:
       yield* skipNumbers(input, 1);
       yield* skipModuleFields(input);
@@ -193,6 +197,7 @@ function* readKey(input: RdbInput, visitor: RdbVisitor, code: number, state: Rea
   const { database, expiresAtMs } = state;
   const key: RdbKey = { database, name, kind, type: code, since, expiresAtMs };
   const sink = visitor.key(key);
+  const from = input.position;
   if (sink === 'raw') input.keep();
   try {
     if (sink === undefined || sink === 'raw') yield* skip(input);
@@ -200,7 +205,7 @@ function* readKey(input: RdbInput, visitor: RdbVisitor, code: number, state: Rea
   } catch (error) {
     throw naming(error, key);
   }
-  visitor.keyEnd?.(key, sink === 'raw' ? input.kept() : undefined);
+  visitor.keyEnd?.(key, input.position - from, sink === 'raw' ? input.kept() : undefined);
 }
 
 function naming(error: unknown, key: RdbKey): unknown {

@@ -21,16 +21,21 @@ const markLength = 40;
 const aliveEveryMs = 1000;
 const longestSilenceMs = 600_000;
 
-/**
- * Resolves when the file begins. Until then the server forks and, unless it is diskless, writes it to its own disk. The
- * server refuses with an `ErrorReply` that `refused` turns into an error.
- */
+export interface ReplicaRequest {
+  /** Of Valkey: the version we can read, its own. It writes a format for replicas of 7.2 otherwise, and fails where that cannot hold a value. */
+  readonly version?: string;
+  /** Makes an error of what the server says. */
+  readonly refused: (command: string, reply: ErrorReply) => HoldfastError;
+}
+
+/** Resolves when the file begins. Until then the server forks and, unless it is diskless, writes it to its own disk. */
 export async function openReplicaStream(
   connection: Connection,
-  refused: (command: string, reply: ErrorReply) => HoldfastError,
+  { version, refused }: ReplicaRequest,
 ): Promise<ReplicaStream> {
   const capabilities = await connection.call('REPLCONF', 'capa', 'eof', 'capa', 'psync2');
   if (capabilities instanceof ErrorReply) throw refused('REPLCONF', capabilities);
+  if (version !== undefined) await connection.call('REPLCONF', 'version', version);
   // From 7.0 on: the server then keeps nothing of what is written meanwhile for us. Older ones refuse, and keep it.
   await connection.call('REPLCONF', 'rdb-only', '1');
   await connection.send('PSYNC', '?', '-1');

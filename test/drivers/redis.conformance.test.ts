@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { unattended } from '../../src/drivers/conformance/context.ts';
+import type { SourceContext } from '../../src/drivers/driver.ts';
+import { redis } from '../../src/drivers/redis/index.ts';
+import { settings } from '../../src/drivers/redis/settings.ts';
+import { parseServerVersion, serverTitle } from '../../src/drivers/redis/versions.ts';
+import { localHost } from '../../src/hosts/local/index.ts';
+import { redisProgram, startRedis } from '../servers/redis.ts';
+import { seedBank, seedRedis, startWriters } from '../servers/redis-data.ts';
+import { type DriverTrial, describeDriver } from './trial.ts';
+
+const host = localHost();
+
+for (const release of ['installed', 'valkey 9'] as const) {
+  const program = await redisProgram(release);
+  if (program) describeDriver(`the redis driver with ${release}`, () => openTrial(program));
+}
+
+function sourceAt(given: unknown): SourceContext<unknown> {
+  return unattended({ name: 'trial', settings: settings.parse(given), host, local: host });
+}
+
+async function openTrial(program: string): Promise<DriverTrial> {
+  const servers = [await startRedis({ program }), await startRedis({ program })];
+  const [server, other] = servers;
+  const closed = await startRedis({ program });
+  await closed[Symbol.asyncDispose]();
+  await seedRedis(server);
+  await seedBank(await server.client());
+  const serverProgram = execFileSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).trim();
+  const before = new Set(readdirSync(tmpdir()));
+  const { product, version } = parseServerVersion(execFileSync(program, ['--version'], { encoding: 'utf8' }))!;
+  return {
+    driver: redis,
+    server: serverTitle({ product, version }),
+    source: sourceAt({ url: server.url, serverProgram }),
+    trial: {
+      disturb: () => startWriters(server),
+      async damage(copy) {
+        await copy.query!('HSET hash:small name other');
+      },
+      refused: [sourceAt({ url: closed.url }), sourceAt({ socket: '/nowhere/redis.sock' })],
+      elsewhere: async () => ({ target: other.url, source: sourceAt({ url: other.url, serverProgram }) }),
+      async leftovers() {
+        const client = await server.client();
+        const info = String(await client.run('INFO', 'replication'));
+        const replicas = /connected_slaves:(\d+)/.exec(info)?.[1];
+        const clients = String(await client.run('CLIENT', 'LIST')).match(/flags=S/g)?.length ?? 0;
+        const files = readdirSync(tmpdir()).filter((name) => name.startsWith('holdfast-drill') && !before.has(name));
+        return [
+          ...(replicas === '0' ? [] : [`${replicas} replicas`]),
+          ...(clients === 0 ? [] : ['a replica']),
+          ...files,
+        ];
+      },
+    },
+    async [Symbol.asyncDispose]() {
+      for (const one of servers) await one[Symbol.asyncDispose]();
+    },
+  };
+}
