@@ -63,12 +63,12 @@ function describe(fields: readonly Buffer[]): NodeAttributes | undefined {
   };
 }
 
-/** Seconds and a fraction, in decimal. */
+/** Seconds, and behind the point what is added to them: half a second before 1970 is `-1.5`, as find prints it. */
 export function parseTimeNs(text: string): bigint | undefined {
   const match = /^(-?)(\d+)(?:\.(\d{1,10}))?$/.exec(text);
   if (!match) return undefined;
-  const ns = BigInt(match[2]) * 1_000_000_000n + BigInt((match[3] ?? '').slice(0, 9).padEnd(9, '0'));
-  return match[1] ? -ns : ns;
+  const seconds = BigInt(`${match[1]}${match[2]}`);
+  return seconds * 1_000_000_000n + BigInt((match[3] ?? '').slice(0, 9).padEnd(9, '0'));
 }
 
 /** Seconds and nanoseconds as `touch -d @…` takes them. */

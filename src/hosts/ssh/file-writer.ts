@@ -78,7 +78,10 @@ export function farFileWriter(file: OpenFarFile): FileWriter {
     async abandon() {
       if (!open) return;
       await Promise.all(behind);
-      await release();
+      open = false;
+      file.released();
+      if (sftp.broken) return; // its rest cannot be reached any more
+      await sftp.release(handle);
       await file.remove();
     },
   };

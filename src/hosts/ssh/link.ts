@@ -10,8 +10,6 @@ import { type SshAddress, showAddress } from './settings.ts';
 /** Silence after which a peer is asked whether it is there, and how often before it counts as gone: a minute in all. */
 const keepalive = { keepaliveInterval: 15_000, keepaliveCountMax: 3 };
 const handshakeMs = 30_000;
-/** Sessions at once on one connection: OpenSSH's own default for MaxSessions. */
-const usualSessions = 10;
 /** In order of preference; SHA-1 signatures are not taken. */
 const hostKeyAlgorithms: readonly ServerHostKeyAlgorithm[] = [
   'ssh-ed25519',
@@ -37,9 +35,8 @@ export interface LinkParts {
 export class SessionRefused extends Error {}
 
 export class Link {
-  /** Sessions in use, and how many there may be. Kept by who opens sessions. */
+  /** Sessions in use or being opened. Kept by who opens them. */
   used = 0;
-  limit = usualSessions;
   readonly #client: Client;
   readonly #socket: Duplex;
   readonly #name: string;

@@ -10,6 +10,8 @@ import { type Link, SessionRefused } from './link.ts';
 
 /** Beyond this, sessions wait for one another. */
 const mostLinks = 4;
+/** OpenSSH's own default for MaxSessions; lowered when the server refuses one. */
+const usualSessions = 10;
 /** A server may need a moment to clear a session away that has just ended. */
 const refusals = { most: 5, waitMs: 100 };
 
@@ -18,10 +20,17 @@ export interface Session {
   readonly link: Link;
 }
 
+interface Tries {
+  refused: number;
+  lost: number;
+}
+
 export class Links {
   readonly #connect: (signal?: AbortSignal) => Promise<Link>;
   readonly #clock: Clock;
   readonly #name: string;
+  /** Sessions at once on each connection. */
+  #limit = usualSessions;
   #links: Link[] = [];
   #opening: Promise<Link> | undefined;
   #waiting: (() => void)[] = [];
@@ -43,7 +52,7 @@ export class Links {
    * before it was there. The caller has it until its channel is closed.
    */
   async session(start: (link: Link) => Promise<ClientChannel>, signal?: AbortSignal): Promise<Session> {
-    const tries = { refused: 0, lost: 0 };
+    const tries: Tries = { refused: 0, lost: 0 };
     for (;;) {
       throwIfCancelled(signal);
       const link = await this.#withRoom(signal);
@@ -67,16 +76,12 @@ export class Links {
   }
 
   /** Throws if trying again is no use. */
-  async #beforeNextTry(
-    link: Link,
-    error: unknown,
-    tries: { refused: number; lost: number },
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    if (error instanceof SessionRefused) {
+  async #beforeNextTry(link: Link, error: unknown, tries: Tries, signal: AbortSignal | undefined): Promise<void> {
+    if (error instanceof SessionRefused && link.used > 0) {
+      this.#limit = Math.min(this.#limit, link.used); // so that is what this server allows
+    } else if (error instanceof SessionRefused) {
       if (tries.refused++ >= refusals.most) throw this.#noSession(error);
-      if (link.used > 0) link.limit = link.used;
-      else await this.#clock.sleep(refusals.waitMs, { signal });
+      await this.#clock.sleep(refusals.waitMs, { signal });
     } else if (!link.lost || tries.lost++ > 0) {
       throw hasCode(error, 'host.unreachable') ? error : this.#noSession(error);
     }
@@ -85,7 +90,7 @@ export class Links {
   async #withRoom(signal: AbortSignal | undefined): Promise<Link> {
     for (;;) {
       const alive = this.#alive();
-      const roomy = alive.find((link) => link.used < link.limit);
+      const roomy = alive.find((link) => link.used < this.#limit);
       if (roomy) return roomy;
       if (alive.length < mostLinks) await this.#open(signal);
       else await this.#change(signal);

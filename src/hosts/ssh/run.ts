@@ -74,6 +74,10 @@ class FarProcess implements HostProcess {
   /** Hands the program over and waits for its process id. Nothing ran if this throws. */
   async start(input: string): Promise<void> {
     const { token, command } = this.#parts;
+    if (command.signal?.aborted) {
+      this.#channel.close(); // what waits for its input there ends without having run anything
+      throwIfCancelled(command.signal);
+    }
     const abort = (): void => this.kill();
     command.signal?.addEventListener('abort', abort, { once: true });
     this.exit.finally(() => command.signal?.removeEventListener('abort', abort)).catch(() => {});
@@ -89,7 +93,7 @@ class FarProcess implements HostProcess {
     const said = await word;
     if (said !== undefined && /^\d+$/.test(said)) {
       this.#id = said;
-      if (command.signal?.aborted) this.kill();
+      if (this.#killed) void this.#killTree();
       return;
     }
     this.#channel.close();

@@ -1,0 +1,120 @@
+/** Files of the SSH host against a real sshd. */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { output } from '../../src/hosts/conformance/case.ts';
+import { localHost } from '../../src/hosts/local/index.ts';
+import { type Sshd, startSshd } from '../servers/sshd.ts';
+import { mkdtempIn, openHost, read, settingsOf } from '../support/ssh-hosts.ts';
+
+let sshd: Sshd;
+let folder: string;
+
+beforeAll(async () => {
+  sshd = await startSshd();
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-ssh-'));
+});
+
+afterAll(async () => {
+  await sshd[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+describe('files', () => {
+  test('have the attributes this machine sees', async () => {
+    const host = await openHost(settingsOf(sshd));
+    const local = localHost();
+    const directory = mkdtempIn(folder);
+    const script = `
+      echo x > a; ln a b; ln -s 'no where' link; mkdir -m 1777 sub; mkfifo pipe; touch -d '1969-12-31 23:59:58.5Z' old
+      touch -d '2262-01-01' far; chmod 6755 b; mknod null c 1 3 || :; mknod big b 300 70000 || :
+      truncate -s 5G sparse; touch -d '2020-02-02 02:02:02.123456789' exact
+    `;
+    expect((await output(local, { argv: ['sh', '-c', script], cwd: directory })).status).toBe(0);
+    const strip = (all: readonly { name: string }[]) =>
+      // looking at a link changes its atime
+      all
+        .map((one) => ({ ...one, xattrs: undefined, atimeNs: undefined }))
+        .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const fail = (path: string): void => expect.unreachable(path);
+    expect(strip(await host.files.list(directory, fail))).toEqual(strip(await local.files.list(directory, fail)));
+    for (const path of ['/', '/dev/null', `${directory}/b`, `${directory}/link`]) {
+      expect(strip([await host.files.attributes(path)])).toEqual(strip([await local.files.attributes(path)]));
+    }
+  });
+
+  test('are read whole also where their size is not what it seems', async () => {
+    const host = await openHost(settingsOf(sshd));
+    expect((await read(host, '/proc/version')).toString()).toContain('Linux');
+    for (const length of [0, 1, 261_119, 261_120, 261_121, 3_000_000]) {
+      const content = randomBytes(length);
+      writeFileSync(join(folder, 'sized'), content);
+      expect((await read(host, join(folder, 'sized'))).equals(content)).toBe(true);
+    }
+  });
+
+  test('a fifo in the place of a file, and a link, are not opened', async () => {
+    const host = await openHost(settingsOf(sshd));
+    const directory = mkdtempIn(folder);
+    await output(localHost(), { argv: ['sh', '-c', 'mkfifo pipe; ln -s /etc/passwd link'], cwd: directory });
+    for (const name of ['pipe', 'link']) {
+      await expect(host.files.open(`${directory}/${name}`)).rejects.toMatchObject({ code: 'source.unreadable' });
+    }
+  });
+
+  test('a file that changes while it is read shows that in its attributes', async () => {
+    const host = await openHost(settingsOf(sshd));
+    const path = join(folder, 'changing');
+    writeFileSync(path, 'before');
+    const before = await host.files.attributes(path);
+    const reader = await host.files.open(path);
+    expect((await reader.attributes()).mtimeNs).toBe(before.mtimeNs);
+    writeFileSync(path, 'after!');
+    expect((await reader.attributes()).mtimeNs).not.toBe(before.mtimeNs);
+    await reader.close();
+  });
+
+  test('are restored with links, devices and replaced in one step', async () => {
+    const host = await openHost(settingsOf(sshd));
+    const directory = mkdtempIn(folder);
+    const source = mkdtempIn(folder);
+    const script = 'echo x > a; chmod 4755 a; ln -s a link; mkfifo pipe; mknod null c 1 3; mkdir sub; echo y > sub/b';
+    await output(localHost(), { argv: ['sh', '-c', `umask 077; ${script}`], cwd: source });
+    const nodes = await localHost().files.list(source, () => {});
+    await using target = await host.openTarget(directory, 'replace');
+    const problems: string[] = [];
+    for (let turn = 0; turn < 2; turn++) {
+      for (const node of nodes) {
+        const path = `${directory}/${node.name}`;
+        if (node.type === 'dir') await target.makeDirectory(path);
+        else if (node.type === 'file')
+          await target.writeWhole(path, Buffer.from('x\n'), node, (text) => problems.push(text));
+        else await target.makeSpecial(path, node);
+        await target.applyAttributes(path, node, (text) => problems.push(text));
+      }
+      await target.makeLink(`${directory}/second`, `${directory}/a`);
+    }
+    await target.finish();
+    expect(problems).toEqual([]);
+    const facts = (all: Awaited<typeof nodes>) =>
+      all
+        .filter(({ name }) => name !== 'second')
+        .map(({ name, type, mode, mtimeNs, uid, linkTarget, device }) => ({
+          name,
+          type,
+          mode,
+          mtimeNs,
+          uid,
+          linkTarget,
+          device,
+        }))
+        .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const found = await localHost().files.list(directory, () => {});
+    expect(facts(found)).toEqual(
+      facts(nodes).map((one) => (one.type === 'symlink' ? { ...one, mtimeNs: expect.anything() } : one)),
+    );
+    expect(found.find(({ name }) => name === 'second')?.links).toBe(2);
+  });
+});
