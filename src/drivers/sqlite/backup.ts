@@ -15,7 +15,9 @@ import { holdRollback } from './hold-rollback.ts';
 import { holdWal } from './hold-wal.ts';
 import { explain, type HolderClient, isHotJournal, startHolder } from './holder-client.ts';
 import type { HeldState, Opened } from './messages.ts';
-import { findDatabase, type Place, requireLocal } from './place.ts';
+import { findDatabase, isLocal, type Place, resolveHere } from './place.ts';
+import { captureFar } from './remote/capture-far.ts';
+import { resolveThere } from './remote/far-files.ts';
 import type { Settings } from './settings.ts';
 import { type Content, entryAt } from './tree.ts';
 
@@ -27,16 +29,15 @@ export const fingerprintFile = 'fingerprint.json';
 interface Captured {
   readonly place: Place;
   readonly held: Held;
-  readonly opened: Opened;
+  /** What read it: the library, and where it ran. */
+  readonly readWith: string;
   readonly journalMode: string;
   readonly notes: readonly string[];
 }
 
 /** Errors: `source.missing`, `source.unreadable`, `source.unsupported`, `source.busy`, `source.changed`, each with a remedy. */
 export async function capture(source: SourceContext<Settings>): Promise<Capture> {
-  requireLocal(source.host);
-  const place = await findDatabase(source.settings.path);
-  const captured = await take(source, place);
+  const captured = isLocal(source.host) ? await captureHere(source) : await captureFar(source);
   try {
     return await present(source, captured);
   } catch (error) {
@@ -45,13 +46,14 @@ export async function capture(source: SourceContext<Settings>): Promise<Capture>
   }
 }
 
-async function take(source: SourceContext<Settings>, place: Place): Promise<Captured> {
+async function captureHere(source: SourceContext<Settings>): Promise<Captured> {
+  const place = await findDatabase(source.settings.path);
   const holder = await startHolder(source.host, source.signal);
   try {
     const { opened, notes } = await openSource(source, place, holder);
     const state = await holder.ask({ ask: 'hold' });
     const held = await heldAs(source, place, { holder, opened, state });
-    return { place, held, opened, journalMode: state.journalMode, notes };
+    return { place, held, readWith: `SQLite ${opened.libraryVersion}`, journalMode: state.journalMode, notes };
   } catch (error) {
     await holder[Symbol.asyncDispose]();
     throw explain(error, place.path);
@@ -92,9 +94,10 @@ async function present(source: SourceContext<Settings>, captured: Captured): Pro
     sizeBytes: held.sizeBytes,
     stream: () => held.stream(),
   };
-  const head = Buffer.alloc(databaseHeaderBytes);
-  const header = parseDatabaseHeader(head.subarray(0, await held.stream().read(head)));
-  const database = await entryAt(source.host, place.path, content);
+  const header = await headerOf(held);
+  const { host } = source;
+  const resolve = isLocal(host) ? resolveHere : (path: string) => resolveThere(host, path);
+  const database = await entryAt({ host, resolve }, place.path, content);
   const facts = factsEntry(atMs, {
     ...(held.fingerprint && { [fingerprintFile]: async () => JSON.stringify(await fingerprintOf(source, held, atMs)) }),
     [sourceFactsFile]: async () => JSON.stringify(sourceFacts(captured, header), null, 2),
@@ -113,6 +116,17 @@ async function present(source: SourceContext<Settings>, captured: Captured): Pro
   };
 }
 
+/** The held state's own: the main file's may be older while its newest page 1 lies in the WAL. */
+async function headerOf(held: Held): Promise<DatabaseHeader | undefined> {
+  const head = Buffer.alloc(databaseHeaderBytes);
+  const stream = await held.stream();
+  try {
+    return parseDatabaseHeader(head.subarray(0, await stream.read(head)));
+  } finally {
+    await stream.close?.();
+  }
+}
+
 async function fingerprintOf(source: SourceContext<Settings>, held: Held, atMs: number): Promise<Fingerprint> {
   const taken = await held.fingerprint;
   const level = source.settings.fingerprint;
@@ -122,13 +136,12 @@ async function fingerprintOf(source: SourceContext<Settings>, held: Held, atMs: 
   return { format: 1, driver: 'sqlite', algorithm: algorithms[level], takenAtMs: atMs, facts: taken.facts };
 }
 
-/** The header is the held state's own: the main file's may be older while its newest page 1 lies in the WAL. */
 function sourceFacts(captured: Captured, header: DatabaseHeader | undefined): Record<string, unknown> {
-  const { place, held, opened, journalMode } = captured;
+  const { place, held, readWith, journalMode } = captured;
   return {
     path: place.path,
     ...(place.realPath !== place.path && { realPath: place.realPath }),
-    readWith: `SQLite ${opened.libraryVersion}`,
+    readWith,
     journalMode,
     pageBytes: held.pageBytes,
     pageCount: held.sizeBytes / held.pageBytes,

@@ -284,9 +284,4 @@ describe('things that are no ordinary database', () => {
     const other = spawnSync('sqlite3', [path, 'BEGIN IMMEDIATE'], { encoding: 'utf8' });
     expect(other.stderr).toContain('locked');
   });
-
-  test('another host is refused', async () => {
-    const source = { ...sourceOf(host, { path: '/x.db' }), host: { ...host, name: 'db1' } };
-    await expect(sqlite.capture(source)).rejects.toMatchObject({ code: 'source.unsupported' });
-  });
 });

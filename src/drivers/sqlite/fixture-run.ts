@@ -28,8 +28,12 @@ export function playground(parent = tmpdir()): Playground {
   };
 }
 
-export function sourceOf(host: Host, settings: { path: string } & Partial<Settings>): SourceContext<Settings> {
-  return unattended({ name: 'bank', settings: sqlite.settings.parse(settings), host, local: host });
+export function sourceOf(
+  host: Host,
+  settings: { path: string } & Partial<Settings>,
+  local: Host = host,
+): SourceContext<Settings> {
+  return unattended({ name: 'bank', settings: sqlite.settings.parse(settings), host, local });
 }
 
 export interface Writer {

@@ -3,10 +3,12 @@ import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { Host } from '../../hosts/host.ts';
 import { compareFacts } from '../../model/fingerprint.ts';
+import type { SourceContext } from '../driver.ts';
 import { takeFacts } from './fingerprint.ts';
 import { bankFaults, ledgerLength, seedBank } from './fixture.ts';
 import { backUp, playground, sourceOf, startWriter } from './fixture-run.ts';
 import type { WriterOptions } from './fixture-writer.ts';
+import type { Settings } from './settings.ts';
 
 export interface Torture {
   readonly copies: number;
@@ -14,6 +16,9 @@ export interface Torture {
   readonly writers: readonly Omit<WriterOptions, 'path'>[];
   readonly pageBytes?: number;
   readonly blobs?: number;
+  readonly settings?: Partial<Settings>;
+  /** Where the copies are worked on; `host` if absent. */
+  readonly local?: Host;
   /** How a copy is made; the driver's way if absent. */
   readonly copy?: (path: string, to: string) => Promise<void>;
 }
@@ -40,7 +45,9 @@ export async function torture(host: Host, plan: Torture): Promise<TortureReport>
   const judge = newestSeen();
   for (let i = 0; i < plan.copies; i++) {
     const to = place.path(`copy-${i}.db`);
-    const faults = plan.copy ? await plainFaults(plan.copy, path, to) : await driverFaults(host, path, to, report);
+    const faults = plan.copy
+      ? await plainFaults(plan.copy, path, to)
+      : await driverFaults(sourceFor(host, path, plan), to, report);
     if (faults !== undefined) count(report, judge(to, faults));
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${to}${suffix}`, { force: true });
   }
@@ -67,14 +74,17 @@ function count(report: { copies: number; bad: string[]; badButIntact: number }, 
   if (!faults.some((fault) => fault.startsWith('integrity'))) report.badButIntact++;
 }
 
+function sourceFor(host: Host, path: string, { settings, local }: Torture): SourceContext<Settings> {
+  return sourceOf(host, { path, busyTimeoutMs: 30_000, ...settings }, local ?? host);
+}
+
 async function driverFaults(
-  host: Host,
-  path: string,
+  source: SourceContext<Settings>,
   to: string,
   report: { busy: number; overlaid: number },
 ): Promise<string[] | undefined> {
   try {
-    const { fingerprint, facts } = await backUp(sourceOf(host, { path, busyTimeoutMs: 30_000 }), to);
+    const { fingerprint, facts } = await backUp(source, to);
     if (Number(facts.walPagesLaidOver) > 0) report.overlaid++;
     using db = new DatabaseSync(`file://${to}?immutable=1`, { readOnly: true });
     const found = await takeFacts(db, 'full', async () => {});

@@ -1,11 +1,12 @@
 /** A database in one consistent state that stays as it is until it is disposed. */
+import type { ByteStream } from '../entries.ts';
 import type { Fingerprinted } from './messages.ts';
 
 export interface Held extends AsyncDisposable {
   readonly pageBytes: number;
   readonly sizeBytes: number;
   /** The state's bytes from the start; may be asked for more than once. */
-  stream(): { read(into: Uint8Array): Promise<number> };
+  stream(): ByteStream | Promise<ByteStream>;
   /** Taken from this very state; absent when switched off. Never an unhandled rejection. */
   readonly fingerprint?: Promise<Fingerprinted>;
   /** For `.holdfast/source.json`. */

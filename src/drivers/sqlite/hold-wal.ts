@@ -26,7 +26,7 @@ import type { SourceContext } from '../driver.ts';
 import type { Held } from './held.ts';
 import { explain, type HolderClient } from './holder-client.ts';
 import type { Fingerprinted, HeldState } from './messages.ts';
-import type { Place } from './place.ts';
+import { freeBytes, type Place, walBytes } from './place.ts';
 import type { Settings } from './settings.ts';
 import { walLimit, watchWal } from './wal-guard.ts';
 
@@ -43,7 +43,7 @@ export async function holdWal(hold: WalHold): Promise<Held> {
   const { source, place, holder } = hold;
   const index = indexOf(hold);
   const wholeInMain = index.backfilled >= index.lastFrame;
-  const limitBytes = await walLimit(place.realPath, source.settings.maxWalBytes);
+  const limitBytes = await walLimit(source.settings.maxWalBytes, () => freeBytes(place.realPath));
   const files = await openDatabaseFiles(place.realPath, !wholeInMain);
   try {
     await proveHeld(hold, files, wholeInMain);
@@ -139,7 +139,9 @@ function holdState(hold: WalHold, files: DatabaseFiles, state: DatabaseState, li
   const stop = new AbortController();
   let failure: { error: unknown } | undefined;
   const watching = watchWal({
-    realPath: place.realPath,
+    name: place.path,
+    look: () => walBytes(place.realPath),
+    lookEveryMs: 250,
     limitBytes,
     clock: source.clock,
     stop: stop.signal,

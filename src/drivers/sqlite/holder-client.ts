@@ -7,14 +7,14 @@ import { type Answers, type Failure, type Question, type Reply, readOnlyRollback
 const program = fileURLToPath(new URL('./holder.ts', import.meta.url));
 
 interface Waiting {
-  readonly resolve: (answer: Answers[keyof Answers]) => void;
+  readonly resolve: (answer: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** SQLite's refusal, with its result code; turned into a HoldfastError by `explain`, where the thing's name is known. */
 export class SqliteRefusal extends Error {
   readonly code: number;
-  constructor(failure: Failure & { sqlite: number }) {
+  constructor(failure: { readonly message: string; readonly sqlite: number }) {
     super(failure.message);
     this.code = failure.sqlite;
   }
@@ -43,9 +43,14 @@ export class HolderClient implements AsyncDisposable {
   }
 
   async ask<Q extends Question>(question: Q): Promise<Answers[Q['ask']]> {
+    return (await this.request(question)) as Answers[Q['ask']];
+  }
+
+  /** A question to a holder of another make, in its own words. */
+  async request(question: { readonly ask: string }): Promise<unknown> {
     if (this.#ended) throw this.#ended;
     const id = ++this.#id;
-    const answer = new Promise<Answers[keyof Answers]>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    const answer = new Promise<unknown>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
     try {
       await this.#process.write(`${JSON.stringify({ id, ...question })}\n`);
     } catch (error) {
@@ -54,7 +59,7 @@ export class HolderClient implements AsyncDisposable {
       this.#waiting.get(id)?.reject(error);
       this.#waiting.delete(id);
     }
-    return (await answer) as Answers[Q['ask']];
+    return await answer;
   }
 
   /** Ends the process and with it everything it holds; returns when it is gone. */
@@ -106,7 +111,7 @@ function failureOf(failure: Failure): Error {
   });
 }
 
-function lostHolder(status: number | null, signal: string | null, stderr: string): HoldfastError {
+export function lostHolder(status: number | null, signal: string | null, stderr: string): HoldfastError {
   const how = signal ? `was ended by ${signal}` : `ended with status ${status}`;
   const said = stderr.trim().slice(-500);
   return new HoldfastError({

@@ -10,7 +10,7 @@ import { existsSync, openSync, readSync, statSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../base/errors.ts';
-import { encodeName, systemPath } from '../../base/names.ts';
+import { systemPath } from '../../base/names.ts';
 import { parseWalIndex, sameWalState, walIndexHeadBytes } from '../../protocols/sqlite/wal-index.ts';
 import { takeFacts } from './fingerprint.ts';
 import {
@@ -22,6 +22,7 @@ import {
   type Question,
   sqliteCode,
 } from './messages.ts';
+import { sqliteUri } from './sqlite-uri.ts';
 
 /** Tries to take a read transaction with no commit in between; at 10 µs a try, even 10 000 commits a second leave most of them clean. */
 const holdTries = 2000;
@@ -67,7 +68,7 @@ class Holder {
     this.#mode = question.mode;
     this.#walWasMissing = !existsSync(systemPath(`${question.path}-wal`));
     const readOnly = question.mode === 'snapshot' || question.mode === 'frozen';
-    const db = new DatabaseSync(uriOf(question.path, question.mode), { readOnly, timeout: question.busyMs });
+    const db = new DatabaseSync(sqliteUri(question.path, question.mode), { readOnly, timeout: question.busyMs });
     this.#db = db;
     // Never checkpoint on this program's account; a reader does not, but `recover` could.
     if (question.mode === 'recover') db.exec('PRAGMA wal_autocheckpoint = 0');
@@ -117,26 +118,13 @@ class Holder {
     const wal = statSync(systemPath(`${this.#path}-wal`), { throwIfNoEntry: false });
     if (wal?.size !== 0) return;
     try {
-      const db = new DatabaseSync(uriOf(this.#path, 'own'), { timeout: 0 });
+      const db = new DatabaseSync(sqliteUri(this.#path, 'own'), { timeout: 0 });
       db.prepare('SELECT count(*) FROM sqlite_schema').get();
       db.close();
     } catch {
       // Another program is at work, or we may not write: then the empty WAL is its or nobody's business, and harmless.
     }
   }
-}
-
-/** The name as a URI, which alone can ask that nothing is created and, for `frozen`, that nothing is locked. */
-function uriOf(path: string, mode: OpenMode): string {
-  const encoded = encodeName(path)
-    .toString('latin1')
-    .replace(/[^A-Za-z0-9/._-]/g, percentEncoded);
-  const query = { snapshot: 'mode=ro', recover: 'mode=rw', frozen: 'mode=ro&immutable=1', own: 'mode=rw' }[mode];
-  return `file://${encoded}?${query}`;
-}
-
-function percentEncoded(char: string): string {
-  return `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
 }
 
 /**
@@ -146,7 +134,7 @@ function percentEncoded(char: string): string {
  */
 function isInUse(path: string): boolean {
   const hasWal = existsSync(systemPath(`${path}-wal`));
-  const db = new DatabaseSync(uriOf(path, 'own'), { timeout: 0 });
+  const db = new DatabaseSync(sqliteUri(path, 'own'), { timeout: 0 });
   try {
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
     db.exec('BEGIN EXCLUSIVE');

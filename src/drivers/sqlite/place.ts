@@ -20,20 +20,20 @@ export interface Place {
   readonly header?: DatabaseHeader;
 }
 
-/** This driver reads by descriptor and starts its own program: both need the machine it runs on. */
-export function requireLocal(host: Host): void {
-  if (host.name === 'local') return;
-  throw new HoldfastError({
-    code: 'source.unsupported',
-    message: `a SQLite database on host ${host.name} cannot be copied from here`,
-    remedy: 'Run Holdfast (or its agent) on the machine the database file is on.',
-  });
+/** On this machine files are read by descriptor, and the program that holds the locks is one of ours. */
+export function isLocal(host: Host): boolean {
+  return host.kind === 'local';
+}
+
+/** The path without symbolic links. */
+export async function resolveHere(path: string): Promise<string> {
+  return decodeName(await realpath(systemPath(path), 'buffer'));
 }
 
 /** Looks without SQLite. `source.missing`, `source.unreadable`, `source.unsupported` (no database, encrypted, no regular file). */
 export async function findDatabase(path: string): Promise<Place> {
   try {
-    const realPath = decodeName(await realpath(systemPath(path), 'buffer'));
+    const realPath = await resolveHere(path);
     const found = await stat(systemPath(realPath));
     if (!found.isFile()) throw notADatabase(path, 'is no regular file');
     await refuseOwn(path, realPath);
@@ -71,7 +71,7 @@ async function readHead(path: string): Promise<Buffer> {
   return buffer.subarray(0, bytesRead);
 }
 
-function notADatabase(path: string, what: string): HoldfastError {
+export function notADatabase(path: string, what: string): HoldfastError {
   return new HoldfastError({
     code: 'source.unsupported',
     message: `${path} ${what}`,

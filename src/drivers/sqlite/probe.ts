@@ -3,13 +3,14 @@ import { formatBytes } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { Finding, SourceContext } from '../driver.ts';
 import { explain, isHotJournal, startHolder } from './holder-client.ts';
-import { findDatabase, type Place, requireLocal, walBytes } from './place.ts';
+import { findDatabase, isLocal, type Place, walBytes } from './place.ts';
+import { probeFar } from './remote/probe-far.ts';
 import type { Settings } from './settings.ts';
 
 /** Never throws for a state of the source: it becomes a finding. */
 export async function probe(source: SourceContext<Settings>): Promise<Finding[]> {
   try {
-    requireLocal(source.host);
+    if (!isLocal(source.host)) return await probeFar(source);
     const place = await findDatabase(source.settings.path);
     return [
       { level: 'ok', message: `${place.path} is a SQLite database of ${formatBytes(place.sizeBytes)}` },

@@ -6,18 +6,27 @@ import { randomBytes } from 'node:crypto';
 import { chmod, chown, type FileHandle, lstat, open, realpath, rename, rm, utimes } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { formatBytes } from '../../base/bytes.ts';
-import { formatInstant } from '../../base/clock.ts';
 import { HoldfastError, messageOf, systemCode, throwIfCancelled } from '../../base/errors.ts';
 import { decodeName, systemPath } from '../../base/names.ts';
+import type { Host } from '../../hosts/host.ts';
 import type { Node } from '../../model/node.ts';
 import type { RestoreOutcome, RestoreRequest, SnapshotContents, SourceContext } from '../driver.ts';
 import { findUsers } from './in-use.ts';
-import { requireLocal } from './place.ts';
+import { isLocal } from './place.ts';
+import { restoreFar } from './remote/restore-far.ts';
+import {
+  asideName,
+  databaseNode,
+  incomplete,
+  invalidTarget,
+  sideFiles,
+  targetExists,
+  targetInUse,
+} from './restore-target.ts';
 import type { Settings } from './settings.ts';
 
 /** Larger writes make the kernel look for large free pieces of memory, and were measured several times as slow. */
 const writeBytes = 64 * 1024;
-const sideFiles = ['-wal', '-shm', '-journal'] as const;
 
 /**
  * Writes beside the target, flushes, moves what is there aside (`<name>.before-<time>` and its side files), renames. Until the
@@ -29,13 +38,14 @@ export async function restore(
   contents: SnapshotContents,
   request: RestoreRequest,
 ): Promise<RestoreOutcome> {
-  requireLocal(source.host);
   const { path, node } = await databaseNode(contents, source.settings.path);
-  const target = await resolveTarget(request.target ?? path);
+  const place = placeOf(request, path);
+  if (!isLocal(place.host)) return await restoreFar({ source, contents, request, path, node, ...place });
+  const target = await resolveTarget(place.target);
   const present = await presentFiles(target);
   if (present.includes('') && !request.overwrite) throw targetExists(target);
-  if (present.includes('')) await refuseIfInUse(source, target);
-  const aside = `${target}.before-${formatInstant(source.clock.nowMs()).replace(/[:.]/g, '-')}`;
+  if (present.includes('')) await refuseIfInUse(place.host, target, source.signal);
+  const aside = asideName(target, source.clock.nowMs());
   const steps = [
     `write ${formatBytes(node.size)} beside ${target} and flush it`,
     ...present.map((suffix) => `keep ${target}${suffix} aside as ${aside}${suffix}`),
@@ -43,24 +53,16 @@ export async function restore(
   ];
   if (request.dryRun) return { steps, bytes: node.size, files: 1, problems: [] };
   const problems: string[] = [];
-  const bytes = await replace(source, { contents, path, node, target, aside, problems });
+  const bytes = await replace(source, { contents, host: place.host, path, node, target, aside, problems });
   return { steps, bytes, files: 1, problems };
 }
 
-/** The database file in a snapshot: at the path the snapshot names. `snapshot.path-missing`. */
-export async function databaseNode(
-  contents: SnapshotContents,
-  configured: string,
-): Promise<{ path: string; node: Node }> {
-  for (const path of [...contents.paths, configured]) {
-    const node = await contents.node(path);
-    if (node?.type === 'file') return { path, node };
-  }
-  throw new HoldfastError({
-    code: 'snapshot.path-missing',
-    message: `snapshot ${contents.id.slice(0, 8)} holds no database file at ${contents.paths.join(', ')}`,
-    remedy: 'Choose a snapshot of this source.',
-  });
+/** Where to, and on which machine: as asked for, else the place of the source that was named, else where it came from. */
+function placeOf(request: RestoreRequest, path: string): { readonly host: Host; readonly target: string } {
+  const named = request.targetSource as SourceContext<Settings> | undefined;
+  if (request.target !== undefined || named === undefined)
+    return { host: request.host, target: request.target ?? path };
+  return { host: named.host, target: named.settings.path };
 }
 
 /** The directory must be there; a symlink at the target is followed, as SQLite would. */
@@ -81,14 +83,6 @@ async function resolveTarget(target: string): Promise<string> {
   }
 }
 
-function invalidTarget(target: string, why: string): HoldfastError {
-  return new HoldfastError({
-    code: 'restore.target-invalid',
-    message: `the target ${target} ${why}`,
-    remedy: 'Give the absolute path of a file in a directory that exists.',
-  });
-}
-
 /** Which of the database (`''`) and its side files exist, the database first. */
 async function presentFiles(target: string): Promise<string[]> {
   const found: string[] = [];
@@ -100,27 +94,14 @@ async function presentFiles(target: string): Promise<string[]> {
   return found;
 }
 
-function targetExists(target: string): HoldfastError {
-  return new HoldfastError({
-    code: 'restore.target-exists',
-    message: `there is a file ${target}`,
-    remedy: 'Choose another target, or say overwrite: the present database is then kept aside under another name.',
-  });
-}
-
-async function refuseIfInUse(source: SourceContext<Settings>, target: string): Promise<void> {
-  const users = await findUsers(source.host, target, source.signal);
-  if (users.length === 0) return;
-  throw new HoldfastError({
-    code: 'source.busy',
-    message: `the database ${target} is in use by ${users.join(', ')}`,
-    remedy: 'Stop the program that uses it, then restore; or restore to another path.',
-    retry: 'later',
-  });
+async function refuseIfInUse(host: Host, target: string, signal: AbortSignal): Promise<void> {
+  const users = await findUsers(host, target, signal);
+  if (users.length > 0) throw targetInUse(target, users);
 }
 
 interface Replacement {
   readonly contents: SnapshotContents;
+  readonly host: Host;
   readonly path: string;
   readonly node: Node;
   readonly target: string;
@@ -136,7 +117,7 @@ async function replace(source: SourceContext<Settings>, replacement: Replacement
     await applyAttributes(beside, node, problems);
     // Looked at again: time has passed, and a program may have made them meanwhile.
     const present = await presentFiles(target);
-    if (present.includes('')) await refuseIfInUse(source, target);
+    if (present.includes('')) await refuseIfInUse(replacement.host, target, source.signal);
     // The database first: without it a program finds nothing, never an old database that lost its WAL.
     for (const suffix of present) await rename(systemPath(`${target}${suffix}`), systemPath(`${aside}${suffix}`));
     await rename(systemPath(beside), systemPath(target));
@@ -158,13 +139,7 @@ async function writeBeside(source: SourceContext<Settings>, replacement: Replace
     bytes += chunk.byteLength;
     source.report({ type: 'progress', stage: 'restore', bytesDone: bytes, bytesTotal: node.size });
   }
-  if (bytes !== node.size) {
-    throw new HoldfastError({
-      code: 'restore.failed',
-      message: `the snapshot gave ${bytes} bytes of ${path}, its entry says ${node.size}`,
-      remedy: 'Check the repository, and restore another snapshot.',
-    });
-  }
+  if (bytes !== node.size) throw incomplete(path, bytes, node.size);
   await file.sync();
   return bytes;
 }

@@ -37,8 +37,20 @@ export const settings = z.strictObject({
     .startsWith('/')
     .optional()
     .describe(
-      'Rollback-journal mode: a directory with room for a copy of the database. Default: the directory for temporary files.',
+      'A directory of this machine with room for a copy of the database: in rollback-journal mode, and on another host unless python3 is there and the database is in WAL mode. Default: the directory for temporary files.',
     ),
+  hold: z
+    .enum(['auto', 'python3', 'sqlite3', 'none'])
+    .default('auto')
+    .describe(
+      'On another host: the program there that holds the read lock while the database is copied, or none, which copies without a lock and proves afterwards that nothing came in between. auto: the first of python3 and sqlite3 that is found, else none. On this machine Holdfast holds the lock itself.',
+    ),
+  attempts: z
+    .number()
+    .int()
+    .positive()
+    .default(5)
+    .describe('On another host: how often a copy is tried that cannot be proven because the database was written to.'),
 });
 
 export type Settings = z.infer<typeof settings>;

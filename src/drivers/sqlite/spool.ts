@@ -6,18 +6,27 @@
  * The writers' pause is the time of pass 3. If change counter, size and times say nothing was written since before pass 1, the
  * lock is held for a look only.
  */
-import { constants } from 'node:fs';
-import { chmod, copyFile, type FileHandle, open } from 'node:fs/promises';
+import { chmod, type FileHandle, open } from 'node:fs/promises';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { HoldfastError, hasCode, throwIfCancelled } from '../../base/errors.ts';
-import { systemPath } from '../../base/names.ts';
-import { databaseHeaderBytes } from '../../protocols/sqlite/database-header.ts';
+
+/** The database that is copied. `Copy` is the private file that becomes equal to it. */
+export interface SpoolSource {
+  /** Called without a lock before `identify` is first: times that are older than this tell every later write. */
+  settle?(): Promise<void>;
+  identify(): Promise<Identity>;
+  /** Makes the copy, a new file at `path`. */
+  copyTo(path: string): Promise<void>;
+  /** Makes the copy equal where it differs, and returns how many blocks differed. Stops with `cancelled` between blocks. */
+  correct(copy: FileHandle, signal: AbortSignal): Promise<number>;
+  sizeBytes(): Promise<number>;
+}
 
 export interface SpoolRequest {
   /** For messages. */
   readonly name: string;
-  readonly realPath: string;
+  readonly main: SpoolSource;
   /** A new file. */
   readonly spoolPath: string;
   /** Takes a shared lock in another process; `unlock` lets go of it. */
@@ -38,31 +47,26 @@ export interface Spooled {
   readonly corrected: boolean;
 }
 
-const blockBytes = 256 * 1024;
-const lanes = 2;
 const unlockedRescans = 4;
 const attempts = 3;
 const backoffMs = 500;
-/** A time stamp younger than this may hide a second write within the same tick of the kernel's clock. */
-const tickMs = 50;
-
 /** Memory: 1 MiB. Errors: `source.busy` if writers would have to wait longer than the budget, what `lock` throws, `cancelled`. */
 export async function spoolDatabase(request: SpoolRequest): Promise<Spooled> {
-  await using main = await open(systemPath(request.realPath), 'r');
-  const before = await locked(request, () => identify(main, request.clock));
-  // In the kernel, and without copying where the file system can share blocks (xfs, btrfs).
-  await copyFile(systemPath(request.realPath), request.spoolPath, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  const { main } = request;
+  await main.settle?.();
+  const before = await locked(request, () => main.identify());
+  await main.copyTo(request.spoolPath);
   throwIfCancelled(request.signal);
   await chmod(request.spoolPath, 0o600);
   await using spool = await open(request.spoolPath, 'r+');
-  const after = await locked(request, () => identify(main, request.clock));
+  const after = await locked(request, () => main.identify());
   const pauses = [before.pauseMs, after.pauseMs];
   if (sameIdentity(before.value, after.value)) {
     await spool.truncate(after.value.size);
     return { sizeBytes: after.value.size, pauseMs: Math.max(...pauses), passes: 1, corrected: false };
   }
-  const rescans = await rescanUnlocked(request, main, spool);
-  const last = await correctLocked(request, { main, spool, scanMs: rescans.scanMs });
+  const rescans = await rescanUnlocked(request, spool);
+  const last = await correctLocked(request, { spool, scanMs: rescans.scanMs });
   return {
     sizeBytes: last.sizeBytes,
     pauseMs: Math.max(...pauses, last.pauseMs),
@@ -71,21 +75,14 @@ export async function spoolDatabase(request: SpoolRequest): Promise<Spooled> {
   };
 }
 
-interface Identity {
+/** What tells the database from itself after a write. A write that was rolled back leaves the change counter as it was, but not the times. */
+export interface Identity {
   readonly size: number;
   readonly header: Buffer;
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
+  /** Whether the times are older than the unit they are kept in, so that a later write changes them. */
   readonly settled: boolean;
-}
-
-/** A write that was rolled back leaves the change counter as it was, but not the times. */
-async function identify(main: FileHandle, clock: Clock): Promise<Identity> {
-  const header = Buffer.alloc(databaseHeaderBytes);
-  await main.read(header, 0, header.length, 0);
-  const { size, mtimeNs, ctimeNs } = await main.stat({ bigint: true });
-  const ageMs = clock.nowMs() - Math.max(Number(mtimeNs), Number(ctimeNs)) / 1e6;
-  return { size: Number(size), header, mtimeNs, ctimeNs, settled: ageMs > tickMs };
 }
 
 function sameIdentity(before: Identity, after: Identity): boolean {
@@ -111,12 +108,12 @@ async function locked<T>(request: SpoolRequest, task: () => Promise<T>): Promise
   }
 }
 
-async function rescanUnlocked(request: SpoolRequest, main: FileHandle, spool: FileHandle) {
+async function rescanUnlocked(request: SpoolRequest, spool: FileHandle) {
   let changed = Number.POSITIVE_INFINITY;
   let scanMs = 0;
   for (let pass = 1; ; pass++) {
     const started = request.clock.monotonicMs();
-    const found = await correct(main, spool, request.signal);
+    const found = await request.main.correct(spool, request.signal);
     scanMs = request.clock.monotonicMs() - started;
     if (found === 0 || found >= changed || pass === unlockedRescans) return { scanMs, passes: pass };
     changed = found;
@@ -124,22 +121,21 @@ async function rescanUnlocked(request: SpoolRequest, main: FileHandle, spool: Fi
 }
 
 interface Correction {
-  readonly main: FileHandle;
   readonly spool: FileHandle;
   /** What a whole scan took last. */
   readonly scanMs: number;
 }
 
-async function correctLocked(request: SpoolRequest, { main, spool, scanMs }: Correction) {
-  const { budgetMs, clock } = request;
+async function correctLocked(request: SpoolRequest, { spool, scanMs }: Correction) {
+  const { budgetMs, clock, main } = request;
   let expectedMs = scanMs;
   for (let attempt = 1; ; attempt++) {
-    if (expectedMs > budgetMs) throw tooSlow(request, expectedMs, (await main.stat()).size);
+    if (expectedMs > budgetMs) throw tooSlow(request, expectedMs, await main.sizeBytes());
     try {
       const { value, pauseMs } = await locked(request, async () => {
         const deadline = AbortSignal.any([request.signal, deadlineAfter(clock, budgetMs)]);
-        await correct(main, spool, deadline);
-        const { size } = await main.stat();
+        await main.correct(spool, deadline);
+        const size = await main.sizeBytes();
         await spool.truncate(size);
         return size;
       });
@@ -147,10 +143,10 @@ async function correctLocked(request: SpoolRequest, { main, spool, scanMs }: Cor
     } catch (error) {
       const outOfTime = hasCode(error, 'cancelled') && !request.signal.aborted;
       if (!outOfTime) throw error;
-      if (attempt === attempts) throw tooSlow(request, budgetMs, (await main.stat()).size);
+      if (attempt === attempts) throw tooSlow(request, budgetMs, await main.sizeBytes());
       await clock.sleep(backoffMs * 2 ** attempt, { signal: request.signal });
       const started = clock.monotonicMs();
-      await correct(main, spool, request.signal);
+      await main.correct(spool, request.signal);
       expectedMs = clock.monotonicMs() - started;
     }
   }
@@ -175,57 +171,4 @@ function tooSlow(request: SpoolRequest, pauseMs: number, sizeBytes: number): Hol
     retry: 'later',
     context: { pauseMs: Math.round(pauseMs), budgetMs: request.budgetMs },
   });
-}
-
-/** Makes the copy equal where it differs, and returns how many blocks differed. */
-async function correct(main: FileHandle, spool: FileHandle, signal: AbortSignal): Promise<number> {
-  const copies = Array.from({ length: lanes }, () => Buffer.allocUnsafe(blockBytes));
-  return await eachBlock(main, signal, async (block, position, lane) => {
-    const copy = copies[lane].subarray(0, block.length);
-    const same = (await readFully(spool, copy, position)) === block.length && copy.equals(block);
-    if (!same) await writeFully(spool, block, position);
-    return !same;
-  });
-}
-
-/** Reads the whole file in two lanes; counts the blocks for which `task` says yes. */
-async function eachBlock(
-  main: FileHandle,
-  signal: AbortSignal,
-  task: (block: Buffer, position: number, lane: number) => Promise<boolean>,
-): Promise<number> {
-  const { size } = await main.stat();
-  let next = 0;
-  let counted = 0;
-  const walk = async (lane: number): Promise<void> => {
-    const buffer = Buffer.allocUnsafe(blockBytes);
-    while (next < size) {
-      throwIfCancelled(signal);
-      const position = next;
-      next += blockBytes;
-      const count = await readFully(main, buffer, position);
-      if (await task(buffer.subarray(0, count), position, lane)) counted++;
-    }
-  };
-  const outcomes = await Promise.allSettled(Array.from({ length: lanes }, (_, lane) => walk(lane)));
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-  return counted;
-}
-
-async function readFully(file: FileHandle, into: Buffer, position: number): Promise<number> {
-  let done = 0;
-  while (done < into.length) {
-    const { bytesRead } = await file.read(into, done, into.length - done, position + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return done;
-}
-
-async function writeFully(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
-  }
 }

@@ -7,7 +7,7 @@ import type { RestoredCopy, SnapshotContents, SourceContext, Throwaway } from '.
 import { algorithms } from './fingerprint.ts';
 import { explain, startHolder } from './holder-client.ts';
 import type { FingerprintLevel, Opened } from './messages.ts';
-import { databaseNode } from './restore.ts';
+import { databaseNode } from './restore-target.ts';
 import type { Settings } from './settings.ts';
 
 type Source = SourceContext<Settings>;

@@ -24,8 +24,16 @@ export interface DatabaseState {
   readonly wal: WalPages;
 }
 
+/** What a stream reads from. `main` is asked for one stretch after another, from the start. */
+export interface OverlaySource {
+  readonly main: {
+    read(into: Buffer, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+  };
+  readonly wal?: { readonly fd: number };
+}
+
 /** The open files of a database. Must live in a process that never opens it with SQLite: closing them drops that process's locks. */
-export interface DatabaseFiles {
+export interface DatabaseFiles extends OverlaySource {
   readonly main: FileHandle;
   readonly wal?: FileHandle;
 }
@@ -57,13 +65,13 @@ export async function closeDatabaseFiles(files: DatabaseFiles): Promise<void> {
  * Memory: nothing but the caller's buffer. Errors: what `check` throws; system errors of the reads.
  */
 export class OverlayStream {
-  readonly #files: DatabaseFiles;
+  readonly #files: OverlaySource;
   readonly #state: DatabaseState;
   readonly #check: () => void;
   #position = 0;
   #next = 0;
 
-  constructor(files: DatabaseFiles, state: DatabaseState, check: () => void) {
+  constructor(files: OverlaySource, state: DatabaseState, check: () => void) {
     this.#files = files;
     this.#state = state;
     this.#check = check;
@@ -115,7 +123,7 @@ export class OverlayStream {
 }
 
 /** Synchronous: a frame is a few microseconds from the page cache, a tenth of what a trip through the thread pool costs. */
-function readFrame(files: DatabaseFiles, into: Buffer, position: number): void {
+function readFrame(files: OverlaySource, into: Buffer, position: number): void {
   const wal = files.wal;
   const count = wal === undefined ? 0 : readSync(wal.fd, into, 0, into.length, position);
   if (count !== into.length) {

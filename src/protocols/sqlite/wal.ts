@@ -50,7 +50,7 @@ export function mapWalPages(walFile: number, state: WalIndex, name: string): Wal
     frame += count;
     if (frame === state.lastFrame) requireCommit(buffer.subarray((count - 1) * frameBytes), state, name);
   }
-  return sorted(newest, state.pageCount);
+  return sortedPages(newest, state.pageCount);
 }
 
 /** The last frame must end a transaction and carry the checksum the wal-index knows: proof that this is the right generation. */
@@ -62,7 +62,8 @@ function requireCommit(frame: Buffer, state: WalIndex, name: string): void {
   }
 }
 
-function sorted(newest: Map<number, number>, pageCount: number): WalPages {
+/** From page number and position in the WAL to the table; pages behind the database's end are left out. */
+export function sortedPages(newest: ReadonlyMap<number, number>, pageCount: number): WalPages {
   // A page beyond the end was cut off by a later, smaller commit (vacuum).
   const pages = Uint32Array.from(newest.keys())
     .filter((page) => page <= pageCount)

@@ -1,0 +1,171 @@
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { localHost } from '../../../hosts/local/index.ts';
+import { compareFacts } from '../../../model/fingerprint.ts';
+import { takeFacts } from '../fingerprint.ts';
+import { bankFaults, ledgerLength, seedBank, transfer } from '../fixture.ts';
+import { backUp, filesDigest, type Playground, playground, sourceOf } from '../fixture-run.ts';
+import { sqlite } from '../index.ts';
+import type { Settings } from '../settings.ts';
+import { type FarTraits, farHost } from './fixture-far.ts';
+
+const local = localHost();
+const ways = ['python3', 'sqlite3', 'none'] as const;
+
+let place: Playground;
+beforeEach(() => {
+  place = playground();
+});
+afterEach(() => place[Symbol.dispose]());
+
+function farSource(settings: { path: string } & Partial<Settings>, traits?: FarTraits) {
+  return sourceOf(farHost(local, traits), settings, local);
+}
+
+async function factsOf(path: string) {
+  using db = new DatabaseSync(`file://${path}?immutable=1`, { readOnly: true });
+  return (await takeFacts(db, 'full', async () => {})).facts;
+}
+
+/** A copy has all that was stored, and its own rows are those of its fingerprint. */
+async function expectWhole(source: ReturnType<typeof farSource>, transfers: number) {
+  const to = place.path('copy.db');
+  const result = await backUp(source, to);
+  expect(bankFaults(to)).toEqual([]);
+  expect(ledgerLength(to)).toBe(transfers);
+  const facts = await factsOf(to);
+  expect(compareFacts(result.fingerprint?.facts ?? [], facts).filter((check) => !check.ok)).toEqual([]);
+  expect(result.fingerprint?.facts).toEqual(facts);
+  return result;
+}
+
+describe.each(ways)('held by %s', (hold) => {
+  test.each(['wal', 'delete', 'truncate', 'persist'] as const)(
+    'a database that is at rest is copied whole and left as it was: %s',
+    async (journal) => {
+      const folder = place.path('db');
+      mkdirSync(folder);
+      const path = `${folder}/bank.db`;
+      seedBank({ path, journal });
+      using db = new DatabaseSync(path);
+      transfer(db, 7, Math.random);
+      db.close();
+      const before = filesDigest(folder);
+      const { facts } = await expectWhole(farSource({ path, hold }), 7);
+      if (journal === 'wal') expect(facts.journalMode).toBe('wal');
+      else expect(facts.journalMode).not.toBe('wal');
+      expect(filesDigest(folder)).toEqual(before);
+    },
+  );
+
+  test('what lies in the log of a database that a program has open is in the copy', async () => {
+    const path = place.path('bank.db');
+    seedBank({ path });
+    using db = new DatabaseSync(path);
+    db.exec('PRAGMA wal_autocheckpoint = 0');
+    transfer(db, 30, Math.random);
+    const { facts } = await expectWhole(farSource({ path, hold }), 30);
+    expect(facts.walPagesLaidOver).toBeGreaterThan(0);
+  });
+
+  test('a checkpoint that stopped half way, a log made shorter by vacuum, and pages of any size', async () => {
+    for (const pageBytes of [512, 4096, 65536]) {
+      const path = place.path(`bank-${pageBytes}.db`);
+      seedBank({ path, pageBytes, blobs: 60 });
+      using reader = new DatabaseSync(path);
+      using db = new DatabaseSync(path);
+      db.exec('PRAGMA wal_autocheckpoint = 0');
+      transfer(db, 10, Math.random);
+      reader.exec('BEGIN');
+      reader.prepare('SELECT count(*) FROM account').get();
+      transfer(db, 10, Math.random);
+      db.prepare('PRAGMA wal_checkpoint(PASSIVE)').get();
+      db.exec('DELETE FROM page WHERE id > 10; VACUUM');
+      await expectWhole(farSource({ path, hold }), 20);
+    }
+  });
+
+  test('a log that a crash left is in the copy', async () => {
+    const path = place.path('bank.db');
+    seedBank({ path });
+    using db = new DatabaseSync(path);
+    db.exec('PRAGMA wal_autocheckpoint = 0');
+    transfer(db, 12, Math.random);
+    const left = place.path('left.db');
+    for (const suffix of ['', '-wal', '-shm']) copyFileSync(path + suffix, left + suffix);
+    await expectWhole(farSource({ path: left, hold }), 12);
+  });
+
+  test('an empty file and a database that was never written to are copied', async () => {
+    writeFileSync(place.path('empty.db'), '');
+    await backUp(farSource({ path: place.path('empty.db'), hold }), place.path('copy.db'));
+    expect(readFileSync(place.path('copy.db'))).toHaveLength(0);
+  });
+
+  test('symlinks are followed, also relative ones and those of directories', async () => {
+    mkdirSync(place.path('real'));
+    seedBank({ path: place.path('real/bank.db') });
+    symlinkSync('real', place.path('folder'));
+    symlinkSync('../folder/bank.db', place.path('real/link.db'));
+    const path = place.path('folder/link.db');
+    const { facts } = await expectWhole(farSource({ path, hold }), 0);
+    expect(facts.realPath).toBe(place.path('real/bank.db'));
+  });
+
+  test('nothing of a backup stays: no process, no file', async () => {
+    const path = place.path('bank.db');
+    seedBank({ path });
+    const spoolDirectory = place.path('spool');
+    mkdirSync(spoolDirectory);
+    await backUp(farSource({ path, hold, spoolDirectory }), place.path('copy.db'));
+    await expect(
+      sqlite.capture(farSource({ path: place.path('none.db'), hold, spoolDirectory })),
+    ).rejects.toMatchObject({ code: 'source.missing' });
+    expect(readdirSync(spoolDirectory)).toEqual([]);
+    expect(spawnSync('fuser', [path], { encoding: 'utf8' }).stdout ?? '').toBe('');
+  });
+});
+
+test('the fingerprint that python3 takes is ours, whatever lies in the tables', async () => {
+  const path = place.path('odd.db');
+  using db = new DatabaseSync(path);
+  db.exec(`PRAGMA journal_mode = wal; PRAGMA user_version = -7; PRAGMA application_id = 1234567;
+    CREATE TABLE "quo""ted" (a, "b c" TEXT, rowid TEXT, g INT GENERATED ALWAYS AS (a + 1) VIRTUAL, s INT AS (a + 2) STORED);
+    INSERT INTO "quo""ted" (a, "b c", rowid) VALUES (1, 'x', 'r'), (1.0, x'31', NULL), ('1', '', x''), (-9223372036854775808, 'ü€😀', 1e308);
+    CREATE TABLE texts (t);
+    INSERT INTO texts VALUES (char(0) || 'a' || char(0)), (CAST(x'ff00fe' AS TEXT)), (char(65533)), (char(65279) || 'bom'), (1e999), (-0.0), (9007199254740993);
+    CREATE TABLE pairs (x TEXT, y INT, z, PRIMARY KEY (y DESC, x)) WITHOUT ROWID;
+    INSERT INTO pairs VALUES ('b', 1, 2), ('a', 1, 3), ('c', 0, NULL);
+    CREATE TABLE hidden (rowid, _rowid_, oid); INSERT INTO hidden VALUES (3, 2, 1), (1, 2, 3);
+    CREATE TABLE keyed (rowid, _rowid_, oid, PRIMARY KEY (oid)) WITHOUT ROWID; INSERT INTO keyed VALUES (3, 2, 1), (1, 2, 0);
+    CREATE VIRTUAL TABLE words USING fts5(body); INSERT INTO words VALUES ('some words'), ('more words');
+    CREATE VIEW seen AS SELECT * FROM texts; CREATE TABLE seq (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO seq DEFAULT VALUES;
+    CREATE TABLE large (b BLOB); INSERT INTO large SELECT zeroblob(700000) UNION ALL SELECT randomblob(5000);`);
+  const wide = place.path('wide.db');
+  using other = new DatabaseSync(wide);
+  other.exec(`PRAGMA encoding = 'UTF-16le'; PRAGMA journal_mode = wal; CREATE TABLE t (a TEXT, b);
+    INSERT INTO t VALUES ('plain', 1), ('ü€😀', 2), (CAST(x'00d84100' AS TEXT), 3), (char(65533), x'00d8');
+    CREATE TABLE u (a TEXT); INSERT INTO u VALUES ('only'), ('valid text')`);
+  for (const each of [path, wide]) {
+    for (const fingerprint of ['full', 'counts'] as const) {
+      const to = place.path('copy.db');
+      const taken = await backUp(farSource({ path: each, hold: 'python3', fingerprint }), to);
+      using copy = new DatabaseSync(`file://${to}?immutable=1`, { readOnly: true });
+      expect(taken.fingerprint?.facts).toEqual((await takeFacts(copy, fingerprint, async () => {})).facts);
+    }
+  }
+});
+
+test('without python3 the sqlite3 shell is taken, and without both the files alone', async () => {
+  const path = place.path('bank.db');
+  seedBank({ path });
+  const readWith = async (...without: string[]) =>
+    (await backUp(farSource({ path }, { without }), place.path('copy.db'))).facts.readWith;
+  expect(await readWith()).toMatch(/^SQLite [\d.]+ of python3 on far$/);
+  expect(await readWith('python3')).toMatch(/^SQLite [\d.]+ of sqlite3 on far$/);
+  expect(await readWith('python3', 'sqlite3')).toBe('no SQLite on far: read without a lock');
+  const forced = farSource({ path, hold: 'sqlite3' }, { without: ['sqlite3'] });
+  await expect(sqlite.capture(forced)).rejects.toMatchObject({ code: 'host.command-missing' });
+});
