@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import { connectionCases } from '../../src/hosts/conformance/connections.ts';
 import { docker } from '../../src/hosts/docker/index.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
@@ -18,7 +19,13 @@ def serve(c):
         c.sendall(d.upper())
     c.sendall(b'<%d>' % n)
     c.close()
-def listen(s, at):
+def echo(c):
+    while True:
+        d = c.recv(65536)
+        if not d: break
+        c.sendall(d)
+    c.close()
+def listen(s, at, serve=serve):
     s.bind(at)
     s.listen(50)
     def accept():
@@ -28,6 +35,8 @@ def listen(s, at):
 listen(socket.socket(), ('127.0.0.1', 7000))
 listen(socket.socket(), ('0.0.0.0', 7001))
 listen(socket.socket(socket.AF_UNIX), '/tmp/echo.sock')
+listen(socket.socket(), ('127.0.0.1', 7002), echo)
+listen(socket.socket(socket.AF_UNIX), '/tmp/plain.sock', echo)
 open('/tmp/ready', 'w').close()
 while True: time.sleep(1000)
 `;
@@ -111,6 +120,16 @@ describe('a stream to what listens in a container without network', () => {
     }
     const unheard = host.connect({ host: 'localhost', port: 7009 });
     await expect(unheard).rejects.toMatchObject({ code: 'host.unreachable', message: expect.stringContaining(tool) });
+  });
+
+  // twenty programs at once take their time to start: with one tool only
+  const kept = ['python3', 'perl', 'socat'].flatMap((tool) =>
+    connectionCases.filter((one) => one.id !== 'connect-at-once' || tool === 'perl').map((one) => ({ ...one, tool })),
+  );
+  test.each(kept)('$tool: $why', async ({ tool, run }) => {
+    const echo = [{ host: 'localhost', port: 7002 }, { socketPath: '/tmp/plain.sock' }];
+    const nobody = [{ host: 'localhost', port: 7009 }, { socketPath: '/tmp/nobody.sock' }];
+    await run({ host: await openHost(`only-${tool}`), echo, nobody });
   });
 
   test('says what was looked for where nothing is there to carry it', async () => {

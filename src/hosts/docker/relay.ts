@@ -37,21 +37,18 @@ while True:
 os._exit(0)
 `;
 
-const perl = `use strict; use IO::Socket::INET; use IO::Socket::UNIX; use IO::Select;
+// two processes: one that did both would wait with a full pipe for a server that waits for it
+const perl = `use strict; use IO::Socket::INET; use IO::Socket::UNIX;
 my ($kind, $a, $b) = @ARGV;
 my $s = $kind eq 'unix' ? IO::Socket::UNIX->new(Peer => $a) : IO::Socket::INET->new(PeerAddr => $a, PeerPort => $b);
 die "$@ $!\\n" unless $s;
-sub all { my ($to, $d) = @_; while (length $d) { my $n = syswrite $to, $d; exit 1 unless $n; substr($d, 0, $n) = ''; } }
-all(\\*STDOUT, '+');
-my $both = IO::Select->new($s, \\*STDIN);
-while (1) {
-  for my $from ($both->can_read) {
-    my $n = sysread $from, my $d, 65536;
-    if ($from == $s) { exit 0 unless $n; all(\\*STDOUT, $d); }
-    elsif ($n) { all($s, $d); }
-    else { $both->remove(\\*STDIN); $s->shutdown(1); }
-  }
-}
+sub copy { my ($from, $to) = @_;
+  while (sysread $from, my $d, 65536) { while (length $d) { my $n = syswrite $to, $d; exit 1 unless $n; substr($d, 0, $n) = ''; } } }
+syswrite STDOUT, '+';
+my $child = fork; die "$!\\n" unless defined $child;
+if (!$child) { copy(\\*STDIN, $s); $s->shutdown(1); exit 0; }
+copy($s, \\*STDOUT);
+kill 'KILL', $child; waitpid $child, 0; exit 0;
 `;
 
 // a background program's stdin is /dev/null unless it is given another descriptor; /dev/tcp cannot be closed half
