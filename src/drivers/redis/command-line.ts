@@ -1,7 +1,7 @@
 /** Commands as people type them into `redis-cli`. */
 import { HoldfastError } from '../../base/errors.ts';
 
-const word = /\s*(?:"((?:\\.|[^"\\])*)"|'((?:\\'|[^'])*)'|(\S+))(?=\s|$)/gsy;
+const word = /\s*(?:"((?:\\.|[^"\\])*)"|'((?:\\'|[^'])*)'|([^\s"']\S*))(?=\s|$)/gsy;
 const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', a: '\x07', b: '\b' };
 
 /** Words apart by space; in double quotes with `\n`, `\x41` and the like, in single quotes as they are. `usage.invalid`. */
