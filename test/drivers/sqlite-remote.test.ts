@@ -1,0 +1,146 @@
+/**
+ * SQLite databases on other hosts while programs write to them: every copy is one moment of the bank, or refused. COPIES
+ * says how many are made in each way.
+ */
+import { createWriteStream, existsSync } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Torture, type TortureReport, torture } from '../../src/drivers/sqlite/fixture-torture.ts';
+import { farHost } from '../../src/drivers/sqlite/remote/fixture-far.ts';
+import { docker } from '../../src/hosts/docker/index.ts';
+import type { Host } from '../../src/hosts/host.ts';
+import { localHost } from '../../src/hosts/local/index.ts';
+import { sshHost } from '../../src/hosts/ssh/index.ts';
+import { type Podman, startPodman } from '../servers/podman.ts';
+import { type Sshd, startSshd } from '../servers/sshd.ts';
+import { settingsOf, tools } from '../support/ssh-hosts.ts';
+
+const copies = Number(process.env.COPIES ?? 3);
+const local = localHost();
+const everyCheckpoint = ['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'] as const;
+const restless = { perSecond: 0, transfers: 20, checkpoints: everyCheckpoint, autocheckpoint: 50, synchronous: 'OFF' };
+const paced = { perSecond: 60, transfers: 3, autocheckpoint: 1000, synchronous: 'OFF' } as const;
+
+let sshd: Sshd;
+let filesOnly: Sshd;
+let podman: Podman;
+const hosts = new Map<string, Host>();
+
+beforeAll(async () => {
+  hosts.set('this machine under another name', farHost(local));
+  sshd = await startSshd();
+  hosts.set('SSH', await sshHost.open('ssh', settingsOf(sshd), tools()));
+  filesOnly = await startSshd({ config: ['ForceCommand internal-sftp'] });
+  hosts.set('SSH for files only', await sshHost.open('sftp', settingsOf(filesOnly), tools()));
+  podman = await startPodman({ hostPrograms: true });
+  const images = { debian: await podman.importHostImage(), busybox: await podman.importBusyboxImage() };
+  for (const [name, image] of Object.entries(images)) {
+    const options = ['--detach', '--name', name, '--network', 'none', '--volume', '/tmp:/tmp'];
+    await podman.command('run', ...options, image, 'sleep', '100000');
+    hosts.set(`a container of ${name}`, await docker.open(name, { docker: name, socket: podman.socketPath }, tools()));
+  }
+});
+
+afterAll(async () => {
+  for (const host of hosts.values()) await host.close();
+  for (const server of [sshd, filesOnly, podman]) await server?.[Symbol.asyncDispose]();
+});
+
+function judge(name: string, report: TortureReport): void {
+  const { copies: made, busy, bad, overlaid, commits } = report;
+  console.log(
+    `${name}: ${made} copies, ${bad.length} bad, ${busy} refused, ${overlaid} with a log, ${commits} commits`,
+  );
+  expect(bad).toEqual([]);
+  expect(made + busy).toBe(copies);
+}
+
+async function tortured(name: string, plan: Pick<Torture, 'journal' | 'writers'> & Partial<Torture>) {
+  const report = await torture(hosts.get(name)!, { copies, blobs: 1500, local, ...plan });
+  judge(`${name}, ${JSON.stringify(plan.settings)}, ${plan.journal}`, report);
+  return report;
+}
+
+describe.each(['this machine under another name', 'SSH', 'a container of debian'])('%s', (name) => {
+  test.each(['python3', 'sqlite3'] as const)(
+    'held by %s, copies under writers that never rest are each one moment of the bank',
+    async (hold) => {
+      const writers = [
+        restless,
+        { ...restless, transfers: 3, autocheckpoint: 20, checkpoints: [] },
+      ] as Torture['writers'];
+      const report = await tortured(name, { journal: 'wal', writers, settings: { hold } });
+      expect(report.busy).toBe(0);
+    },
+  );
+
+  test.each(['python3', 'sqlite3'] as const)('held by %s, so are copies in rollback mode', async (hold) => {
+    await tortured(name, { journal: 'delete', writers: [paced], settings: { hold, maxWriterPauseMs: 5000 } });
+  });
+});
+
+describe.each([...['this machine under another name', 'SSH', 'SSH for files only', 'a container of busybox']])(
+  '%s',
+  (name) => {
+    test('without a lock, copies under writers that never rest are each one moment of the bank, or refused', async () => {
+      const settings = { hold: 'none', attempts: 2 } as const;
+      await tortured(name, { journal: 'wal', writers: [restless] as Torture['writers'], settings });
+    });
+
+    test('without a lock, copies under a usual writer succeed', async () => {
+      const report = await tortured(name, {
+        journal: 'wal',
+        writers: [paced],
+        settings: { hold: 'none', attempts: 8 },
+      });
+      expect(report.copies).toBeGreaterThan(0);
+    });
+
+    test('without a lock, copies under checkpoints that follow each other are each one moment of the bank, or refused', async () => {
+      const writers = [{ ...paced, perSecond: 40, autocheckpoint: 150, checkpoints: ['PASSIVE'] as const }];
+      await tortured(name, { journal: 'wal', writers, settings: { hold: 'none', attempts: 4 } });
+    });
+
+    test('without a lock, copies in rollback mode are each one moment of the bank, or refused', async () => {
+      const writers = [{ ...paced, perSecond: 2 }];
+      await tortured(name, { journal: 'delete', writers, settings: { hold: 'none', attempts: 2 } });
+    });
+  },
+);
+
+// The control: if a copy of the files as they come never came out torn, the tests above would prove nothing.
+test.each(['this machine under another name', 'SSH'])(
+  'the same writers do tear a plain copy of the files: %s',
+  async (name) => {
+    const host = hosts.get(name)!;
+    const bad: string[] = [];
+    for (let round = 0; round < 10 && bad.length === 0; round++) {
+      const report = await torture(host, {
+        copies: 5,
+        journal: 'wal',
+        blobs: 4000,
+        writers: [restless] as Torture['writers'],
+        copy: async (path, to) => {
+          for (const suffix of ['', '-wal'])
+            if (existsSync(path + suffix)) await plainCopy(host, path + suffix, to + suffix);
+        },
+      });
+      bad.push(...report.bad);
+    }
+    expect(bad.length).toBeGreaterThan(0);
+  },
+);
+
+async function plainCopy(host: Host, path: string, to: string): Promise<void> {
+  const reader = await host.files.open(path);
+  const out = createWriteStream(to);
+  for (;;) {
+    const buffer = Buffer.alloc(256 * 1024);
+    const count = await reader.read(buffer);
+    if (count === 0) break;
+    out.write(buffer.subarray(0, count));
+  }
+  await reader.close();
+  out.end();
+  await finished(out);
+}
