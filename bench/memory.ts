@@ -79,7 +79,7 @@ async function measureOne(gib: number): Promise<void> {
 if (values.one !== undefined) {
   await measureOne(Number(values.one));
 } else {
-  // The allocator's settings are those of bin/holdfast.
+  // The settings of the allocator and the collector are those of bin/holdfast.
   const env = {
     ...process.env,
     MALLOC_ARENA_MAX: '2',
@@ -87,7 +87,7 @@ if (values.one !== undefined) {
     MALLOC_TRIM_THRESHOLD_: '262144',
   };
   for (const gib of values.gib.split(',')) {
-    const args = [new URL(import.meta.url).pathname, '--one', gib, '--cut', values.cut, '--place', values.place];
+    const args = ['--max-semi-space-size=1', new URL(import.meta.url).pathname, '--one', gib, '--cut', values.cut, '--place', values.place];
     execFileSync(process.execPath, args, { env, stdio: 'inherit' });
   }
 }

@@ -30,7 +30,7 @@ function argsOf(place: CrashPlace, operation: Operation): string[] {
   return operation === 'restore' ? [...operations.restore, target] : [...operations[operation]];
 }
 
-test(`${kills} kills at random moments lose nothing`, async () => {
+test(`${kills} kills at random moments lose nothing`, { timeout: 300_000 + kills * 20_000 }, async () => {
   using place = new CrashPlace();
   expect((await place.holdfast(['repo', 'init', 'main'])).status).toBe(0);
   const durations = new Map<Operation, number>();
