@@ -97,10 +97,9 @@ class RunningShell {
     return await answer;
   }
 
+  /** It ends by itself, when it has done what it was asked. */
   async end(): Promise<void> {
     await this.#process.endInput();
-    this.#process.kill();
-    await this.#process.exit.catch(() => undefined);
   }
 
   async #read(): Promise<void> {
