@@ -1,12 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Host } from '../../hosts/host.ts';
 import { localHost } from '../../hosts/local/index.ts';
 import type { Node } from '../../model/node.ts';
 import type { RestoreRequest, SnapshotContents, SourceContext } from '../driver.ts';
 import { bankFaults, ledgerLength, seedBank, transfer } from './fixture.ts';
 import { backUp, type Playground, playground, sourceOf, startWriter } from './fixture-run.ts';
 import { sqlite } from './index.ts';
+import { farHost } from './remote/fixture-far.ts';
 import type { Settings } from './settings.ts';
 
 const host = localHost();
@@ -57,7 +59,7 @@ async function snapshot() {
   return { source, fingerprint, contents: contentsOf(place.path('stored'), path) };
 }
 
-const ask = (target: string, more: Partial<RestoreRequest> = {}): RestoreRequest => ({
+const askOn = (host: Host, target: string, more: Partial<RestoreRequest> = {}): RestoreRequest => ({
   host,
   target,
   dryRun: false,
@@ -65,7 +67,15 @@ const ask = (target: string, more: Partial<RestoreRequest> = {}): RestoreRequest
   ...more,
 });
 
-describe('restore', () => {
+const places = [
+  ['on this machine', host],
+  ['on another host', farHost(host)],
+  ['on another host without python3', farHost(host, { without: ['python3'], coarse: true })],
+] as const;
+
+describe.each(places)('restore %s', (_name, there) => {
+  const ask = (target: string, more: Partial<RestoreRequest> = {}): RestoreRequest => askOn(there, target, more);
+
   test('puts the database where nothing is, with its mode and times', async () => {
     const { source, contents } = await snapshot();
     const target = place.path('new.db');
@@ -159,6 +169,29 @@ describe('restore', () => {
     );
     expect(readdirSync(place.directory).toSorted()).toEqual(names);
     expect(readFileSync(target).equals(bytes)).toBe(true);
+  });
+});
+
+test('goes to the place of a source that is named, on the host of that source', async () => {
+  const { source, contents } = await snapshot();
+  const named = sourceOf(farHost(host), { path: place.path('named.db') }, host);
+  const request: RestoreRequest = { host, targetSource: named, dryRun: false, overwrite: false };
+  const { steps } = await sqlite.restore(source, contents, request);
+  expect(steps[0]).toContain('on far');
+  expect(bankFaults(place.path('named.db'))).toEqual([]);
+});
+
+test('where no program can be run, a database is written where nothing is, and nothing else is touched', async () => {
+  const { source, contents } = await snapshot();
+  const filesOnly = farHost(host, { without: ['sh', 'mv', 'python3', 'sqlite3'] });
+  const target = place.path('new.db');
+  const { problems } = await sqlite.restore(source, contents, askOn(filesOnly, target));
+  expect(problems).toEqual([]);
+  expect(bankFaults(target)).toEqual([]);
+  const again = sqlite.restore(source, contents, askOn(filesOnly, target, { overwrite: true }));
+  await expect(again).rejects.toMatchObject({
+    code: 'restore.target-invalid',
+    message: expect.stringContaining('aside'),
   });
 });
 

@@ -5,13 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { formatBytes } from '../../../base/bytes.ts';
-import { hasCode, throwIfCancelled } from '../../../base/errors.ts';
+import { HoldfastError, hasCode, throwIfCancelled } from '../../../base/errors.ts';
 import type { FileWriter, Host } from '../../../hosts/host.ts';
 import type { Node } from '../../../model/node.ts';
 import type { RestoreOutcome, RestoreRequest, SnapshotContents, SourceContext } from '../../driver.ts';
 import { asideName, incomplete, invalidTarget, sideFiles, targetExists, targetInUse } from '../restore-target.ts';
 import type { Settings } from '../settings.ts';
-import { mustRun } from './far-command.ts';
+import { mustRun, printed } from './far-command.ts';
 import { lookAt, resolveThere } from './far-files.ts';
 import { findFarUsers } from './in-use-far.ts';
 
@@ -35,15 +35,26 @@ export async function restoreFar(restore: FarRestore): Promise<RestoreOutcome> {
   const problems: string[] = [];
   if (present.includes('') && !request.overwrite) throw targetExists(target);
   if (present.includes('')) await refuseIfInUse(host, target, source.signal, problems);
+  const moves = (await printed(host, ['sh', '-c', 'command -v mv'], source.signal)) !== undefined;
+  if (!moves && present.length > 0) throw cannotMove(host, target, present);
   const aside = asideName(target, source.clock.nowMs());
+  const size = formatBytes(node.size);
   const steps = [
-    `write ${formatBytes(node.size)} beside ${target} on ${host.name} and flush it`,
+    `write ${size} ${moves ? 'beside' : 'to'} ${target} on ${host.name} and flush it`,
     ...present.map((suffix) => `keep ${target}${suffix} aside as ${aside}${suffix}`),
-    `move the restored database to ${target}`,
+    ...(moves ? [`move the restored database to ${target}`] : []),
   ];
   if (request.dryRun) return { steps, bytes: node.size, files: 1, problems };
-  const bytes = await replace(restore, target, aside, problems);
+  const bytes = moves ? await replace(restore, target, aside, problems) : await writeNew(restore, target, problems);
   return { steps, bytes, files: 1, problems };
+}
+
+function cannotMove(host: Host, target: string, present: readonly string[]): HoldfastError {
+  return new HoldfastError({
+    code: 'restore.target-invalid',
+    message: `what lies at ${target} (${present.map((suffix) => target + suffix).join(', ')}) cannot be kept aside: no program can be run on ${host.name}`,
+    remedy: 'Move these files away by hand, or restore to another path.',
+  });
 }
 
 /** The directory must be there; a symlink at the target is followed, as SQLite would. */
@@ -88,7 +99,7 @@ async function refuseIfInUse(host: Host, target: string, signal: AbortSignal, pr
 async function replace(restore: FarRestore, target: string, aside: string, problems: string[]): Promise<number> {
   const { source, host } = restore;
   const beside = `${dirname(target) === '/' ? '' : dirname(target)}/.${basename(target)}.holdfast-${randomBytes(6).toString('hex')}`;
-  const bytes = await writeBeside(restore, beside, problems);
+  const bytes = await writeNew(restore, beside, problems);
   try {
     // Looked at again: time has passed, and a program may have made them meanwhile.
     const present = await presentFiles(host, target);
@@ -105,10 +116,11 @@ async function replace(restore: FarRestore, target: string, aside: string, probl
   }
 }
 
-async function writeBeside(restore: FarRestore, beside: string, problems: string[]): Promise<number> {
+/** A file that nobody knows of yet; gone again if it cannot be completed. */
+async function writeNew(restore: FarRestore, at: string, problems: string[]): Promise<number> {
   const { source, contents, path, node, host } = restore;
-  await using target = await host.openTarget(dirname(beside), 'refuse');
-  const writer: FileWriter = await target.createFile(beside, node.size);
+  await using target = await host.openTarget(dirname(at), 'refuse');
+  const writer: FileWriter = await target.createFile(at, node.size);
   let bytes = 0;
   try {
     for await (const chunk of contents.read(path)) {
@@ -123,7 +135,7 @@ async function writeBeside(restore: FarRestore, beside: string, problems: string
     throw error;
   }
   await writer.close();
-  await target.applyAttributes(beside, { ...node, xattrs: undefined }, (message) => problems.push(message));
+  await target.applyAttributes(at, { ...node, xattrs: undefined }, (message) => problems.push(message));
   await target.finish();
   return bytes;
 }
