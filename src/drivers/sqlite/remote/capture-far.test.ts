@@ -1,12 +1,15 @@
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Host } from '../../../hosts/host.ts';
 import { localHost } from '../../../hosts/local/index.ts';
 import { compareFacts } from '../../../model/fingerprint.ts';
 import { takeFacts } from '../fingerprint.ts';
 import { bankFaults, ledgerLength, seedBank, transfer } from '../fixture.ts';
-import { backUp, filesDigest, type Playground, playground, sourceOf } from '../fixture-run.ts';
+import { backUp, filesDigest, type Playground, playground, sourceOf, startWriter } from '../fixture-run.ts';
 import { sqlite } from '../index.ts';
 import type { Settings } from '../settings.ts';
 import { type FarTraits, farHost } from './fixture-far.ts';
@@ -156,6 +159,137 @@ test('the fingerprint that python3 takes is ours, whatever lies in the tables', 
       expect(taken.fingerprint?.facts).toEqual((await takeFacts(copy, fingerprint, async () => {})).facts);
     }
   }
+});
+
+describe.each(['python3', 'sqlite3'] as const)('a rollback journal, held by %s', (hold) => {
+  test('what was written while the copy was made is corrected while writers wait, and only then', async () => {
+    const path = place.path('bank.db');
+    seedBank({ path, journal: 'delete', blobs: 1500 });
+    let reads = 0;
+    const onRead = (read: string): void => {
+      if (read !== path || ++reads !== 5) return;
+      spawnSync('sqlite3', [
+        path,
+        "UPDATE page SET content = x'00' WHERE id IN (1, 700, 1400); DELETE FROM page WHERE id > 1450; VACUUM",
+      ]);
+    };
+    const { facts } = await expectWhole(farSource({ path, hold }, { onRead }), 0);
+    expect(facts).toMatchObject({ corrected: true, journalMode: 'delete' });
+  });
+
+  test('a pause that would be longer than allowed is refused', async () => {
+    const path = place.path('bank.db');
+    seedBank({ path, journal: 'delete', blobs: 15_000 });
+    const writer = await startWriter({ path, perSecond: 20 });
+    const capture = sqlite.capture(farSource({ path, hold, maxWriterPauseMs: 1 }));
+    await expect(capture).rejects.toMatchObject({
+      code: 'source.busy',
+      remedy: expect.stringContaining('journal_mode=WAL'),
+    });
+    await writer.stop();
+  });
+
+  test('a transaction that a crash interrupted is rolled back, and a note says so', async () => {
+    const path = place.path('bank.db');
+    seedBank({ path, journal: 'delete' });
+    const writer = spawn('sqlite3', [path], { stdio: ['pipe', 'pipe', 'inherit'] });
+    writer.stdin.write("PRAGMA cache_size = 5; BEGIN; UPDATE page SET content = x'01'; SELECT 'written';\n");
+    for await (const line of writer.stdout) if (String(line).includes('written')) break;
+    writer.kill('SIGKILL');
+    await once(writer, 'exit');
+    const { notes } = await expectWhole(farSource({ path, hold }), 0);
+    expect(notes.join()).toContain('rolled back');
+  });
+});
+
+test.each(ways)('a backup that is cancelled while it copies leaves no process and no file: %s', async (hold) => {
+  const path = place.path('bank.db');
+  seedBank({ path, blobs: 1500 });
+  const spoolDirectory = place.path('spool');
+  mkdirSync(spoolDirectory);
+  const stop = new AbortController();
+  let reads = 0;
+  const onRead = (read: string): void => {
+    if (read === path && ++reads === 4) stop.abort();
+  };
+  const source = { ...farSource({ path, hold, spoolDirectory }, { onRead }), signal: stop.signal };
+  await expect(backUp(source, place.path('copy.db'))).rejects.toMatchObject({ code: 'cancelled' });
+  expect(readdirSync(spoolDirectory)).toEqual([]);
+  expect(spawnSync('fuser', [path], { encoding: 'utf8' }).stdout ?? '').toBe('');
+});
+
+test('a holder that dies in the midst of the copy ends the backup, whatever was read', async () => {
+  const path = place.path('bank.db');
+  seedBank({ path, blobs: 1500 });
+  const attempt = backUp(farSource({ path, hold: 'python3' }), place.path('copy.db'), async () => {
+    const holder = spawnSync('pgrep', ['-f', 'python3 -I -c import sys; exec'], { encoding: 'utf8' }).stdout.trim();
+    const [id] = holder.split('\n').filter((each) => lsof(Number(each)).includes(path));
+    process.kill(Number(id), 'SIGKILL');
+    await sleep(50);
+  });
+  await expect(attempt).rejects.toMatchObject({ code: 'host.command-failed' });
+});
+
+function lsof(id: number): string[] {
+  try {
+    return readdirSync(`/proc/${id}/fd`).map((name) => readlinkSync(`/proc/${id}/fd/${name}`));
+  } catch {
+    return [];
+  }
+}
+
+test('an account that may not write where nobody has the database open is served without a lock', async () => {
+  const path = place.path('bank.db');
+  seedBank({ path });
+  // as a host would say where SQLite cannot make its files
+  const far = farHost(local);
+  const refusing: Host = {
+    ...far,
+    run: async (command) => {
+      if (command.argv[0] === 'python3' && command.argv.length === 5) {
+        const reply = '{"id":1,"failure":{"message":"unable to open database file","sqlite":14}}';
+        return await local.run({ ...command, argv: ['sh', '-c', 'echo "$1"; cat >/dev/null', 'sh', reply] });
+      }
+      return await far.run(command);
+    },
+  };
+  const { notes, facts } = await backUp(sourceOf(refusing, { path }, local), place.path('copy.db'));
+  expect(bankFaults(place.path('copy.db'))).toEqual([]);
+  expect(notes.join()).toContain('may not lock');
+  expect(facts.readWith).toContain('without a lock');
+});
+
+describe('a probe', () => {
+  const probe = (settings: { path: string } & Partial<Settings>, traits?: FarTraits) =>
+    sqlite.probe(farSource(settings, traits));
+
+  test('says which way is taken and why', async () => {
+    const path = place.path('bank.db');
+    seedBank({ path });
+    const said = async (...args: Parameters<typeof probe>) =>
+      (await probe(...args)).map(({ level, message }) => `${level}: ${message}`).join('\n');
+    expect(await said({ path })).toMatch(
+      /ok: python3 on far \(SQLite [\d.]+\) holds a read transaction and reads the rows/,
+    );
+    expect(await said({ path }, { without: ['python3'] })).toMatch(
+      /ok: sqlite3 on far .* and the copy proves itself[\s\S]*free for the copy/,
+    );
+    expect(await said({ path, hold: 'none' }, { coarse: true })).toMatch(
+      /warning: no program will hold the database[\s\S]*whole seconds/,
+    );
+  });
+
+  test('finds what keeps a backup from beginning', async () => {
+    writeFileSync(place.path('text.db'), 'no database'.repeat(20));
+    expect(await probe({ path: place.path('text.db') })).toMatchObject([{ level: 'error' }]);
+    expect(await probe({ path: place.path('none.db') })).toMatchObject([{ level: 'error' }]);
+    seedBank({ path: place.path('bank.db'), journal: 'delete' });
+    const found = await probe({ path: place.path('bank.db'), hold: 'sqlite3' }, { without: ['sqlite3'] });
+    expect(found).toMatchObject([{ level: 'error', message: expect.stringContaining('hold: sqlite3') }]);
+    for (const finding of await probe({ path: place.path('bank.db') })) {
+      expect(finding.level === 'ok' || finding.remedy !== undefined).toBe(true);
+    }
+  });
 });
 
 test('without python3 the sqlite3 shell is taken, and without both the files alone', async () => {

@@ -12,6 +12,7 @@ import { sqliteCode } from '../messages.ts';
 import type { Place } from '../place.ts';
 import type { Settings } from '../settings.ts';
 import { spoolDatabase } from '../spool.ts';
+import { BlockDigests } from './block-digests.ts';
 import type { Copied } from './copy-request.ts';
 import { copyUnlocked } from './copy-unlocked.ts';
 import { findFarDatabase, headOf } from './far-files.ts';
@@ -179,12 +180,14 @@ function neverQuiet(source: Source, place: Place, why: string, tookMs: number): 
 async function holdRollbackFar(source: Source, place: Place, holder: FarHolder): Promise<Held> {
   const { host, clock, signal, settings } = source;
   const room = await makeSpoolRoom(source, place.path, place.sizeBytes);
+  const far = { host, realPath: place.realPath, clock, signal };
+  await using digests = new BlockDigests(far);
   try {
     let pageBytes = 4096;
     source.report({ type: 'stage', stage: 'copy', subject: place.path });
     const spooled = await spoolDatabase({
       name: place.path,
-      main: farMain({ host, realPath: place.realPath, clock, signal }),
+      main: farMain(far, isExact(holder) ? digests : undefined),
       spoolPath: room.copyPath,
       lock: async () => {
         const state = await holder.hold();

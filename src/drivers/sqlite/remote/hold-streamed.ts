@@ -5,6 +5,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../../../base/errors.ts';
+import type { FileReader } from '../../../hosts/host.ts';
 import { OverlayStream } from '../../../protocols/sqlite/overlay.ts';
 import {
   frameHeaderBytes,
@@ -111,10 +112,11 @@ function holdState(hold: StreamedHold, log: FetchedLog, limitBytes: number): Hel
     if (holder.ended) throw holder.ended;
   };
   const fingerprint = fingerprintOf(hold, () => failure?.error);
+  const readers = new Set<FileReader>();
   return {
     pageBytes: state.pageBytes,
     sizeBytes,
-    stream: () => openStream(hold, log, sizeBytes, check),
+    stream: () => openStream(hold, { log, sizeBytes, readers, check }),
     fingerprint,
     facts: {
       walPagesLaidOver: log.pages.pages.length,
@@ -134,6 +136,7 @@ function holdState(hold: StreamedHold, log: FetchedLog, limitBytes: number): Hel
     [Symbol.asyncDispose]: async () => {
       stop.abort();
       await watching;
+      for (const reader of readers) await reader.close();
       await holder[Symbol.asyncDispose]();
       await log.remove();
     },
@@ -151,13 +154,18 @@ function sizeOf({ place, state }: StreamedHold): number {
   });
 }
 
-async function openStream(
-  { source, place, state }: StreamedHold,
-  log: FetchedLog,
-  sizeBytes: number,
-  check: () => void,
-): Promise<ByteStream> {
+interface Streaming {
+  readonly log: FetchedLog;
+  readonly sizeBytes: number;
+  /** Those that are open: whoever stops in the midst of reading may leave them so. */
+  readonly readers: Set<FileReader>;
+  readonly check: () => void;
+}
+
+async function openStream({ source, place, state }: StreamedHold, streaming: Streaming): Promise<ByteStream> {
+  const { log, sizeBytes, readers, check } = streaming;
   const reader = await source.host.files.open(place.realPath);
+  readers.add(reader);
   const main = {
     // `OverlayStream` asks for one stretch after another; nothing comes after the file's end
     read: async (into: Buffer, offset: number, length: number) => ({
@@ -166,7 +174,13 @@ async function openStream(
   };
   const overlay = { pageBytes: state.pageBytes, sizeBytes, wal: log.pages };
   const stream = new OverlayStream({ main, wal: log.file }, overlay, check);
-  return { read: (into) => stream.read(into), close: () => reader.close() };
+  return {
+    read: (into) => stream.read(into),
+    close: async () => {
+      readers.delete(reader);
+      await reader.close();
+    },
+  };
 }
 
 function fingerprintOf(hold: StreamedHold, failure: () => unknown): Promise<Fingerprinted> | undefined {

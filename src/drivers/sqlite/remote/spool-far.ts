@@ -1,4 +1,4 @@
-/** The database a spool is made of, as a file of another host. Each comparison reads it over the connection. */
+/** The database a spool is made of, as a file of another host. */
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '../../../base/clock.ts';
 import { throwIfCancelled } from '../../../base/errors.ts';
@@ -25,7 +25,8 @@ export interface FarMain {
   readonly signal: AbortSignal;
 }
 
-export function farMain(main: FarMain): SpoolSource {
+/** `read` compares and corrects; without it, by reading everything again. */
+export function farMain(main: FarMain, read: Pick<SpoolSource, 'correct'> = byReading(main)): SpoolSource {
   const { host, realPath, clock, signal } = main;
   const look = async (): Promise<FarIdentity> => identityOf(await host.files.attributes(realPath));
   let before: FarIdentity | undefined;
@@ -50,9 +51,13 @@ export function farMain(main: FarMain): SpoolSource {
       await using copy = await open(path, 'wx', 0o600);
       await fetchFile({ host, path: realPath, into: copy, signal });
     },
-    correct: (copy, stop) => correct(main, copy, stop),
+    correct: (copy, stop) => read.correct(copy, stop),
     sizeBytes: async () => (await look()).size,
   };
+}
+
+function byReading(main: FarMain): Pick<SpoolSource, 'correct'> {
+  return { correct: (copy, stop) => correct(main, copy, stop) };
 }
 
 /** Memory: two blocks. */
