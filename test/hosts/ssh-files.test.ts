@@ -1,11 +1,22 @@
 /** Files of the SSH host against a real sshd. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { output } from '../../src/hosts/conformance/case.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
+import type { NodeAttributes } from '../../src/model/node.ts';
 import { type Sshd, startSshd } from '../servers/sshd.ts';
 import { mkdtempIn, openHost, read, settingsOf } from '../support/ssh-hosts.ts';
 
@@ -30,13 +41,15 @@ describe('files', () => {
     const script = `
       echo x > a; ln a b; ln -s 'no where' link; mkdir -m 1777 sub; mkfifo pipe; touch -d '1969-12-31 23:59:58.5Z' old
       touch -d '2262-01-01' far; chmod 6755 b; mknod null c 1 3 || :; mknod big b 300 70000 || :
+      touch exact; setfattr -n user.test -v some exact; setfattr -n user.empty old; setfacl -m u:1:r,m::r a; setfacl -d -m g:2:rx sub
       truncate -s 5G sparse; touch -d '2020-02-02 02:02:02.123456789' exact
     `;
     expect((await output(local, { argv: ['sh', '-c', script], cwd: directory })).status).toBe(0);
-    const strip = (all: readonly { name: string }[]) =>
-      // looking at a link changes its atime
+    const sorted = (xattrs: NodeAttributes['xattrs']) => xattrs?.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const strip = (all: readonly NodeAttributes[]) =>
+      // looking at a link changes its atime; getfattr sorts
       all
-        .map((one) => ({ ...one, xattrs: undefined, atimeNs: undefined }))
+        .map((one) => ({ ...one, xattrs: sorted(one.xattrs), atimeNs: undefined }))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1));
     const fail = (path: string): void => expect.unreachable(path);
     expect(strip(await host.files.list(directory, fail))).toEqual(strip(await local.files.list(directory, fail)));
@@ -53,6 +66,65 @@ describe('files', () => {
       writeFileSync(join(folder, 'sized'), content);
       expect((await read(host, join(folder, 'sized'))).equals(content)).toBe(true);
     }
+  });
+
+  test('have holes that are skipped, also at both ends and while it is read', async () => {
+    const host = await openHost(settingsOf(sshd));
+    const path = join(folder, 'sparse');
+    const data = randomBytes(1 << 20);
+    const [size, at] = [2 ** 40, 2 ** 39];
+    const file = openSync(path, 'w');
+    ftruncateSync(file, size);
+    writeSync(file, data, 0, data.length, at);
+    closeSync(file);
+    const reader = await host.files.open(path);
+    const before = await reader.skipHole?.(8 << 20);
+    expect(before).toBe(at);
+    const found: Buffer[] = [];
+    let after = 0;
+    while (after === 0) {
+      const chunk = Buffer.alloc(300_000);
+      found.push(chunk.subarray(0, await reader.read(chunk)));
+      after = (await reader.skipHole?.(8 << 20)) ?? 0;
+    }
+    expect(Buffer.concat(found).equals(data)).toBe(true);
+    expect(at + data.length + after).toBe(size);
+    expect(await reader.read(Buffer.alloc(1))).toBe(0);
+    await reader.close();
+  });
+
+  test('a hole that is not skipped reads as zeros, and one of another file counts for nothing', async () => {
+    const host = await openHost(settingsOf(sshd));
+    const path = join(folder, 'holed');
+    const content = Buffer.concat([randomBytes(5000), Buffer.alloc(1 << 20), randomBytes(5000)]);
+    writeFileSync(path, content);
+    const { status } = await output(localHost(), { argv: ['fallocate', '--dig-holes', path] });
+    expect(status).toBe(0);
+    const reader = await host.files.open(path);
+    const chunks: Buffer[] = [];
+    for (let turn = 0; ; turn++) {
+      if (turn % 2 === 0) expect(await reader.skipHole?.(1 << 20)).toBe(0);
+      else await reader.skipHole?.(1 << 16);
+      const chunk = Buffer.alloc(100_000);
+      const count = await reader.read(chunk);
+      if (count === 0) break;
+      chunks.push(chunk.subarray(0, count));
+    }
+    await reader.close();
+    expect(Buffer.concat(chunks).equals(content)).toBe(true);
+
+    writeFileSync(path, randomBytes(3 << 20));
+    const kept = readFileSync(path);
+    const open = await host.files.open(path);
+    renameSync(path, `${path}-old`);
+    const hole = openSync(path, 'w');
+    ftruncateSync(hole, 4 << 20);
+    closeSync(hole);
+    expect(await open.skipHole?.(1 << 20)).toBe(0);
+    const first = Buffer.alloc(1 << 20);
+    const count = await open.read(first);
+    expect(first.subarray(0, count).equals(kept.subarray(0, count))).toBe(true);
+    await open.close();
   });
 
   test('a fifo in the place of a file, and a link, are not opened', async () => {
@@ -80,7 +152,8 @@ describe('files', () => {
     const host = await openHost(settingsOf(sshd));
     const directory = mkdtempIn(folder);
     const source = mkdtempIn(folder);
-    const script = 'echo x > a; chmod 4755 a; ln -s a link; mkfifo pipe; mknod null c 1 3; mkdir sub; echo y > sub/b';
+    const script =
+      'echo x > a; chmod 4755 a; ln -s a link; mkfifo pipe; mknod null c 1 3; mkdir sub; echo y > sub/b; setfattr -n user.t -v x a; setfacl -m u:1:r a; setfacl -d -m g:2:rx sub';
     await output(localHost(), { argv: ['sh', '-c', `umask 077; ${script}`], cwd: source });
     const nodes = await localHost().files.list(source, () => {});
     await using target = await host.openTarget(directory, 'replace');
@@ -101,7 +174,7 @@ describe('files', () => {
     const facts = (all: Awaited<typeof nodes>) =>
       all
         .filter(({ name }) => name !== 'second')
-        .map(({ name, type, mode, mtimeNs, uid, linkTarget, device }) => ({
+        .map(({ name, type, mode, mtimeNs, uid, linkTarget, device, xattrs }) => ({
           name,
           type,
           mode,
@@ -109,6 +182,7 @@ describe('files', () => {
           uid,
           linkTarget,
           device,
+          xattrs,
         }))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1));
     const found = await localHost().files.list(directory, () => {});

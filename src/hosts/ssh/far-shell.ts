@@ -5,14 +5,20 @@
 import { randomBytes } from 'node:crypto';
 import { cancelled, HoldfastError, messageOf } from '../../base/errors.ts';
 import type { HostCommand, HostProcess } from '../host.ts';
+import { holePrograms } from './holes.ts';
 import { encodeValue } from './wrapper.ts';
 
 /** Reads requests (a count, and that many encoded values) and answers each with its output, a zero byte, the token and its status. */
 const loop = `
 token=$1
+py=$2
+pl=$3
 value() { IFS= read -r l || exit 0; case $l in =*) v=\${l#=} ;; *) v=$(printf %b/ "\${l#%}"); v=\${v%/} ;; esac; }
 names() { for at in "$1"/* "$1"/.*; do printf '%s\\000' "\${at##*/}"; done; }
-stamp() { touch -h -c -m -d "@$2" -- "$1" && touch -h -c -a -d "@$3" -- "$1"; }
+has() { for p in "$@"; do command -v "$p" && return 0; done; return 1; }
+gone() { [ ! -e "$1" ] && [ ! -L "$1" ]; }
+xattrs() { find "$1" -mindepth 1 -maxdepth 1 -exec getfattr -h -d -m - -e hex --absolute-names -- {} +; }
+holes() { if has perl >&2; then perl -e "$pl" "$@"; else python3 -c "$py" "$@"; fi; }
 while IFS= read -r n; do
   set --
   while [ "$n" -gt 0 ]; do value; set -- "$@" "$v"; n=$((n-1)); done
@@ -41,7 +47,7 @@ export class FarShell {
     this.#run = run;
   }
 
-  /** Runs a program, or a function of the loop (`names`, `stamp`). Several calls may be under way; they run in order. */
+  /** Runs a program, or a function of the loop (`names`, `holes`, …). Several calls may be under way; they run in order. */
   async call(argv: readonly string[]): Promise<Answer> {
     if (this.#closed) throw cancelled();
     this.#running ??= this.#start();
@@ -63,7 +69,10 @@ export class FarShell {
 
   async #start(): Promise<RunningShell> {
     const token = randomBytes(16).toString('hex');
-    const process = await this.#run({ argv: ['/bin/sh', '-c', loop, 'sh', token], env: { LC_ALL: 'C' } });
+    const process = await this.#run({
+      argv: ['/bin/sh', '-c', loop, 'sh', token, ...holePrograms],
+      env: { LC_ALL: 'C' },
+    });
     return new RunningShell(process, token, () => {
       this.#running = undefined;
     });

@@ -5,6 +5,7 @@ import type { SftpClient } from '../../protocols/sftp/client.ts';
 import { openFlags, type SftpAttributes } from '../../protocols/sftp/packets.ts';
 import type { FileReader } from '../host.ts';
 import { readFailure } from './failures.ts';
+import type { Hole, HoleMap } from './holes.ts';
 
 /** Bytes asked for ahead, once a file turns out to be long: a link of 1 Gbit/s is full up to 30 ms away. Also the memory bound of a reader. */
 const mostAhead = 4 << 20;
@@ -15,61 +16,82 @@ interface Piece {
   readonly bytes: Promise<Buffer>;
 }
 
-/** `describe` examines the file again, given what the handle says. */
-export async function openFarFile(
-  sftp: SftpClient,
-  path: string,
-  describe: (now: SftpAttributes) => Promise<NodeAttributes>,
-): Promise<FileReader> {
-  const handle = await sftp.open(encodeName(path), openFlags.read);
-  return new FarFileReader(sftp, path, handle, describe);
+export interface FarFileParts {
+  readonly sftp: SftpClient;
+  readonly path: string;
+  /** Examines the file again, given what the handle says. */
+  readonly describe: (now: SftpAttributes) => Promise<NodeAttributes>;
+  /** Present where holes can be seen. */
+  readonly holes?: (least: number) => Promise<HoleMap | undefined>;
+}
+
+export async function openFarFile(parts: FarFileParts): Promise<FileReader> {
+  const handle = await parts.sftp.open(encodeName(parts.path), openFlags.read);
+  return new FarFileReader(parts, handle);
 }
 
 class FarFileReader implements FileReader {
   readonly #sftp: SftpClient;
-  readonly #path: string;
+  readonly #parts: FarFileParts;
   readonly #handle: Buffer;
-  readonly #describe: (now: SftpAttributes) => Promise<NodeAttributes>;
-  readonly #pieces: Piece[] = [];
+  #pieces: Piece[] = [];
   readonly #size: Promise<number>;
-  /** Where the next piece begins that is asked for, and how many may be under way. */
+  /** Where the reader is, where the next piece begins that is asked for, and how many may be under way. */
+  #position = 0;
   #asked = 0;
   #ahead = 1;
   #held: Buffer = Buffer.alloc(0);
+  /** Those ahead; `undefined` until somebody wants to skip them. Nothing is asked for beyond where the first begins. */
+  #holes: Hole[] | undefined;
   #state: 'open' | 'ended' | 'closed' = 'open';
 
-  constructor(
-    sftp: SftpClient,
-    path: string,
-    handle: Buffer,
-    describe: (now: SftpAttributes) => Promise<NodeAttributes>,
-  ) {
-    this.#sftp = sftp;
-    this.#path = path;
+  constructor(parts: FarFileParts, handle: Buffer) {
+    this.#sftp = parts.sftp;
+    this.#parts = parts;
     this.#handle = handle;
-    this.#describe = describe;
     // on its way together with the first piece
-    this.#size = sftp.fstat(handle).then((now) => Number(now.size ?? 0n));
+    this.#size = parts.sftp.fstat(handle).then((now) => Number(now.size ?? 0n));
     this.#size.catch(() => {});
-    this.#ask(sftp.readLength);
+    this.#ask(parts.sftp.readLength);
   }
 
   async read(into: Uint8Array): Promise<number> {
+    // whoever reads where a hole begins does not want to skip it
+    while (this.#holes?.length && this.#holes[0].start <= this.#position) this.#holes.shift();
     try {
       if (this.#held.length === 0 && !(await this.#fill())) return 0;
     } catch (error) {
-      throw readFailure(this.#path, error);
+      throw readFailure(this.#parts.path, error);
     }
-    const count = this.#held.copy(into);
+    const limit = this.#holes?.[0] ? this.#holes[0].start - this.#position : into.length;
+    const count = this.#held.copy(into, 0, 0, limit);
     this.#held = this.#held.subarray(count);
+    this.#position += count;
     return count;
+  }
+
+  async skipHole(minimum: number): Promise<number> {
+    try {
+      this.#holes ??= await this.#findHoles(minimum);
+    } catch (error) {
+      throw readFailure(this.#parts.path, error);
+    }
+    const [hole] = this.#holes;
+    if (!hole || hole.start > this.#position || hole.end - this.#position < minimum) return 0;
+    const length = hole.end - this.#position;
+    this.#holes.shift();
+    this.#position = hole.end;
+    this.#asked = hole.end;
+    this.#pieces = [];
+    this.#held = Buffer.alloc(0);
+    return length;
   }
 
   async attributes(): Promise<NodeAttributes> {
     try {
-      return await this.#describe(await this.#sftp.fstat(this.#handle));
+      return await this.#parts.describe(await this.#sftp.fstat(this.#handle));
     } catch (error) {
-      throw readFailure(this.#path, error);
+      throw readFailure(this.#parts.path, error);
     }
   }
 
@@ -78,6 +100,15 @@ class FarFileReader implements FileReader {
     this.#state = 'closed';
     // nothing depends on the answer, which would cost a round trip for each file
     if (!this.#sftp.broken) this.#sftp.release(this.#handle).catch(() => {});
+  }
+
+  async #findHoles(minimum: number): Promise<Hole[]> {
+    // most files are too short for one: they are not asked about
+    if (!this.#parts.holes || (await this.#size) < minimum) return [];
+    const map = await this.#parts.holes(minimum);
+    const now = await this.#sftp.fstat(this.#handle);
+    // another file may bear the name by now; its holes are not those of this one
+    return map && BigInt(map.size) === now.size && map.mtime >>> 0 === now.mtime ? [...map.holes] : [];
   }
 
   /** Takes the next piece; false at the end. */
@@ -106,8 +137,11 @@ class FarFileReader implements FileReader {
   async #askAhead(): Promise<void> {
     const size = await this.#size;
     const { readLength } = this.#sftp;
-    while (this.#pieces.length === 0 || (this.#pieces.length < this.#ahead && this.#asked < size))
-      this.#ask(readLength);
+    const bound = Math.min(size, this.#holes?.[0]?.start ?? size);
+    while (this.#pieces.length < this.#ahead && this.#asked < bound) {
+      this.#ask(this.#holes?.length ? Math.min(readLength, bound - this.#asked) : readLength);
+    }
+    if (this.#pieces.length === 0) this.#ask(readLength);
     this.#ahead = Math.min(this.#ahead * 2, Math.max(1, Math.floor(mostAhead / readLength)));
   }
 

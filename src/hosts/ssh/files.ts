@@ -11,8 +11,10 @@ import { exactFormat, parseDevice, parseExact } from './exact-attributes.ts';
 import { readFailure } from './failures.ts';
 import type { FarShell } from './far-shell.ts';
 import { openFarFile } from './file-reader.ts';
+import { holesOf } from './holes.ts';
 import type { SftpSession } from './sftp-session.ts';
 import { coarseAttributes, sftpSeconds, typeOf } from './types.ts';
+import { withXattrs, xattrsOf } from './xattrs.ts';
 
 /** Questions about single entries of a directory that are under way at once. */
 const questions = 32;
@@ -23,13 +25,23 @@ export interface FarPlaces {
   readonly sftp: SftpSession;
   /** Absent where no programs may be run, or find is not GNU's: then attributes are what SFTP knows. */
   readonly exact?: FarShell;
+  /** What else the shell can be asked for. */
+  readonly xattrs?: boolean;
+  readonly holes?: boolean;
   readonly clock: Clock;
 }
 
-/** True if exact attributes can be had. */
-export async function findIsExact(shell: FarShell): Promise<boolean> {
-  const { status, output } = await shell.call(['find', '/', '-maxdepth', '0', '-printf', exactFormat]);
-  return status === 0 && parseExact(output)?.length === 1;
+export type FarAbilities = Pick<FarPlaces, 'exact' | 'xattrs' | 'holes'>;
+
+/** What a shell at the far end adds to SFTP. */
+export async function abilitiesOf(shell: FarShell): Promise<FarAbilities> {
+  const has = async (...argv: string[]): Promise<boolean> => (await shell.call(argv)).status === 0;
+  const [{ status, output }, xattrs, holes] = await Promise.all([
+    shell.call(['find', '/', '-maxdepth', '0', '-printf', exactFormat]),
+    has('getfattr', '--version'),
+    has('has', 'python3', 'perl'),
+  ]);
+  return status === 0 && parseExact(output)?.length === 1 ? { exact: shell, xattrs, holes } : {};
 }
 
 export function farFiles(places: FarPlaces): HostFiles {
@@ -40,9 +52,10 @@ export function farFiles(places: FarPlaces): HostFiles {
   };
 }
 
-export async function attributesOf({ sftp, exact, clock }: FarPlaces, path: string): Promise<NodeAttributes> {
+async function attributesOf({ sftp, exact, xattrs, clock }: FarPlaces, path: string): Promise<NodeAttributes> {
   try {
     const found = exact && (await exactAttributes(exact, path));
+    if (found && xattrs) return { ...found, xattrs: await xattrsOf(exact, path, throwIt) };
     if (found) return found;
     return await coarse(await sftp.get(), path, clock.nowMs());
   } catch (error) {
@@ -74,8 +87,11 @@ async function listDirectory(places: FarPlaces, path: string, unreadable: Unread
     const argv = ['find', `${path}/`, '-mindepth', '1', '-maxdepth', '1', '-printf', exactFormat];
     const { status, output } = await exact.call(argv);
     const found = parseExact(output);
-    if (found && status === 0) return await withDevices(exact, prefixOf(path), found);
-    return await listWithGaps(places, exact, path, found ?? [], unreadable);
+    const whole = found && status === 0;
+    const entries = whole
+      ? await withDevices(exact, prefixOf(path), found)
+      : await listWithGaps(places, exact, path, found ?? [], unreadable);
+    return places.xattrs ? await withXattrs(exact, prefixOf(path), entries, unreadable) : entries;
   } catch (error) {
     throw readFailure(path, error);
   }
@@ -154,12 +170,16 @@ async function withDevices(
   return found.map((one) => (numbers.has(one) ? { ...one, device: numbers.get(one) } : one));
 }
 
-async function openFile({ sftp, exact, clock }: FarPlaces, path: string): Promise<FileReader> {
+async function openFile({ sftp, exact, holes, clock }: FarPlaces, path: string): Promise<FileReader> {
   try {
     const session = await sftp.get();
     // a fifo would hold the whole session up, and opening follows links
     if (typeOf(await session.lstat(encodeName(path))) !== 'file') throw noFile(path);
-    return await openFarFile(session, path, async (now) => await openAttributes(exact, path, now, clock.nowMs()));
+    return await openFarFile({
+      ...{ sftp: session, path },
+      describe: (now) => openAttributes(exact, path, now, clock.nowMs()),
+      holes: exact && holes ? (least) => holesOf(exact, path, least) : undefined,
+    });
   } catch (error) {
     throw readFailure(path, error);
   }
@@ -176,6 +196,10 @@ async function openAttributes(
   const named = exact && (await exactAttributes(exact, path));
   if (!named || named.size !== coarsely.size) return coarsely;
   return sftpSeconds(named.mtimeNs) === now.mtime ? named : coarsely;
+}
+
+function throwIt(_path: string, error: unknown): never {
+  throw error;
 }
 
 function decodeNames(output: Buffer): string[] {

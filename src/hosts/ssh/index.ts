@@ -5,7 +5,7 @@ import type { Address, Host, HostKind, HostTools } from '../host.ts';
 import { connectThere } from './connect.ts';
 import { type Credentials, readCredentials } from './credentials.ts';
 import { FarShell } from './far-shell.ts';
-import { farFiles, findIsExact } from './files.ts';
+import { abilitiesOf, type FarAbilities, type FarPlaces, farFiles } from './files.ts';
 import { expectedKey } from './host-key.ts';
 import { Link } from './link.ts';
 import { Links } from './links.ts';
@@ -25,13 +25,10 @@ import { SftpSession } from './sftp-session.ts';
 const dialMs = 20_000;
 
 const limits = {
-  always: [
-    'extended attributes and ACLs are not backed up over SSH',
-    'holes of sparse files are read over SSH as the zeros they stand for',
-  ],
-  sftpOnly: [
+  exact:
     'attributes are what SFTP knows: times to the second, no hard links, no device numbers, no file system boundaries; a change that keeps size and modification time is not seen',
-  ],
+  xattrs: 'extended attributes and ACLs are not backed up: getfattr (package attr) is not installed on the host',
+  holes: 'holes of sparse files are read as the zeros they stand for: neither python3 nor perl is on the host',
 };
 
 type Dial = (address: Address, signal: AbortSignal) => Promise<Duplex>;
@@ -56,18 +53,14 @@ async function openSshHost(name: string, settings: SshSettings, tools: HostTools
   try {
     await links.any(tools.signal);
     const shell = new FarShell((command) => runThere(links, name, command));
-    const abilities = await abilitiesOf(shell, address);
-    const places = {
-      sftp: new SftpSession(links, name),
-      exact: abilities.exact ? shell : undefined,
-      clock: tools.clock,
-    };
+    const far = await askShell(shell, address);
+    const places: FarPlaces = { sftp: new SftpSession(links, name), clock: tools.clock, ...far.abilities };
     return {
       name,
       kind: 'ssh',
-      hostname: abilities.hostname,
+      hostname: far.hostname,
       files: farFiles(places),
-      limits: abilities.exact ? limits.always : [...limits.always, ...limits.sftpOnly],
+      limits: limitsOf(far.abilities),
       run: (command) => runThere(links, name, command),
       connect: (to, signal) => connectThere(links, to, signal),
       openTarget: (directory, existing) => openFarTarget(places, directory, existing),
@@ -160,19 +153,18 @@ function tooLate(name: string, address: SshAddress): HoldfastError {
   });
 }
 
-interface Abilities {
-  readonly hostname: string;
-  /** Programs may be run, and find tells exact attributes. */
-  readonly exact: boolean;
-}
-
 /** An account that may only transfer files cannot be asked; then the machine goes by its address. */
-async function abilitiesOf(shell: FarShell, address: SshAddress): Promise<Abilities> {
+async function askShell(shell: FarShell, address: SshAddress): Promise<{ hostname: string; abilities: FarAbilities }> {
   try {
     const { output } = await shell.call(['uname', '-n']);
-    return { hostname: output.toString('utf8').trim() || address.host, exact: await findIsExact(shell) };
+    return { hostname: output.toString('utf8').trim() || address.host, abilities: await abilitiesOf(shell) };
   } catch (error) {
     if (!hasCode(error, 'host.command-failed')) throw error;
-    return { hostname: address.host, exact: false };
+    return { hostname: address.host, abilities: {} };
   }
+}
+
+function limitsOf(abilities: FarAbilities): string[] {
+  const missing = (['exact', 'xattrs', 'holes'] as const).filter((ability) => !abilities[ability]);
+  return missing.map((ability) => limits[ability]);
 }

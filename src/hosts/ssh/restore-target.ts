@@ -130,12 +130,11 @@ class FarTarget implements RestoreTarget {
       const written = parts(content.length, sftp.writeLength).map(({ from, to }) =>
         sftp.write(handle, from, content.subarray(from, to)),
       );
-      const tell = this.#tellOnce(problem);
-      const applied = node ? applyToHandle(sftp, handle, path, node, tell) : undefined;
-      await Promise.all([...written, applied]);
+      const to = node && { sftp, shell: this.#shell, at, path, node, problem: this.#tellOnce(problem) };
+      await Promise.all([...written, to && applyToHandle(to, handle)]);
       if (this.#flushesEach(sftp)) await sftp.fsync(handle);
       await sftp.release(handle);
-      if (node) await applyExactTime(this.#shell, at, path, node, tell);
+      if (to) await applyExactTime(to);
       await created.publish();
     } catch (error) {
       await this.#remove(path, created);
@@ -164,9 +163,10 @@ class FarTarget implements RestoreTarget {
 
   async applyAttributes(path: string, node: NodeAttributes, problem: (message: string) => void): Promise<void> {
     const at = await this.#directories.place(path);
-    const tell = this.#tellOnce(problem);
-    await applyToPath(await this.#sftp.get(), at, path, node, tell);
-    await applyExactTime(this.#shell, at, path, node, tell);
+    const sftp = await this.#sftp.get();
+    const to = { sftp, shell: this.#shell, at, path, node, problem: this.#tellOnce(problem) };
+    await applyToPath(to);
+    await applyExactTime(to);
   }
 
   async finish(): Promise<void> {
