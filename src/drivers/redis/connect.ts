@@ -98,7 +98,7 @@ export function refusal(place: Pick<Place, 'title' | 'user'>, command: string, r
   return new HoldfastError({
     code: code ?? 'source.unreadable',
     message: `${title} refuses ${command}: ${why}`,
-    remedy: remedy.replaceAll('USER', user),
+    remedy: remedy.replaceAll('{user}', user),
     retry,
     context: { reply: reply.message.slice(0, 300) },
   });
@@ -132,7 +132,7 @@ const reasons: readonly Reason[] = [
     fits: /^NOPERM/,
     why: 'the user may not run it',
     remedy:
-      'Grant it on the server: ACL SETUSER USER +psync +replconf +ping +info (a restore needs more, see the docs).',
+      'Grant it on the server: ACL SETUSER {user} +psync +replconf +ping +info (a restore needs more, see the docs).',
   },
   {
     fits: /^NOMASTERLINK/,

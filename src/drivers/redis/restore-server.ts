@@ -44,11 +44,21 @@ export async function restoreToServer(
   if (isPart(request) && !request.overwrite) await refuseExisting(work);
   const steps = describe(work);
   if (request.dryRun) return { steps, bytes: 0, files: 0, problems: [] };
-  const bytes = await restoreKeys(work);
-  await checkCounts(work);
-  const problems = isPart(request) ? [] : await restoreFunctions(work);
+  const { bytes, problems } = await load(work);
   await changePlaces(work);
   return { steps, bytes, files: 1, problems };
+}
+
+/** Everything up to the last step. What was loaded beside is of no use if it is not complete. */
+async function load(work: Work): Promise<{ bytes: number; problems: string[] }> {
+  try {
+    const bytes = await restoreKeys(work);
+    await checkCounts(work);
+    return { bytes, problems: isPart(work.request) ? [] : await restoreFunctions(work) };
+  } catch (error) {
+    await clearAside(work);
+    throw error;
+  }
 }
 
 function watching(source: Source, connection: Connection): AsyncDisposable {
@@ -159,14 +169,9 @@ async function restoreKeys(work: Work): Promise<number> {
       sending.add(key, aside.get(key.database) ?? key.database, raw);
     },
   };
-  try {
-    await readDump(source.signal, contents, visitor, () => sending.flush());
-    await sending.finish();
-    return bytes;
-  } catch (error) {
-    await clearAside(work);
-    throw error;
-  }
+  await readDump(source.signal, contents, visitor, () => sending.flush());
+  await sending.finish();
+  return bytes;
 }
 
 /** Commands about keys, in the databases they belong to. */
@@ -218,7 +223,7 @@ function notRestored(
   });
 }
 
-/** What was loaded beside is of no use half way. The databases were empty before. */
+/** The databases were empty before. */
 async function clearAside({ target, aside, source }: Work): Promise<void> {
   if (aside.size === 0) return;
   try {
@@ -246,7 +251,6 @@ async function checkCounts(work: Work): Promise<void> {
     await mustBeOk(target, 'SELECT', place);
     const found = Number(await accepted(target, 'DBSIZE'));
     if (found >= keys - expiring && (found <= keys || !aside.has(index))) continue;
-    await clearAside(work);
     throw new HoldfastError({
       code: 'restore.failed',
       message: `database ${place} of ${target.title} holds ${found} keys after ${keys} were restored`,

@@ -84,7 +84,9 @@ function* readCounters(input: RdbInput, version: Version, first: StreamId): Step
   const length = yield* readUnsigned(input);
   const lastId = yield* readId(input);
   if (version === 1) return { length, lastId, firstId: first, maxDeletedId: zero, entriesAdded: length };
-  const firstId = yield* readId(input);
+  const storedFirstId = yield* readId(input);
+  // Of an empty stream it means nothing, and servers disagree about what to write.
+  const firstId = length === 0n ? zero : storedFirstId;
   const maxDeletedId = yield* readId(input);
   return { length, lastId, firstId, maxDeletedId, entriesAdded: yield* readUnsigned(input) };
 }
