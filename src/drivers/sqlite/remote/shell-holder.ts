@@ -5,6 +5,9 @@ import { lostHolder, SqliteRefusal } from '../holder-client.ts';
 import { sqliteCode } from '../messages.ts';
 import type { FarHolder, FarOpen, FarState } from './lock-holder.ts';
 
+/** -init: a ~/.sqliterc would change what is printed. */
+export const shellOptions = ['-batch', '-bail', '-init', '/dev/null', '-list', '-noheader'] as const;
+
 /** Errors: `host.command-missing`, `host.command-failed`, `SqliteRefusal`. The path must be well-formed text. */
 export async function openWithShell(host: Host, open: FarOpen, signal?: AbortSignal): Promise<FarHolder> {
   const shell = new SqliteShell(await startShell(host, open, signal), signal);
@@ -20,9 +23,7 @@ export async function openWithShell(host: Host, open: FarOpen, signal?: AbortSig
 
 async function startShell(host: Host, open: FarOpen, signal?: AbortSignal): Promise<HostProcess> {
   const access = open.mode === 'snapshot' ? ['-readonly'] : [];
-  // -init: a ~/.sqliterc would change what is printed
-  const argv = ['sqlite3', '-batch', '-bail', '-init', '/dev/null', '-list', '-noheader', ...access, open.path];
-  const process = await host.run({ argv, signal });
+  const process = await host.run({ argv: ['sqlite3', ...shellOptions, ...access, open.path], signal });
   await process.write(`.timeout ${open.busyMs}\n`).catch(() => {}); // if it ended, its exit says why
   return process;
 }
@@ -68,7 +69,7 @@ async function removeEmptyWal(host: Host, { path }: FarOpen): Promise<void> {
   const wal = await host.files.attributes(`${path}-wal`).catch(() => undefined);
   if (wal?.size !== 0) return;
   const question = 'SELECT count(*) FROM sqlite_master';
-  const process = await host.run({ argv: ['sqlite3', '-batch', '-init', '/dev/null', path, question] });
+  const process = await host.run({ argv: ['sqlite3', ...shellOptions, path, question] });
   await process.endInput().catch(() => {});
   for await (const _ of process.stdout);
   await process.exit;

@@ -3,13 +3,21 @@ import { HoldfastError } from '../../../base/errors.ts';
 import type { Host } from '../../../hosts/host.ts';
 import type { Settings } from '../settings.ts';
 import { printed } from './far-command.ts';
+import { shellOptions } from './shell-holder.ts';
 
 export type Way = { readonly by: 'python3' | 'sqlite3'; readonly version: string } | { readonly by: 'none' };
 
-const pythonTest = 'import sys, sqlite3; assert sys.version_info >= (3, 6); print(sqlite3.sqlite_version)';
-const versions = {
+const pythonTest =
+  'import sys, sqlite3; assert sys.version_info >= (3, 6) and sqlite3.sqlite_version_info >= (3, 26); print(sqlite3.sqlite_version)';
+/** Each prints the version of SQLite, and fails if it is too old for what is wanted of it: a shell that does not know its options. */
+const tests = {
   python3: ['python3', '-I', '-c', pythonTest],
-  sqlite3: ['sqlite3', '-version'],
+  sqlite3: ['sqlite3', ...shellOptions, '-readonly', ':memory:', 'SELECT sqlite_version()'],
+} as const;
+
+const wanted = {
+  python3: 'python3 (3.6 or newer) with a sqlite3 module (of SQLite 3.26 or newer)',
+  sqlite3: 'sqlite3 shell that knows -readonly',
 } as const;
 
 /** `host.command-missing` if the settings ask for a program that is not there. */
@@ -22,13 +30,13 @@ export async function chooseWay(
   // the shell takes its file as an argument, which is text; a name of other bytes would be another file
   const usable = (['python3', 'sqlite3'] as const).filter((by) => by === 'python3' || path.isWellFormed());
   for (const by of usable.filter((each) => hold === 'auto' || hold === each)) {
-    const version = (await printed(host, versions[by], signal))?.trim().split(/\s/)[0];
+    const version = (await printed(host, tests[by], signal))?.trim();
     if (version) return { by, version };
   }
   if (hold === 'auto') return { by: 'none' };
   throw new HoldfastError({
     code: 'host.command-missing',
-    message: `there is no ${hold === 'python3' ? 'python3 (3.6 or newer) with its sqlite3 module' : 'sqlite3'} on host ${host.name}, which «hold: ${hold}» asks for`,
+    message: `there is no ${wanted[hold]} on host ${host.name}, which «hold: ${hold}» asks for`,
     remedy: `Install ${hold} there, or leave «hold» out: another way is then taken.`,
   });
 }
