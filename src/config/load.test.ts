@@ -158,6 +158,7 @@ describe('a configuration', () => {
       'hosts.box.key',
     );
     expect(errorsOf(`${good}${hosts}`.replace('jump: gate', 'jump: gat'))[0]).toContain('names the host «gat»');
+    expect(errorsOf(`${good}${hosts}`.replace('ssh: gate', 'ssh: gate, jump: box'))[0]).toContain('through itself');
     expect(errorsOf(`${good}${hosts}`.replace('ssh: gate', 'telnet: gate'))[0]).toContain(
       'does not say how it is reached',
     );

@@ -15,9 +15,26 @@ export function checkReferences(config: Sections, reading: Reading): void {
   for (const policy of config.policies.values()) checkPolicy(policy, reading);
   for (const host of config.hosts.values()) {
     for (const other of host.references) refer(reading, 'hosts', other, ['hosts', host.name]);
+    if (leadsBack(host.name, config.hosts)) {
+      const remedy = 'Let one of them be reached without the other.';
+      const message = 'is reached through itself, which leads nowhere';
+      reading.problem({ path: ['hosts', host.name], part: 'key', message, remedy });
+    }
   }
   for (const source of config.sources.values()) config.sources.set(source.name, resolveSource(source, config, reading));
   checkLoose(reading);
+}
+
+function leadsBack(name: string, hosts: Sections['hosts']): boolean {
+  const seen = new Set<string>();
+  for (const waiting = [name]; waiting.length > 0; ) {
+    for (const other of hosts.get(waiting.pop()!)?.references ?? []) {
+      if (other === name) return true;
+      if (!seen.has(other)) waiting.push(other);
+      seen.add(other);
+    }
+  }
+  return false;
 }
 
 function checkPolicy(policy: PolicyEntry, reading: Reading): void {

@@ -23,6 +23,8 @@ import { SftpSession } from './sftp-session.ts';
 
 /** How long a machine may take to take a connection. */
 const dialMs = 20_000;
+/** How long its shell may take to start a small program. */
+const answerMs = 60_000;
 
 const limits = {
   exact:
@@ -53,7 +55,7 @@ async function openSshHost(name: string, settings: SshSettings, tools: HostTools
   try {
     await links.any(tools.signal);
     const shell = new FarShell((command) => runThere(links, name, command));
-    const far = await askShell(shell, address);
+    const far = await answered(name, tools, askShell(shell, address));
     const places: FarPlaces = { sftp: new SftpSession(links, name), clock: tools.clock, ...far.abilities };
     return {
       name,
@@ -151,6 +153,24 @@ function tooLate(name: string, address: SshAddress): HoldfastError {
     remedy: 'Check the address, that the machine is up, and that no firewall is in between.',
     retry: 'later',
   });
+}
+
+/** A login shell that waits for something would hold everything up for ever. */
+async function answered<T>(name: string, { clock, signal }: HostTools, answer: Promise<T>): Promise<T> {
+  const done = new AbortController();
+  const late = clock.sleep(answerMs, { signal: AbortSignal.any([done.signal, signal]), background: true }).then(() => {
+    throw new HoldfastError({
+      code: 'host.unreachable',
+      message: `the shell of the user on host ${name} starts nothing within ${answerMs / 1000} seconds`,
+      remedy: 'Sign in with ssh and see what its start files wait for.',
+      retry: 'later',
+    });
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    done.abort();
+  }
 }
 
 /** An account that may only transfer files cannot be asked; then the machine goes by its address. */

@@ -5,9 +5,18 @@
 
 const graceTenths = 20;
 
-/** For /bin/sh, with the program's process id as its argument. SIGTERM, and SIGKILL once it ended, at the latest after two seconds. */
+/** For /bin/sh, with the program's process id and its time of birth, if that is known, as arguments. SIGTERM, and SIGKILL once it ended, at the latest after two seconds. */
 export const killScript = `
 root=$1
+born=$2
+started() {
+  { IFS= read -r line < "/proc/$root/stat"; } 2>/dev/null || return 1
+  set -- \${line##*)}
+  shift 19
+  echo "$1"
+}
+# another program has that id by now: nothing of the session is left then, for its id would not have been given away
+if [ -n "$born" ]; then now=$(started) && [ "$now" != "$born" ] && exit 0; fi
 # lines «pid ppid session»
 processes() {
   if [ -r /proc/self/stat ]; then

@@ -81,11 +81,11 @@ export class Link {
 
   /** Starts a command in a session of its own. `SessionRefused` if there is no room for one. */
   exec(command: string): Promise<ClientChannel> {
-    return this.#session((done) => this.#client.exec(command, done));
+    return this.#session('programs', (done) => this.#client.exec(command, done));
   }
 
   subsystem(name: string): Promise<ClientChannel> {
-    return this.#session((done) => this.#client.subsys(name, done));
+    return this.#session('files', (done) => this.#client.subsys(name, done));
   }
 
   /** Has the server connect to an address as it sees it. */
@@ -109,12 +109,16 @@ export class Link {
     this.#socket.destroy();
   }
 
-  #session(start: (done: (error: Error | undefined, channel: ClientChannel) => void) => void): Promise<ClientChannel> {
+  #session(
+    what: 'programs' | 'files',
+    start: (done: (error: Error | undefined, channel: ClientChannel) => void) => void,
+  ): Promise<ClientChannel> {
     return new Promise((resolve, reject) => {
       if (this.#lost) return reject(this.#lost);
       start((error, channel) => {
         if (!error) return resolve(channel);
-        reject(this.#lost ?? ('reason' in error ? new SessionRefused(error.message) : error));
+        const failure = 'reason' in error ? new SessionRefused(error.message) : denied(this.#name, what, error);
+        reject(this.#lost ?? failure);
       });
     });
   }
@@ -187,6 +191,19 @@ function signInFailure(
     remedy: 'Check that an SSH server listens at this address and port, and its log.',
     retry: 'later',
     cause: failure,
+  });
+}
+
+/** A session was opened, but not for this. */
+function denied(name: string, what: 'programs' | 'files', cause: Error): HoldfastError {
+  return new HoldfastError({
+    code: what === 'programs' ? 'host.command-failed' : 'host.command-missing',
+    message: `host ${name} ${what === 'programs' ? 'runs no programs for this user' : 'transfers no files'}: ${cause.message}`,
+    remedy:
+      what === 'programs'
+        ? 'For files alone, SFTP is enough; for anything else the user needs a shell there.'
+        : 'Enable «Subsystem sftp internal-sftp» in its sshd_config.',
+    cause,
   });
 }
 

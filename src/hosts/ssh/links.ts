@@ -83,7 +83,7 @@ export class Links {
       if (tries.refused++ >= refusals.most) throw this.#noSession(error);
       await this.#clock.sleep(refusals.waitMs, { signal });
     } else if (!link.lost || tries.lost++ > 0) {
-      throw hasCode(error, 'host.unreachable') ? error : this.#noSession(error);
+      throw error instanceof HoldfastError ? error : this.#noSession(error);
     }
   }
 

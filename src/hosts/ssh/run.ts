@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ClientChannel } from 'ssh2';
 import { cancelled, HoldfastError, throwIfCancelled } from '../../base/errors.ts';
+import { printableName } from '../../base/names.ts';
 import type { HostCommand, HostProcess } from '../host.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { killScript } from './kill-tree.ts';
@@ -50,6 +51,7 @@ class FarProcess implements HostProcess {
   #ended: Omit<Exit, 'stderr'> | undefined;
   #closed = false;
   #killed = false;
+  /** The process's id, and when it was born. */
   #id = '';
   #started: ((word: string | undefined) => void) | undefined;
 
@@ -91,8 +93,8 @@ class FarProcess implements HostProcess {
     });
     this.#channel.write(input);
     const said = await word;
-    if (said !== undefined && /^\d+$/.test(said)) {
-      this.#id = said;
+    if (said !== undefined && /^\d/.test(said)) {
+      this.#id = said.trim();
       if (this.#killed) void this.#killTree();
       return;
     }
@@ -133,7 +135,7 @@ class FarProcess implements HostProcess {
   async #killTree(): Promise<void> {
     const { links, host } = this.#parts;
     try {
-      const killer = await runThere(links, host, { argv: ['/bin/sh', '-c', killScript, 'sh', this.#id] });
+      const killer = await runThere(links, host, { argv: ['/bin/sh', '-c', killScript, 'sh', ...this.#id.split(' ')] });
       await killer.endInput();
       await killer.exit;
     } catch {
@@ -186,7 +188,7 @@ class FarProcess implements HostProcess {
 
   #readStderr(token: string): void {
     let before: Buffer | undefined = Buffer.alloc(0);
-    const line = new RegExp(`${token} (\\w+)\n`);
+    const line = new RegExp(`${token} ([\\w ]+)\n`);
     this.#channel.stderr.on('data', (chunk: Buffer) => {
       if (!before) return this.#keepStderr(chunk);
       before = Buffer.concat([before, chunk]).subarray(-mostPreamble);
@@ -274,7 +276,7 @@ class FarProcess implements HostProcess {
     const printed = `${preamble}\n${this.#stderrText()}`.trim().split('\n').at(-1)?.slice(0, 300);
     return new HoldfastError({
       code: 'host.command-failed',
-      message: `host ${host} runs no programs for this user${printed ? `: it says «${printed}»` : ''}`,
+      message: `host ${host} runs no programs for this user${printed ? `: it says «${printableName(printed)}»` : ''}`,
       remedy: 'The user needs a shell there, and no forced command. For files alone, SFTP is enough.',
     });
   }

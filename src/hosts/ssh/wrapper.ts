@@ -14,7 +14,8 @@ import type { HostCommand } from '../host.ts';
 /**
  * Neither quotes nor backslashes nor line ends: the same to every login shell within single quotes. A value that was
  * encoded ends with «/», for $( ) cuts line ends off, and no encoding of text has that byte within a longer character.
- * Both streams say where the program's own output begins: what a login shell's start files print comes before.
+ * Both streams say where the program's own output begins: what a login shell's start files print comes before. With its
+ * process id goes the time it was born (field 22 of proc_pid_stat(5)), for an id may be another program's later.
  */
 const script = `
 hf_end() { echo "$hf_token $1" >&2; exit 127; }
@@ -36,8 +37,11 @@ hf_find() { set -f; IFS=:; for hf_d in $PATH; do hf_is "\${hf_d:-.}/$1" && retur
 case $1 in */*) [ -e "$1" ] || hf_end missing ;; *) hf_find "$1" || hf_end missing ;; esac
 unset IFS
 set +f
+hf_born() { IFS= read -r hf_s < /proc/$$/stat && set -- \${hf_s##*)} && shift 19 && hf_b=$1; }
+hf_b=
+hf_born 2>/dev/null
 echo "$hf_token"
-echo "$hf_token $$" >&2
+echo "$hf_token $$ $hf_b" >&2
 exec "$@"`
   .trim()
   .replaceAll('\n', '; ');
