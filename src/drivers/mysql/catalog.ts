@@ -1,0 +1,295 @@
+/** What a server holds: databases, tables with their columns, and everything that has a definition, read in a fixed order. */
+import { HoldfastError } from '../../base/errors.ts';
+import { explainRefusal } from './failures.ts';
+import { matcher, quoteName, quoteText, systemDatabases } from './names.ts';
+import { oneRow, type Row, type Session } from './session.ts';
+import type { Place, Settings } from './settings.ts';
+
+/** How a column's values are written as literals; `generated` ones are read and compared, never written. */
+export interface Column {
+  readonly name: string;
+  /** `float`, `varchar`, `json`, …: information_schema's DATA_TYPE. */
+  readonly type: string;
+  /** `undefined` for what has none: numbers, dates, bytes. */
+  readonly charset: string | undefined;
+  readonly generated: boolean;
+}
+
+export interface Table {
+  readonly kind: 'table' | 'sequence';
+  readonly name: string;
+  readonly engine: string;
+  /** True if its rows are read as of the snapshot, whatever is written meanwhile. */
+  readonly transactional: boolean;
+  /** False where the rows are elsewhere (MERGE, FEDERATED, …) or were not asked for. */
+  readonly withRows: boolean;
+  readonly columns: readonly Column[];
+  /** The columns of a primary key over whole columns. */
+  readonly primaryKey: readonly string[] | undefined;
+  readonly definition: string;
+}
+
+/** Views, routines, triggers and events. */
+export interface Program {
+  readonly kind: ProgramKind;
+  readonly name: string;
+  readonly definition: string;
+  /** The sql_mode and collation it was created under, which are part of its meaning. */
+  readonly sqlMode?: string;
+  readonly collation?: string;
+  readonly timeZone?: string;
+  /** Of a trigger. */
+  readonly table?: string;
+}
+
+export type ProgramKind = 'view' | 'procedure' | 'function' | 'package' | 'package body' | 'trigger' | 'event';
+
+export interface Database {
+  readonly name: string;
+  readonly charset: string;
+  readonly collation: string;
+  readonly tables: readonly Table[];
+  /** In an order in which they can be created. */
+  readonly programs: readonly Program[];
+}
+
+const transactionalEngines: ReadonlySet<string> = new Set(['innodb', 'rocksdb', 'tokudb', 'ndbcluster']);
+const rowsElsewhere: ReadonlySet<string> = new Set(['mrg_myisam', 'federated', 'connect', 'spider', 'blackhole']);
+
+/** The chosen databases, by name. `source.missing` if a name without patterns is not there, or nothing is chosen. */
+export async function chooseDatabases(session: Session, settings: Settings, place: Place): Promise<string[]> {
+  const found = await session.rows('SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA');
+  const present = found.map(({ name }) => name ?? '').filter((name) => !systemDatabases.has(name.toLowerCase()));
+  const wanted = settings.databases ?? (place.database === undefined ? 'all' : [place.database]);
+  const isWanted = wanted === 'all' ? () => true : matcher(wanted);
+  const isExcluded = matcher(settings.exclude);
+  const chosen = present.filter((name) => isWanted(name) && !isExcluded(name)).toSorted(byBytes);
+  const missing = wanted === 'all' ? undefined : wanted.find((one) => !/[*?]/.test(one) && !present.includes(one));
+  if (missing === undefined && (chosen.length > 0 || wanted === 'all')) return chosen;
+  throw new HoldfastError({
+    code: 'source.missing',
+    message: `${place.title} has no database ${missing ?? `that fits ${String(wanted)}`}, as far as the user ${place.user} sees`,
+    remedy: `Correct «databases», or grant ${place.user} what backups need.`,
+  });
+}
+
+export function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** Reads all definitions of one database, which becomes the session's current one. */
+export async function readDatabase(session: Session, name: string, settings: Settings): Promise<Database> {
+  try {
+    const schema = quoteText(name);
+    const { charset, collation } = await oneRow(
+      session,
+      `SELECT DEFAULT_CHARACTER_SET_NAME AS charset, DEFAULT_COLLATION_NAME AS collation FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ${schema}`,
+    );
+    await session.run(`USE ${quoteName(name)}`);
+    const listed = await listTables(session, name, settings);
+    const tables = await readTables(session, name, listed, settings);
+    const views = listed.filter(({ type }) => type === 'VIEW').map((one) => one.name ?? '');
+    const programs = [
+      ...(await readRoutines(session, schema)),
+      ...orderViews(await readEach(session, 'view', views)),
+      ...(await readTriggers(session, schema, tables)),
+      ...(await readEach(session, 'event', await namesOf(session, 'EVENT_NAME', 'EVENTS', `EVENT_SCHEMA = ${schema}`))),
+    ];
+    return { name, charset: charset ?? '', collation: collation ?? '', tables, programs };
+  } catch (error) {
+    throw explainRefusal(error, session.place, `database ${name}`);
+  }
+}
+
+async function listTables(session: Session, database: string, settings: Settings): Promise<Row[]> {
+  const isExcluded = matcher(settings.excludeTables);
+  const rows = await session.rows(
+    `SELECT TABLE_NAME AS name, TABLE_TYPE AS type, ENGINE AS engine FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${quoteText(database)}`,
+  );
+  return rows
+    .filter(({ name }) => !isExcluded(`${database}.${name}`))
+    .toSorted((a, b) => byBytes(a.name ?? '', b.name ?? ''));
+}
+
+async function readTables(
+  session: Session,
+  database: string,
+  listed: readonly Row[],
+  settings: Settings,
+): Promise<Table[]> {
+  const skipsRows = matcher(settings.excludeTableData);
+  const columns = await readColumns(session, database);
+  const keys = await readPrimaryKeys(session, database);
+  const tables: Table[] = [];
+  for (const { name: named, type, engine } of listed) {
+    if (type === 'VIEW' || type === 'SYSTEM VIEW' || named === null) continue;
+    const kind = type === 'SEQUENCE' ? 'sequence' : 'table';
+    const engineName = (engine ?? '').toLowerCase();
+    tables.push({
+      kind,
+      name: named,
+      engine: engine ?? 'unknown',
+      transactional: transactionalEngines.has(engineName) || kind === 'sequence',
+      withRows: !rowsElsewhere.has(engineName) && !skipsRows(`${database}.${named}`),
+      columns: columns.get(named) ?? [],
+      primaryKey: keys.get(named),
+      definition: await readDefinition(session, kind, named),
+    });
+  }
+  // What is read under a lock comes first, so that the lock ends early.
+  return [...tables.filter((one) => !one.transactional), ...tables.filter((one) => one.transactional)];
+}
+
+async function readColumns(session: Session, database: string): Promise<Map<string, Column[]>> {
+  const rows = await session.rows(
+    `SELECT TABLE_NAME AS owner, COLUMN_NAME AS name, DATA_TYPE AS type, CHARACTER_SET_NAME AS charset, EXTRA AS extra,
+     GENERATION_EXPRESSION AS expression FROM information_schema.COLUMNS
+     WHERE TABLE_SCHEMA = ${quoteText(database)} ORDER BY TABLE_NAME, ORDINAL_POSITION`,
+  );
+  const found = new Map<string, Column[]>();
+  for (const row of rows) {
+    const owner = row.owner ?? '';
+    const column = {
+      name: row.name ?? '',
+      type: (row.type ?? '').toLowerCase(),
+      charset: row.charset ?? undefined,
+      // MariaDB's own expression is NULL for plain columns, MySQL's an empty text; EXTRA tells DEFAULT_GENERATED apart.
+      generated: (row.expression ?? '') !== '' || /\b(?:VIRTUAL|STORED|PERSISTENT) /i.test(`${row.extra} `),
+    };
+    found.set(owner, [...(found.get(owner) ?? []), column]);
+  }
+  return found;
+}
+
+/** Keys over a prefix of a column do not order rows, and are left out. */
+async function readPrimaryKeys(session: Session, database: string): Promise<Map<string, string[]>> {
+  const rows = await session.rows(
+    `SELECT TABLE_NAME AS owner, COLUMN_NAME AS name, SUB_PART AS part FROM information_schema.STATISTICS
+     WHERE TABLE_SCHEMA = ${quoteText(database)} AND INDEX_NAME = 'PRIMARY' ORDER BY TABLE_NAME, SEQ_IN_INDEX`,
+  );
+  const found = new Map<string, string[]>();
+  const prefixed = new Set<string>();
+  for (const { owner, name, part } of rows) {
+    if (part !== null || name === null) prefixed.add(owner ?? '');
+    found.set(owner ?? '', [...(found.get(owner ?? '') ?? []), name ?? '']);
+  }
+  for (const owner of prefixed) found.delete(owner);
+  return found;
+}
+
+async function readRoutines(session: Session, schema: string): Promise<Program[]> {
+  const rows = await session.rows(
+    `SELECT ROUTINE_NAME AS name, ROUTINE_TYPE AS type FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${schema}`,
+  );
+  const order: readonly ProgramKind[] = ['package', 'package body', 'function', 'procedure'];
+  const programs: Program[] = [];
+  for (const kind of order) {
+    const names = rows.filter(({ type }) => type?.toLowerCase() === kind).map(({ name }) => name ?? '');
+    programs.push(...(await readEach(session, kind, names)));
+  }
+  return programs;
+}
+
+/** In the order in which those of one table and event act. */
+async function readTriggers(session: Session, schema: string, tables: readonly Table[]): Promise<Program[]> {
+  const rows = await session.rows(
+    `SELECT TRIGGER_NAME AS name, EVENT_OBJECT_TABLE AS owner FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${schema}
+     ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER`,
+  );
+  const kept = new Set(tables.map(({ name }) => name));
+  const programs: Program[] = [];
+  for (const { name, owner } of rows) {
+    if (owner === null || !kept.has(owner)) continue;
+    const trigger = await readProgram(session, 'trigger', name ?? '');
+    programs.push({ ...trigger, definition: withoutDatabase(trigger.definition), table: owner });
+  }
+  return programs;
+}
+
+const identifier = '(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[\\w$\\u0080-\\uffff]+)';
+const triggerHead = new RegExp(
+  `^(CREATE (?:DEFINER=\\S+ )?TRIGGER\\s+(?:IF NOT EXISTS\\s+)?)(?:${identifier}\\s*\\.\\s*)?(${identifier}\\s+(?:BEFORE|AFTER)\\s+\\w+\\s+ON\\s+)(?:${identifier}\\s*\\.\\s*)?(${identifier})`,
+  'i',
+);
+
+/** A trigger is shown as it was written; without the database in its head it can be restored to another one. */
+export function withoutDatabase(trigger: string): string {
+  return trigger.replace(triggerHead, '$1$2$3');
+}
+
+async function namesOf(session: Session, column: string, view: string, where: string): Promise<string[]> {
+  const rows = await session.rows(`SELECT ${column} AS name FROM information_schema.${view} WHERE ${where}`);
+  return rows.map(({ name }) => name ?? '');
+}
+
+async function readEach(session: Session, kind: ProgramKind, names: readonly string[]): Promise<Program[]> {
+  const programs: Program[] = [];
+  for (const name of names.toSorted(byBytes)) programs.push(await readProgram(session, kind, name));
+  return programs;
+}
+
+async function readProgram(session: Session, kind: ProgramKind, name: string): Promise<Program> {
+  const row = await oneRow(session, `SHOW CREATE ${kind.toUpperCase()} ${quoteName(name)}`);
+  const definition = definitionIn(row);
+  if (definition === undefined) throw hidden(session, kind, name);
+  return {
+    kind,
+    name,
+    definition,
+    ...(row.sql_mode !== undefined && { sqlMode: row.sql_mode ?? '' }),
+    ...(row.collation_connection && { collation: row.collation_connection }),
+    ...(row.time_zone && { timeZone: row.time_zone }),
+  };
+}
+
+async function readDefinition(session: Session, kind: 'table' | 'sequence', name: string): Promise<string> {
+  const row = await oneRow(session, `SHOW CREATE ${kind.toUpperCase()} ${quoteName(name)}`);
+  const definition = definitionIn(row);
+  if (definition === undefined) throw hidden(session, kind, name);
+  return definition;
+}
+
+function definitionIn(row: Row): string | undefined {
+  const [, value] = Object.entries(row).find(([key]) => /^(?:Create |SQL Original Statement)/i.test(key)) ?? [];
+  return value ?? undefined;
+}
+
+function hidden(session: Session, kind: string, name: string): HoldfastError {
+  return new HoldfastError({
+    code: 'source.unreadable',
+    message: `${session.place.title} does not show the definition of the ${kind} ${name} to the user ${session.place.user}`,
+    remedy:
+      'Grant it what docs/drivers lists for backups: for routines SHOW_ROUTINE (MySQL), SHOW CREATE ROUTINE or SELECT ON mysql.proc (MariaDB).',
+  });
+}
+
+/** Views after the views they read from, else by name. Cycles cannot be created, so the order exists. */
+export function orderViews(views: readonly Program[]): Program[] {
+  const byName = new Map(views.map((view) => [view.name, view]));
+  const ordered = new Set<Program>();
+  const visiting = new Set<Program>();
+  const visit = (view: Program): void => {
+    if (ordered.has(view) || visiting.has(view)) return;
+    visiting.add(view);
+    for (const name of readsFrom(view.definition)) {
+      const other = byName.get(name);
+      if (other) visit(other);
+    }
+    ordered.add(view);
+  };
+  for (const view of views) visit(view);
+  return [...ordered];
+}
+
+/** Names after FROM and JOIN; the server writes definitions in one form, with every name quoted. */
+function readsFrom(definition: string): string[] {
+  const sources = definition.matchAll(/(?:\bfrom|\bjoin|,)\s*\(*\s*(?:`(?:[^`]|``)+`\.)?`((?:[^`]|``)+)`(?!\.)/gi);
+  return [...sources].map(([, name]) => name.replaceAll('``', '`'));
+}
+
+const counter = /^(\) .*?ENGINE=\w+(?: [A-Z_]+=\w+)*?) AUTO_INCREMENT=\d+/m;
+
+/** A definition without the counter that every insert moves. */
+export function withoutCounter(definition: string): string {
+  return definition.replace(counter, '$1');
+}

@@ -1,0 +1,57 @@
+/** Views, routines, triggers and events: how they are written, made and dropped. */
+import type { Program } from './catalog.ts';
+import { makePrograms } from './load.ts';
+import { quoteName, quoteText } from './names.ts';
+import type { Session } from './session.ts';
+
+/** The session settings a dump is loaded under: no conversion, no checks of what was checked when it was written. */
+export const loadSession: readonly string[] = [
+  'SET NAMES utf8mb4',
+  "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', foreign_key_checks = 0, unique_checks = 0",
+];
+
+/** Its statement, between those that set the session it was made under and those that put it back. */
+export function programStatements({ definition, sqlMode, collation, timeZone }: Program): string[] {
+  const under = [
+    ...(sqlMode === undefined ? [] : [`sql_mode = ${quoteText(sqlMode)}`]),
+    ...(collation === undefined ? [] : [`collation_connection = ${collation}`]),
+    ...(timeZone === undefined ? [] : [`time_zone = ${quoteText(timeZone)}`]),
+  ];
+  return [...(under.length > 0 ? [`SET SESSION ${under.join(', ')}`] : []), definition, ...loadSession];
+}
+
+/** From their definitions as a server showed them. `restore.failed`. */
+export async function remake(session: Session, database: string, programs: readonly Program[]): Promise<void> {
+  const statements = programs.flatMap((program) => {
+    const section = { kind: 'program', program: program.kind, name: program.name } as const;
+    return programStatements(program).map((sql) => ({ section, sql }));
+  });
+  await makePrograms(session, [{ database, statements }]);
+}
+
+export async function dropProgram(session: Session, database: string, { kind, name }: Program): Promise<void> {
+  await session.run(`DROP ${kind.toUpperCase()} IF EXISTS ${quoteName(database)}.${quoteName(name)}`);
+}
+
+/** What is there, without definitions, in an order in which it can be dropped. */
+export async function listPrograms(session: Session, database: string): Promise<Program[]> {
+  const views = await session.rows(
+    `SELECT TABLE_NAME AS name FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ${quoteText(database)}`,
+  );
+  const routines = await session.rows(
+    `SELECT ROUTINE_NAME AS name, ROUTINE_TYPE AS type FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${quoteText(database)}`,
+  );
+  const triggers = await session.rows(
+    `SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${quoteText(database)}`,
+  );
+  const events = await session.rows(
+    `SELECT EVENT_NAME AS name FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ${quoteText(database)}`,
+  );
+  const program = (kind: Program['kind'], name: string | null): Program => ({ kind, name: name ?? '', definition: '' });
+  return [
+    ...triggers.map(({ name }) => program('trigger', name)),
+    ...events.map(({ name }) => program('event', name)),
+    ...views.map(({ name }) => program('view', name)),
+    ...routines.map(({ name, type }) => program((type ?? '').toLowerCase() as Program['kind'], name)),
+  ];
+}

@@ -1,0 +1,211 @@
+/**
+ * Puts databases or tables back. Each is loaded into a database beside the target first, so that the target is untouched
+ * until everything is there, and then takes the target's place.
+ */
+import { formatBytes } from '../../base/bytes.ts';
+import { formatInstant } from '../../base/clock.ts';
+import { HoldfastError, messageOf } from '../../base/errors.ts';
+import type { RestoreOutcome, RestoreRequest, SnapshotContents, SourceContext } from '../driver.ts';
+import { type ChosenDatabase, choose } from './choice.ts';
+import { explainRefusal } from './failures.ts';
+import { loadTables, runStatement } from './load.ts';
+import { accountsFile, dumpFileName, dumpFolder, quoteName } from './names.ts';
+import { loadSession } from './programs.ts';
+import { readScript } from './script.ts';
+import { type Flavour, identify, prepareReader, productName, requireFlavour } from './server.ts';
+import { openSession, type Session } from './session.ts';
+import { isUrl, type Place, placeOf, type Settings, settings as schema } from './settings.ts';
+import { databaseExists, describePresent, swap } from './swap.ts';
+import { dumpedDatabases } from './throwaway.ts';
+
+type Source = SourceContext<Settings>;
+
+/** Names of databases have at most 64 characters. */
+const longestName = 64;
+
+interface Destination {
+  readonly source: Source;
+  readonly place: Place;
+  /** The name of the one database that is restored, if it is not its own. */
+  readonly name: string | undefined;
+}
+
+/** One database on its way. */
+interface Task {
+  readonly chosen: ChosenDatabase;
+  readonly path: string;
+  readonly bytes: number;
+  readonly target: string;
+  readonly staging: string;
+  readonly aside: string;
+  readonly present: number;
+}
+
+/** Errors: `restore.target-invalid`, `restore.failed`, `usage.invalid`, `host.unreachable`; the target is as it was then. */
+export async function restore(
+  source: Source,
+  contents: SnapshotContents,
+  request: RestoreRequest,
+  flavour: Flavour,
+): Promise<RestoreOutcome> {
+  const destination = destinationOf(source, request);
+  const choice = choose(await dumpedDatabases(contents), request);
+  if (destination.name !== undefined && choice.databases.length !== 1)
+    throw severalForOne(destination.name, choice.databases);
+  await using session = await openLoader(destination, flavour, source.signal);
+  const tasks: Task[] = [];
+  for (const chosen of choice.databases)
+    tasks.push(await plan(source, session, { contents, chosen, name: destination.name }));
+  const steps = [
+    ...tasks.flatMap((task) => describe(task, `${productName[flavour]} at ${session.place.title}`, request)),
+    ...(choice.accounts ? [`make the accounts and grants of ${accountsFile} that are not there`] : []),
+  ];
+  const expected = tasks.reduce((sum, task) => sum + task.bytes, 0);
+  if (request.dryRun) return { steps, bytes: expected, files: tasks.length, problems: [] };
+  const problems: string[] = [];
+  let bytes = 0;
+  for (const task of tasks) {
+    const open = (signal: AbortSignal) => openLoader(destination, flavour, signal);
+    const done = await perform(source, session, { contents, request, task, open, done: bytes, expected });
+    bytes += done.bytes;
+    problems.push(...done.problems);
+  }
+  if (choice.accounts) await restoreAccounts(session, contents);
+  return { steps, bytes, files: tasks.length, problems };
+}
+
+/** Told what a dump is loaded under. */
+async function openLoader({ source, place }: Destination, flavour: Flavour, signal: AbortSignal): Promise<Session> {
+  const session = await openSession({ ...source, signal }, place);
+  try {
+    const server = await identify(session);
+    requireFlavour(server, flavour, session.place.title);
+    await prepareReader(session, server);
+    await session.run(...loadSession);
+    return session;
+  } catch (error) {
+    await session[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function destinationOf(source: Source, { target, targetSource }: RestoreRequest): Destination {
+  if (targetSource) {
+    const other = { ...targetSource, settings: schema.parse(targetSource.settings) };
+    const place = placeOf(other.settings);
+    return { source: other, place, name: place.database };
+  }
+  if (target === undefined) return { source, place: placeOf(source.settings), name: undefined };
+  if (isUrl(target)) {
+    const place = placeOf({ url: target });
+    return { source: { ...source, settings: { ...source.settings, socket: undefined } }, place, name: place.database };
+  }
+  if (/^[a-z]+:\/\//.test(target) || target === '' || target.length > longestName) {
+    throw new HoldfastError({
+      code: 'restore.target-invalid',
+      message: `${target} is neither a name of a database nor a URL like mysql://user@host:3306/database`,
+      remedy: 'Name a database of the source’s own server, a URL (with the password of the source), or another source.',
+    });
+  }
+  return { source, place: placeOf(source.settings), name: target };
+}
+
+function severalForOne(name: string, chosen: readonly ChosenDatabase[]): HoldfastError {
+  return new HoldfastError({
+    code: 'restore.target-invalid',
+    message: `${chosen.length} databases cannot all become ${name}: ${chosen.map((one) => one.name).join(', ')}`,
+    remedy: `Choose one: --include ${chosen[0]?.name ?? 'DATABASE'}`,
+  });
+}
+
+async function plan(
+  { clock }: Source,
+  session: Session,
+  { contents, chosen, name }: { contents: SnapshotContents; chosen: ChosenDatabase; name: string | undefined },
+): Promise<Task> {
+  const target = name ?? chosen.name;
+  const path = `/${dumpFolder}/${dumpFileName(chosen.name)}`;
+  const time = formatInstant(clock.nowMs()).slice(0, 19).replace(/[-:]/g, '').replace('T', '_');
+  const beside = async (suffix: string): Promise<string> => {
+    const base = [...target].slice(0, longestName - suffix.length - 3).join('') + suffix;
+    for (let number = 1; ; number++) {
+      const candidate = number === 1 ? base : `${base}_${number}`;
+      if (!(await databaseExists(session, candidate))) return candidate;
+    }
+  };
+  return {
+    ...{ chosen, path, target },
+    bytes: (await contents.node(path))?.size ?? 0,
+    staging: await beside(`_restoring_${time}`),
+    aside: await beside(`_before_${time}`),
+    present: await describePresent(session, target),
+  };
+}
+
+function describe(
+  { chosen, bytes, target, staging, aside, present }: Task,
+  server: string,
+  request: RestoreRequest,
+): string[] {
+  const what = chosen.wants ? `the chosen tables of ${chosen.name}` : `${chosen.name} (${formatBytes(bytes)} of SQL)`;
+  const replaced = chosen.wants
+    ? 'the present tables of these names'
+    : `the ${present} present tables and views of ${target}`;
+  return [
+    `load ${what} into ${staging} on ${server}`,
+    ...(present > 0
+      ? [request.overwrite ? `drop ${replaced}` : `move ${replaced} to ${aside}, and keep them there`]
+      : []),
+    `move the restored tables to ${target}${chosen.wants ? '' : ', and make views, routines, triggers and events'}`,
+  ];
+}
+
+interface Performance {
+  readonly contents: SnapshotContents;
+  readonly request: RestoreRequest;
+  readonly task: Task;
+  readonly open: (signal: AbortSignal) => Promise<Session>;
+  /** Bytes of the databases before this one, and of all. */
+  readonly done: number;
+  readonly expected: number;
+}
+
+async function perform(
+  { settings, signal, report }: Source,
+  session: Session,
+  { contents, request, task, open, done, expected }: Performance,
+): Promise<{ bytes: number; problems: readonly string[] }> {
+  const { staging, target, aside, path, chosen } = task;
+  const progress = (bytes: number): void =>
+    report({ type: 'progress', stage: 'restore', bytesDone: done + bytes, bytesTotal: expected, subject: target });
+  const openAnyway = (): Promise<Session> => open(new AbortController().signal);
+  try {
+    const loaded = await loadTables({ session, contents, path, name: staging, signal, wants: chosen.wants, progress });
+    const whole = chosen.wants === undefined;
+    const { overwrite } = request;
+    const names = { target, staging, aside };
+    const problems = await swap({ open: openAnyway, settings, ...names, whole, overwrite, loaded });
+    return { bytes: loaded.bytes, problems };
+  } catch (error) {
+    const left = await removeStaging(openAnyway, staging);
+    if (left) report({ type: 'warning', code: 'restore.failed', message: left, subject: target });
+    throw explainRefusal(error, session.place, `restoring ${target}`);
+  }
+}
+
+/** What to tell if it could not be removed; the error that led here is thrown by who calls. */
+async function removeStaging(open: () => Promise<Session>, staging: string): Promise<string | undefined> {
+  try {
+    await using session = await open();
+    await session.run(`DROP DATABASE IF EXISTS ${quoteName(staging)}`);
+    return undefined;
+  } catch (error) {
+    return `the database ${staging} may be left behind, drop it: ${messageOf(error)}`;
+  }
+}
+
+async function restoreAccounts(session: Session, contents: SnapshotContents): Promise<void> {
+  for await (const statement of readScript(contents.read(`/${dumpFolder}/${accountsFile}`))) {
+    await runStatement(session, statement);
+  }
+}

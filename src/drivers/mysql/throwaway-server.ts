@@ -1,0 +1,318 @@
+/**
+ * An empty server for a drill: the program on this machine in a private directory, listening on a socket only; else a
+ * container. It ends with this process, whatever happens to it.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { HoldfastError, hasCode } from '../../base/errors.ts';
+import type { Host, HostProcess } from '../../hosts/host.ts';
+import type { SourceContext, Throwaway } from '../driver.ts';
+import { type Flavour, isAtLeast, productName, versionNumbers } from './server.ts';
+import { openSessionAt, type Session } from './session.ts';
+import type { Place, Settings } from './settings.ts';
+
+type Source = SourceContext<Settings>;
+
+export interface ThrowawayServer extends AsyncDisposable {
+  /** What it runs in, for people. */
+  readonly title: string;
+  readonly environment: Readonly<Record<string, string>>;
+  open(): Promise<Session>;
+}
+
+/** The server a dump came from. */
+export interface Origin {
+  readonly flavour: Flavour;
+  readonly version: string;
+  readonly lowerCaseTableNames: number;
+}
+
+export const administrator = 'holdfast_drill';
+
+const startMs = 60_000;
+/** Socket addresses hold 107 bytes (unix(7)). */
+const longestSocket = 100;
+
+/** `host.command-missing` where neither a program nor a container engine can run it. */
+export async function startServer(source: Source, throwaway: Throwaway, origin: Origin): Promise<ThrowawayServer> {
+  const program = await findProgram(source, throwaway.host, origin);
+  if (program) return await startProgram(source, throwaway, { program, origin });
+  if (throwaway.containers) return await startContainer(source, throwaway, origin);
+  const wanted = `${productName[origin.flavour]} ${seriesOf(origin)} or newer`;
+  throw new HoldfastError({
+    code: 'host.command-missing',
+    message: `a drill needs the server program of ${wanted} on this machine, or a container engine`,
+    remedy: `Install it (apt: ${origin.flavour === 'mariadb' ? 'mariadb-server' : 'mysql-server-core'}; it need not run), name its folder in «binDirectory», or make Docker or Podman reachable.`,
+  });
+}
+
+interface Program {
+  readonly path: string;
+  readonly version: string;
+}
+
+const names: Readonly<Record<Flavour, readonly string[]>> = { mariadb: ['mariadbd', 'mysqld'], mysql: ['mysqld'] };
+
+/** A program of the same product that is not older: by `--version`, not by its name. */
+async function findProgram(source: Source, host: Host, origin: Origin): Promise<Program | undefined> {
+  const { binDirectory } = source.settings;
+  const folders = binDirectory === undefined ? ['', '/usr/sbin/', '/usr/libexec/'] : [`${binDirectory}/`];
+  const [major, minor] = versionNumbers(origin.version);
+  for (const path of names[origin.flavour].flatMap((name) => folders.map((folder) => `${folder}${name}`))) {
+    const version = await versionOf(host, path, source.signal);
+    if (version === undefined || /mariadb/i.test(version) !== (origin.flavour === 'mariadb')) continue;
+    const found = /Ver (\S+)/.exec(version)?.[1] ?? '';
+    if (isAtLeast(versionNumbers(found), major, minor)) return { path, version: found };
+  }
+  return undefined;
+}
+
+async function versionOf(host: Host, path: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const process = await host.run({ argv: [path, '--no-defaults', '--version'], signal });
+    const text = await outputOf(process);
+    return (await process.exit).status === 0 ? text : undefined;
+  } catch (error) {
+    if (hasCode(error, 'host.command-missing', 'host.command-failed')) return undefined;
+    throw error;
+  }
+}
+
+async function outputOf(process: HostProcess): Promise<string> {
+  await process.endInput();
+  const parts: Uint8Array[] = [];
+  for await (const part of process.stdout) parts.push(part);
+  return Buffer.concat(parts).toString('utf8');
+}
+
+interface Start {
+  readonly program: Program;
+  readonly origin: Origin;
+}
+
+/**
+ * Runs the program and ends it when this process does: the shell's standard input is a pipe from us, which closes when we
+ * are gone, also when we are killed.
+ */
+const keeper = `exec 3<&0
+"$@" </dev/null 3<&- &
+server=$!
+{ cat <&3 >/dev/null; kill -KILL $server; } >/dev/null 2>&1 &
+wait $server
+status=$?
+exit $status`;
+
+async function startProgram(source: Source, { directory, host }: Throwaway, start: Start): Promise<ThrowawayServer> {
+  const socketFolder = await shortFolder(directory);
+  const password = randomBytes(24).toString('hex');
+  const socketPath = join(socketFolder.path, 's');
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, source.signal]);
+  try {
+    await initialize(host, directory, start, signal);
+    const initFile = join(directory, 'first.sql');
+    await writeFile(initFile, firstStatements(password), { mode: 0o600 });
+    const argv = serverArguments(directory, socketPath, initFile, start);
+    const process = await host.run({ argv: ['/bin/sh', '-c', keeper, 'sh', ...argv], signal });
+    const ended = drain(process);
+    const place = { address: { socketPath }, hostName: 'localhost', title: 'the drill’s server', user: administrator };
+    const open = () => openSessionAt({ host, place, password, signal });
+    await untilReady(source, ended, open, directory);
+    return {
+      title: `${productName[start.origin.flavour]} ${start.program.version} from ${start.program.path}`,
+      environment: environmentOf(place, socketPath, password),
+      open,
+      async [Symbol.asyncDispose]() {
+        stop.abort();
+        await ended;
+        await socketFolder[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    stop.abort();
+    await socketFolder[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** MYSQL_PWD and the socket are what client programs take from the environment. */
+function environmentOf({ user }: Pick<Place, 'user'>, socketPath: string, password: string): Record<string, string> {
+  return {
+    HOLDFAST_COPY_SOCKET: socketPath,
+    HOLDFAST_COPY_USER: user,
+    HOLDFAST_COPY_PASSWORD: password,
+    MYSQL_UNIX_PORT: socketPath,
+    MYSQL_PWD: password,
+  };
+}
+
+/** The drill's directory, or one with a shorter name where the socket's would be too long. */
+async function shortFolder(directory: string): Promise<AsyncDisposable & { readonly path: string }> {
+  if (join(directory, 's').length <= longestSocket) return { path: directory, async [Symbol.asyncDispose]() {} };
+  const path = await mkdtemp(join(tmpdir(), 'holdfast-'));
+  await chmod(path, 0o700);
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+async function initialize(
+  host: Host,
+  directory: string,
+  { program, origin }: Start,
+  signal: AbortSignal,
+): Promise<void> {
+  const data = join(directory, 'data');
+  const asRoot = userInfo().uid === 0 ? ['--user=root'] : [];
+  const lower = `--lower-case-table-names=${origin.lowerCaseTableNames}`;
+  let argv: string[];
+  if (origin.flavour === 'mysql') {
+    argv = [program.path, '--no-defaults', ...asRoot, lower, `--datadir=${data}`, '--initialize-insecure'];
+  } else {
+    await mkdir(data, { mode: 0o700 });
+    const installer = program.path.includes('/')
+      ? await firstPresent(host, program.path, signal)
+      : 'mariadb-install-db';
+    const plain = ['--auth-root-authentication-method=normal', '--skip-test-db'];
+    argv = [installer, '--no-defaults', ...asRoot, `--datadir=${data}`, ...plain];
+  }
+  const process = await host.run({ argv, signal });
+  const said = await outputOf(process);
+  const { status, stderr } = await process.exit;
+  if (status === 0) return;
+  throw notStarted(`${argv[0]} ended with status ${status}: ${`${stderr}\n${said}`.trim().slice(-600)}`);
+}
+
+/** The installer is beside the server, or in `bin` beside its `sbin`. */
+async function firstPresent(host: Host, server: string, signal: AbortSignal): Promise<string> {
+  const folder = server.slice(0, server.lastIndexOf('/'));
+  const candidates = [`${folder}/mariadb-install-db`, `${folder.replace(/\/s?bin$/, '')}/bin/mariadb-install-db`];
+  for (const path of candidates) {
+    if (await host.files.attributes(path).catch(() => undefined)) return path;
+  }
+  signal.throwIfAborted();
+  return 'mariadb-install-db';
+}
+
+function serverArguments(
+  directory: string,
+  socketPath: string,
+  initFile: string,
+  { program, origin }: Start,
+): string[] {
+  const mariadb = origin.flavour === 'mariadb';
+  return [
+    program.path,
+    '--no-defaults',
+    ...(userInfo().uid === 0 ? ['--user=root'] : []),
+    `--datadir=${join(directory, 'data')}`,
+    `--socket=${socketPath}`,
+    `--pid-file=${join(directory, 'pid')}`,
+    `--tmpdir=${directory}`,
+    `--log-error=${join(directory, 'log')}`,
+    `--init-file=${initFile}`,
+    `--lower-case-table-names=${origin.lowerCaseTableNames}`,
+    '--skip-networking',
+    // Restored events must not act in a copy.
+    `--event-scheduler=${mariadb ? 'OFF' : 'DISABLED'}`,
+    '--skip-log-bin',
+    '--innodb-flush-log-at-trx-commit=0',
+    '--innodb-doublewrite=0',
+    '--max-allowed-packet=1G',
+    '--secure-file-priv=',
+    ...(mariadb ? [] : ['--mysqlx=OFF']),
+  ];
+}
+
+/** An account of our own: those of the snapshot may change every other. */
+function firstStatements(password: string): string {
+  const account = `${administrator}@localhost`;
+  return `CREATE USER ${account} IDENTIFIED BY '${password}';\nGRANT ALL PRIVILEGES ON *.* TO ${account} WITH GRANT OPTION;\n`;
+}
+
+async function drain(process: HostProcess): Promise<void> {
+  try {
+    for await (const _ of process.stdout) {
+      // it logs to a file
+    }
+  } catch {
+    // stopped by us
+  }
+  await process.exit;
+}
+
+async function untilReady(
+  { clock, signal }: Source,
+  ended: Promise<void>,
+  open: () => Promise<Session>,
+  directory: string,
+): Promise<void> {
+  let running = true;
+  ended.then(
+    () => {
+      running = false;
+    },
+    () => {},
+  );
+  const deadlineMs = clock.monotonicMs() + startMs;
+  for (;;) {
+    try {
+      await using session = await open();
+      await session.run('SELECT 1');
+      return;
+    } catch (error) {
+      if (hasCode(error, 'cancelled')) throw error;
+    }
+    if (!running || clock.monotonicMs() > deadlineMs) break;
+    await clock.sleep(50, { signal });
+  }
+  const log = await readFile(join(directory, 'log'), 'utf8').catch(() => '');
+  throw notStarted(`it does not start: ${log.trim().split('\n').slice(-4).join(' ').slice(-600)}`);
+}
+
+function notStarted(why: string): HoldfastError {
+  return new HoldfastError({
+    code: 'host.command-failed',
+    message: `the server for the drill failed: ${why}`,
+    remedy:
+      'Check that there is room for a copy in the drill’s directory, and that AppArmor or SELinux let the program use it.',
+  });
+}
+
+function seriesOf({ version }: Origin): string {
+  return versionNumbers(version).slice(0, 2).join('.');
+}
+
+/** The official images: their first, temporary server has no network, so an answer over it is the real one. */
+async function startContainer(source: Source, { containers }: Throwaway, origin: Origin): Promise<ThrowawayServer> {
+  const image = source.settings.image ?? `docker.io/library/${origin.flavour}:${seriesOf(origin)}`;
+  const password = randomBytes(24).toString('hex');
+  const prefix = origin.flavour === 'mariadb' ? 'MARIADB' : 'MYSQL';
+  const container = await containers!.start({
+    image,
+    env: { [`${prefix}_ROOT_PASSWORD`]: password, [`${prefix}_ROOT_HOST`]: '%' },
+    argv: [
+      `--lower-case-table-names=${origin.lowerCaseTableNames}`,
+      '--event-scheduler=OFF',
+      '--skip-log-bin',
+      '--max-allowed-packet=1G',
+    ],
+    signal: source.signal,
+  });
+  try {
+    const address = { host: '127.0.0.1', port: 3306 };
+    const place = { address, hostName: '127.0.0.1', title: `the container of ${image}`, user: 'root' };
+    const open = () => openSessionAt({ host: container.host, place, password, signal: source.signal });
+    await untilReady(source, new Promise(() => {}), open, '/nonexistent');
+    const environment = { HOLDFAST_COPY_USER: 'root', HOLDFAST_COPY_PASSWORD: password, MYSQL_PWD: password };
+    return {
+      title: `container of ${image}`,
+      environment,
+      open,
+      [Symbol.asyncDispose]: () => container[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await container[Symbol.asyncDispose]();
+    throw error;
+  }
+}
