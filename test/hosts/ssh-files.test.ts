@@ -1,6 +1,7 @@
 /** Files of the SSH host against a real sshd. */
 import { randomBytes } from 'node:crypto';
 import {
+  chmodSync,
   closeSync,
   ftruncateSync,
   mkdtempSync,
@@ -14,11 +15,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compareNames } from '../../src/base/names.ts';
 import { output } from '../../src/hosts/conformance/case.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
 import type { NodeAttributes } from '../../src/model/node.ts';
 import { type Sshd, startSshd } from '../servers/sshd.ts';
-import { mkdtempIn, openHost, read, settingsOf } from '../support/ssh-hosts.ts';
+import { mkdtempIn, openHost, ownSshd, read, settingsOf } from '../support/ssh-hosts.ts';
 
 let sshd: Sshd;
 let folder: string;
@@ -190,5 +192,65 @@ describe('files', () => {
       facts(nodes).map((one) => (one.type === 'symlink' ? { ...one, mtimeNs: expect.anything() } : one)),
     );
     expect(found.find(({ name }) => name === 'second')?.links).toBe(2);
+  });
+
+  test('of a user who may not read or own everything: what cannot be done is told', async () => {
+    if (process.getuid?.() !== 0) return; // only root can sign in as somebody else
+    const server = await ownSshd({ config: ['ForceCommand internal-sftp'] });
+    chmodSync(folder, 0o755);
+    const directory = mkdtempIn(folder);
+    chmodSync(directory, 0o755);
+    const script = 'echo x > open; echo x > shut; chmod 600 shut; mkdir -m 700 closed; mkdir -m 777 drop';
+    await output(localHost(), { argv: ['sh', '-c', script], cwd: directory });
+    const host = await openHost({ ...settingsOf(server), ssh: `nobody@127.0.0.1:${server.port}` });
+    const names = (await host.files.list(directory, () => {})).map(({ name }) => name).toSorted(compareNames);
+    expect(names).toEqual(['closed', 'drop', 'open', 'shut']);
+    await expect(host.files.open(`${directory}/shut`)).rejects.toMatchObject({ code: 'source.unreadable' });
+    await expect(host.files.list(`${directory}/closed`, () => {})).rejects.toMatchObject({ code: 'source.unreadable' });
+    await expect(host.files.attributes(`${directory}/closed/x`)).rejects.toMatchObject({ code: 'source.unreadable' });
+    await expect(host.openTarget(`${directory}/new`, 'refuse')).rejects.toMatchObject({
+      code: 'restore.target-invalid',
+    });
+
+    const node = await localHost().files.attributes(`${directory}/open`);
+    const problems: string[] = [];
+    await using target = await host.openTarget(`${directory}/drop`, 'refuse');
+    for (const name of ['a', 'b']) {
+      const suid = {
+        ...node,
+        mode: 0o4755,
+        mtimeNs: 1_500_000_000n,
+        xattrs: [{ name: 'user.t', value: Buffer.from('x') }],
+      };
+      await target.writeWhole(`${directory}/drop/${name}`, Buffer.from('x'), suid, (text) => problems.push(text));
+    }
+    expect(problems).toHaveLength(3);
+    expect(problems.join()).toMatch(/owner cannot be restored.*SFTP alone.*to the second only/s);
+    const made = await localHost().files.attributes(`${directory}/drop/a`);
+    expect({ mode: made.mode, mtimeNs: made.mtimeNs }).toEqual({ mode: 0o755, mtimeNs: 1_000_000_000n });
+    await expect(target.makeSpecial(`${directory}/drop/p`, { ...node, type: 'fifo' })).rejects.toMatchObject({
+      code: 'restore.failed',
+    });
+  });
+
+  test('and streams pass while the server changes its keys', async () => {
+    const server = await ownSshd({ config: ['RekeyLimit 1M'] });
+    const host = await openHost(settingsOf(server));
+    const content = randomBytes(12 << 20);
+    const path = join(folder, 'rekeyed');
+    writeFileSync(path, content);
+    const program = await host.run({ argv: ['cat'] });
+    const feed = async (): Promise<void> => {
+      for (let at = 0; at < content.length; at += 1 << 18) await program.write(content.subarray(at, at + (1 << 18)));
+      await program.endInput();
+    };
+    const drainAll = async (): Promise<Buffer> => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of program.stdout) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    };
+    const [echoed, file] = await Promise.all([drainAll(), read(host, path), feed()]);
+    expect(echoed.equals(content)).toBe(true);
+    expect(file.equals(content)).toBe(true);
   });
 });

@@ -11,6 +11,7 @@ import { localHost } from '../../src/hosts/local/index.ts';
 import { sshHost } from '../../src/hosts/ssh/index.ts';
 import { fingerprintOf } from '../../src/hosts/ssh/known-hosts.ts';
 import type { SshSettings } from '../../src/hosts/ssh/settings.ts';
+import { startPasswordSshd } from '../servers/password-sshd.ts';
 import { makeKey, publicKey, type Sshd, startSshd } from '../servers/sshd.ts';
 import {
   clearSecret,
@@ -186,6 +187,24 @@ describe('signing in', () => {
       sshHost.open('far', { ...settingsOf(sshd), ssh: `root@127.0.0.1:${port}` }, tools());
     await expect(attempt(nobody.port)).rejects.toMatchObject({ code: 'host.unreachable' });
     await expect(attempt(echo.port)).rejects.toMatchObject({ code: 'host.unreachable' });
+  });
+});
+
+describe.each(['password', 'question'] as const)('a server that wants a password by %s', (how) => {
+  test('gets the right one; that it starts nothing is no reason not to know it', async () => {
+    await using server = await startPasswordSshd(mkdtempIn(folder), how);
+    const settings = { ssh: `me@127.0.0.1:${server.port}`, hostKey: server.hostKey, password: clearSecret('right') };
+    const host = await sshHost.open('far', settings, tools());
+    expect(server.attempts).not.toContain('publickey');
+    expect(host.hostname).toBe('127.0.0.1');
+    expect(host.limits).toHaveLength(3);
+    await expect(host.run({ argv: ['true'] })).rejects.toMatchObject({ code: 'host.command-failed' });
+    await expect(host.files.attributes('/')).rejects.toMatchObject({ code: 'host.command-missing' });
+    await host.close();
+    await expect(sshHost.open('far', { ...settings, password: clearSecret('wrong') }, tools())).rejects.toMatchObject({
+      code: 'host.unreachable',
+      message: expect.stringContaining('does not let me sign in'),
+    });
   });
 });
 
