@@ -41,7 +41,8 @@ function noRoom(directory: string, free: number, name: string, needed: number): 
   return new HoldfastError({
     code: 'storage.full',
     message: `${directory} has ${formatBytes(free)} free, the copy of ${name} needs ${formatBytes(needed)}`,
-    remedy: 'Set spoolDirectory to a directory with more room, or see the README for the ways that need no copy.',
+    remedy:
+      'Set spoolDirectory to a directory with more room. A database in WAL mode needs no copy if it is on this machine, or on a host with python3.',
   });
 }
 

@@ -15,7 +15,7 @@ import { spoolDatabase } from '../spool.ts';
 import { BlockDigests } from './block-digests.ts';
 import type { Copied } from './copy-request.ts';
 import { copyUnlocked } from './copy-unlocked.ts';
-import { findFarDatabase, headOf } from './far-files.ts';
+import { findFarDatabase, headOf, lookAt } from './far-files.ts';
 import { holdStreamed } from './hold-streamed.ts';
 import type { ExactFarHolder, FarHolder } from './lock-holder.ts';
 import { openWithPython } from './python-holder.ts';
@@ -123,7 +123,8 @@ async function captureUnlocked(source: Source, place: Place, notes: readonly str
 }
 
 async function copyToSpool(source: Source, place: Place, release: () => Promise<void>): Promise<Held> {
-  const room = await makeSpoolRoom(source, place.path, place.sizeBytes);
+  const log = await lookAt(source.host, `${place.realPath}-wal`);
+  const room = await makeSpoolRoom(source, place.path, place.sizeBytes + (log?.size ?? 0));
   try {
     const { copied, tries } = await copyProven(source, place, room);
     await release();

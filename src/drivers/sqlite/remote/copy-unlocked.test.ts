@@ -1,12 +1,12 @@
 /** Without a lock: what comes in between is either harmless, and the copy is whole, or it is noticed, and the copy is made again or refused. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { localHost } from '../../../hosts/local/index.ts';
 import { bankFaults, ledgerLength, seedBank, transfer } from '../fixture.ts';
-import { backUp, type Playground, playground, sourceOf } from '../fixture-run.ts';
+import { backUp, type Playground, playground, sourceOf, startWriter } from '../fixture-run.ts';
 import { sqlite } from '../index.ts';
 import { type FarTraits, farHost } from './fixture-far.ts';
 
@@ -117,6 +117,20 @@ describe('in WAL mode', () => {
     expect(ledgerLength(place.path('copy.db'))).toBe(50);
   });
 
+  test('a log of which a frame is damaged is refused: later ones may be in the main file already', async () => {
+    seedBank({ path });
+    const writer = await startWriter({ path, perSecond: 0.1, autocheckpoint: 100_000, transfers: 50 });
+    const file = openSync(`${path}-wal`, 'r+');
+    writeSync(file, Buffer.from('damaged'), 0, 7, 32 + 3 * (24 + 4096) + 1000);
+    closeSync(file);
+    const source = sourceOf(farHost(local), { path, hold: 'none', attempts: 2 }, local);
+    await expect(sqlite.capture(source)).rejects.toMatchObject({
+      code: 'source.busy',
+      message: expect.stringContaining('damaged'),
+    });
+    await writer.crash();
+  });
+
   test('a log whose header is not valid is not taken for an empty one', async () => {
     seedBank({ path });
     using db = openBank();
@@ -152,7 +166,7 @@ describe('with a rollback journal', () => {
   test('a transaction that was begun and rolled back on the disk is noticed', async () => {
     seedBank({ path, journal: 'delete', blobs: 1500 });
     using db = new DatabaseSync(path);
-    db.exec('PRAGMA cache_size = 5');
+    db.exec('PRAGMA cache_size = 5; PRAGMA synchronous = OFF');
     const { facts } = await backUpDisturbed('', (read) => {
       if (read !== 4) return;
       db.exec('BEGIN; UPDATE page SET content = randomblob(3900); UPDATE account SET balance = 0; ROLLBACK');

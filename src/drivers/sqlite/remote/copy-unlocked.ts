@@ -21,6 +21,7 @@ import {
   recoverWal,
   type WalGeneration,
 } from '../../../protocols/sqlite/wal-chain.ts';
+import { parseWalIndex, walIndexHeadBytes } from '../../../protocols/sqlite/wal-index.ts';
 import type { Copied, CopyRequest, Unproven } from './copy-request.ts';
 import { printed } from './far-command.ts';
 import { fetchFile, headOf, identityOf, lookAt, sameFarIdentity, settleMs, writeFully } from './far-files.ts';
@@ -58,6 +59,7 @@ async function copyWithWal(
 ): Promise<Copied | Unproven> {
   const { host, place, signal } = request;
   const mainBytes = await fetchFile({ host, path: place.realPath, into: copy, signal });
+  const index = parseWalIndex(await headOf(host, `${place.realPath}-shm`, walIndexHeadBytes));
   await using log = await open(request.logPath, 'w+', 0o600);
   await fetchFile({ host, path: walOf(place.realPath), into: log, signal });
   // Only now: a restart while the log was read would have made it look shorter than it was.
@@ -66,6 +68,10 @@ async function copyWithWal(
     return { unproven: 'the write-ahead log was restarted while the database was read' };
   }
   const recovered = recoverWal(log.fd, generation);
+  // Only to be refused by: what its programs take for committed must be there, or the log is damaged.
+  if (index && equalBytes(index.salts, generation.header.subarray(16, 24)) && index.lastFrame > recovered.lastFrame) {
+    return { unproven: 'its write-ahead log does not hold what its index says: it is damaged' };
+  }
   const { pageBytes } = generation;
   await layOver(copy, log, recovered, pageBytes);
   const sizeBytes = recovered.lastFrame === 0 ? mainBytes : recovered.pageCount * pageBytes;
