@@ -21,7 +21,7 @@ describe.runIf(installed)('a restore', () => {
     expect(await client.run('DBSIZE')).toBe(1);
     const { steps } = await restore(source, stored, {});
     expect(steps).toEqual(preview.steps);
-    expect(steps.join('\n')).toContain('the 1 keys that were in database 0 are kept in database 15');
+    expect(steps.join('\n')).toContain('what was in database 0 (1 key) is kept in database 15');
     expect(await client.run('GET', 'string')).toEqual(Buffer.from('hello'));
     await client.run('SELECT', '15');
     expect(await client.run('GET', 'newer')).toEqual(Buffer.from('content'));

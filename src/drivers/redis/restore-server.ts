@@ -97,28 +97,35 @@ function noRoom({ title, keys, databases }: Target, index: number, { overwrite }
   });
 }
 
-function describe({ plan, target, aside, request }: Work): string[] {
-  const steps: string[] = [];
-  const replaces = isPart(request) && request.overwrite ? ', replacing keys of the same name' : '';
-  for (const [index, { keys, expiring, expired }] of [...plan.databases].toSorted(([a], [b]) => a - b)) {
-    const into = aside.get(index);
-    const some = expiring > 0 ? ` (${expiring} of them expire)` : '';
-    steps.push(`restore ${keys} keys${some} into database ${into ?? index} of ${target.title}${replaces}`);
-    if (expired > 0) steps.push(`leave out ${expired} keys whose time has passed since the backup`);
-  }
+function describe(work: Work): string[] {
+  const { plan, target, aside, request } = work;
+  const steps = [...plan.databases].toSorted(([a], [b]) => a - b).flatMap(([index]) => describeDatabase(work, index));
   if (plan.databases.size === 0) steps.push('restore no key: none is chosen');
-  if (plan.libraries > 0 && !isPart(request)) steps.push(`load ${plan.libraries} libraries of functions`);
-  if (plan.moduleKeys > 0) steps.push(`${plan.moduleKeys} of the keys need the module that wrote them on the server`);
+  if (plan.libraries > 0 && !isPart(request)) steps.push(`load the libraries of functions: ${plan.libraries}`);
+  if (plan.moduleKeys > 0) steps.push(`${count(plan.moduleKeys)} need the module that wrote them on the server`);
   for (const [index, place] of aside) {
     steps.push(`swap database ${index} with ${place} in one step`);
-    const kept = `${target.keys.get(index)} keys that were in database ${index}`;
-    steps.push(
-      request.overwrite
-        ? `remove the ${kept}`
-        : `the ${kept} are kept in database ${place}: FLUSHDB there when they are not needed`,
-    );
+    if (request.overwrite) steps.push(`remove the ${count(target.keys.get(index)!)} that were in database ${index}`);
+    else steps.push(keptAside(target, index, place));
   }
   return steps;
+}
+
+function describeDatabase({ plan, target, aside, request }: Work, index: number): string[] {
+  const { keys, expiring, expired } = plan.databases.get(index)!;
+  const into = `database ${aside.get(index) ?? index} of ${target.title}`;
+  const some = expiring > 0 ? ` (${expiring} that will expire)` : '';
+  const replaces = isPart(request) && request.overwrite ? ', replacing keys of the same name' : '';
+  const left = expired > 0 ? [`leave out ${count(expired)} whose time has passed since the backup`] : [];
+  return [`restore ${count(keys)}${some} into ${into}${replaces}`, ...left];
+}
+
+function keptAside({ keys }: Target, index: number, place: number): string {
+  return `what was in database ${index} (${count(keys.get(index)!)}) is kept in database ${place}: FLUSHDB there when it is not needed`;
+}
+
+function count(keys: number): string {
+  return keys === 1 ? '1 key' : `${keys} keys`;
 }
 
 /** Chosen keys go beside others: none of them may be there. */
@@ -274,11 +281,12 @@ async function restoreFunctions({ source, contents, target, plan, request }: Wor
   return problems;
 }
 
-async function changePlaces({ target, aside, request }: Work): Promise<void> {
+async function changePlaces({ target, aside, request, source }: Work): Promise<void> {
   for (const [index, place] of aside) {
     await mustBeOk(target, 'SWAPDB', index, place);
-    if (!request.overwrite) continue;
-    await mustBeOk(target, 'SELECT', place);
-    await mustBeOk(target, 'FLUSHDB');
+    if (request.overwrite) {
+      await mustBeOk(target, 'SELECT', place);
+      await mustBeOk(target, 'FLUSHDB');
+    } else source.report({ type: 'note', message: keptAside(target, index, place) });
   }
 }
