@@ -29,6 +29,12 @@ export function isSecretSetting(schema: z.ZodType): boolean {
   return schema instanceof z.ZodOptional && isSecretSetting(schema.unwrap() as z.ZodType);
 }
 
+/** True for a map of them: `secrets: z.record(z.string(), secretSetting('…'))`. */
+export function isSecretMapSetting(schema: z.ZodType): boolean {
+  if (schema instanceof z.ZodRecord) return isSecretSetting(schema.valueType as z.ZodType);
+  return schema instanceof z.ZodOptional && isSecretMapSetting(schema.unwrap() as z.ZodType);
+}
+
 function isReference(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || !('from' in value)) return false;
   return (

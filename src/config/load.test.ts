@@ -27,6 +27,7 @@ const sshLike: AnyHostKind = {
 const known = {
   drivers: [
     driverOf('sqlite', z.strictObject({ path: z.string().describe('the database file') })),
+    driverOf('command', z.strictObject({ secrets: z.record(z.string(), secretSetting('a secret')).optional() })),
     driverOf('files', z.strictObject({ paths: z.array(z.string()).min(1), exclude: z.array(z.string()).default([]) })),
   ],
   hostKinds: [sshLike],
@@ -130,6 +131,16 @@ describe('a configuration', () => {
     expect(errorsOf(good.replace('[/etc, ~/x]', '[/etc, 5]'))[0]).toBe(
       '16:38 sources.no.paths[1] must be a text, not 5 — Correct it, or remove the line.',
     );
+  });
+
+  it('takes a map of secrets, each checked and kept as a reference', () => {
+    const withSecrets = (secrets: string) =>
+      good.replace('driver: files, paths: [/etc, ~/x]', `driver: command, secrets: ${secrets}`);
+    const { settings } = load(withSecrets('{ A: { env: X }, B: hunter2 }')).sources.get('no')!;
+    expect(settings).toMatchObject({ secrets: { A: { from: 'env', name: 'X' }, B: { from: 'clear' } } });
+    expect(JSON.stringify(settings)).not.toContain('hunter2');
+    expect(errorsOf(withSecrets('{ A: { evn: X } }'))[0]).toContain('sources.no.secrets.A does not say where');
+    expect(errorsOf(withSecrets('[A]'))[0]).toContain('sources.no.secrets must be a mapping');
   });
 
   it('accepts a secret in the clear with a warning that names the line, and nothing that only looks like one', () => {

@@ -1,6 +1,6 @@
 /** The sections of the file, each entry by itself: one that is wrong does not hide what is wrong with the others. */
 import type { z } from 'zod';
-import { isSecretSetting } from '../base/secret-reference.ts';
+import { isSecretMapSetting, isSecretSetting } from '../base/secret-reference.ts';
 import type { AnyDriver } from '../drivers/driver.ts';
 import type { AnyHostKind } from '../hosts/host.ts';
 import type { HostEntry, Placement, PolicyEntry, RepositoryEntry, SourceEntry } from './config.ts';
@@ -178,12 +178,26 @@ function replaceSecrets(
 ): boolean {
   let readable = true;
   for (const [key, field] of Object.entries(fieldsOf(schema))) {
-    if (!(key in settings) || !isSecretSetting(field)) continue;
+    if (!(key in settings)) continue;
+    if (isSecretMapSetting(field)) readable = replaceSecretMap(reading, settings, [...path, key]) && readable;
+    if (!isSecretSetting(field)) continue;
     const reference = readSecretReference(reading, settings, [...path, key]);
     if (reference) settings[key] = reference;
     else readable = false;
   }
   return readable;
+}
+
+/** What is no map at all is left to the schema. */
+function replaceSecretMap(reading: Reading, settings: Record<string, unknown>, path: ConfigPath): boolean {
+  const key = path.at(-1)!;
+  const given = settings[key];
+  if (!isMapping(given)) return true;
+  const references = Object.keys(given).map(
+    (name) => [name, readSecretReference(reading, given, [...path, name])] as const,
+  );
+  settings[key] = Object.fromEntries(references);
+  return references.every(([, reference]) => reference !== undefined);
 }
 
 /** In every driver `path` and `paths` are places on the source's machine: on this one they may be relative to the file, or to the home. */

@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { command } from '../../src/drivers/command/index.ts';
+import { unattended } from '../../src/drivers/conformance/context.ts';
+import { localHost } from '../../src/hosts/local/index.ts';
+import { type DriverTrial, describeDriver } from './trial.ts';
+
+describeDriver('command', async (): Promise<DriverTrial> => {
+  const base = mkdtempSync(join(realpathSync(tmpdir()), 'holdfast-command-'));
+  const state = join(base, 'state');
+  writeFileSync(state, randomBytes(3 << 20));
+  const host = localHost();
+  const sourceOf = (settings: object) =>
+    unattended({ name: 'state', settings: command.settings.parse(settings), host, local: host });
+  return {
+    driver: command,
+    server: 'cat of GNU coreutils',
+    source: sourceOf({
+      command: ['cat', state],
+      restore: ['tee', join(base, 'elsewhere')],
+      verify: ['sh', '-c', 'test "$(wc -c)" -gt 1000'],
+    }),
+    trial: {
+      // The program decides what one state is: cat keeps the file it opened.
+      async disturb() {
+        let going = true;
+        const swapping = (async () => {
+          for (let n = 0; going; n++) {
+            writeFileSync(join(base, 'next'), Buffer.alloc(500_000, n));
+            renameSync(join(base, 'next'), state);
+            await setImmediate();
+          }
+        })();
+        return {
+          async [Symbol.asyncDispose]() {
+            going = false;
+            await swapping;
+          },
+        };
+      },
+      async damage(copy) {
+        const file = copy.environment.HOLDFAST_COPY;
+        writeFileSync(file, 'x', { flag: 'r+' });
+      },
+      refused: [
+        sourceOf({ command: ['false'] }),
+        sourceOf({ command: ['true'] }),
+        sourceOf({ command: ['holdfast-no-such-program'] }),
+        sourceOf({ shell: 'echo half; kill -KILL $$' }),
+        sourceOf({ command: ['cat', state], maxBytes: 10 }),
+      ],
+      elsewhere: async () => ({
+        target: join(base, 'elsewhere'),
+        source: sourceOf({ command: ['cat', join(base, 'elsewhere')] }),
+      }),
+      leftovers: async () => readdirSync(base).filter((name) => !['state', 'next', 'elsewhere'].includes(name)),
+    },
+    [Symbol.asyncDispose]: async () => rmSync(base, { recursive: true, force: true }),
+  };
+});
