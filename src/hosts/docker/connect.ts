@@ -37,18 +37,13 @@ interface Wanted {
  * Connects to `address` as the container sees it. On this machine the container's own network address (or the loopback, if
  * it shares the machine's network) is tried first, then programs in the container. `host.unreachable` says what was tried.
  */
-export async function connectInside(
-  container: Container,
-  findTools: () => Promise<ReadonlySet<string>>,
-  address: Address,
-  signal?: AbortSignal,
-): Promise<Duplex> {
+export async function connectInside(container: Container, address: Address, signal?: AbortSignal): Promise<Duplex> {
   throwIfCancelled(signal);
   const facts = await container.docker.inspect().catch((error: unknown) => {
     throw engineFailure(container.api, `inspect the container ${container.name}`, error);
   });
   const tried: string[] = [];
-  for await (const way of waysTo({ container, facts, address, signal }, findTools)) {
+  for (const way of waysTo({ container, facts, address, signal })) {
     try {
       return await way.open();
     } catch (error) {
@@ -60,8 +55,8 @@ export async function connectInside(
   throw unreachable(address, container.name, tried);
 }
 
-/** The best first; tools are looked for only when they are needed. */
-async function* waysTo(wanted: Wanted, findTools: () => Promise<ReadonlySet<string>>): AsyncGenerator<Way> {
+/** The best first. */
+function* waysTo(wanted: Wanted): Generator<Way> {
   const { container, facts, address, signal } = wanted;
   if (container.api.isLocal) {
     for (const options of directWays(facts, address)) {
@@ -69,7 +64,7 @@ async function* waysTo(wanted: Wanted, findTools: () => Promise<ReadonlySet<stri
       yield { name, isInside: false, open: () => connectDirectly(options, container.clock, signal) };
     }
   }
-  const tools = await findTools();
+  const { tools } = container;
   const relays = relaysTo(address);
   for (const relay of relays.filter((one) => tools.has(one.tool))) {
     yield {

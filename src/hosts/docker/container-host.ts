@@ -10,7 +10,7 @@ import { containerFiles } from './files.ts';
 import { openContainerTarget } from './restore-target.ts';
 import { runInContainer } from './run.ts';
 import { ShellSession } from './shell-session.ts';
-import { toolFinder } from './tools.ts';
+import { probeTools } from './tools.ts';
 
 export interface ContainerHostRequest {
   readonly api: EngineApi;
@@ -38,17 +38,17 @@ export async function containerHost(request: ContainerHostRequest): Promise<Host
   const name = facts.Name.replace(/^\//, '');
   mustRun(facts, name);
   const parts = { api, docker: request.container, id: facts.Id, name, clock, ...(user ? { user } : {}) };
-  const container: Container = { ...parts, hasShell: await hasShell(parts) };
+  const tools = await probeTools(parts);
+  const container: Container = { ...parts, hasShell: tools !== undefined, tools: tools ?? new Set() };
   const session = new ShellSession(container);
-  const findTools = toolFinder(container);
   return {
     name: request.name ?? name,
     kind: 'docker',
     hostname: hostnameOf(facts, name),
     files: containerFiles(container, session),
-    limits: container.hasShell ? limits : shellLimits,
+    limits: limitsOf(container),
     run: (command) => runInContainer(container, command),
-    connect: (address, signal) => connectInside(container, findTools, address, signal),
+    connect: (address, signal) => connectInside(container, address, signal),
     openTarget: (directory, existing) => openContainerTarget(session, directory, existing),
     close: async () => {
       await session.close();
@@ -67,15 +67,11 @@ function mustRun({ State }: Docker.ContainerInspectInfo, name: string): void {
   });
 }
 
-async function hasShell(parts: Omit<Container, 'hasShell'>): Promise<boolean> {
-  try {
-    const program = await runInContainer({ ...parts, hasShell: true }, { argv: ['sh', '-c', ':'] });
-    await program.endInput();
-    return (await program.exit).status === 0;
-  } catch (error) {
-    if (error instanceof HoldfastError && error.code === 'host.command-missing') return false;
-    throw error;
-  }
+function limitsOf({ hasShell, tools }: Container): readonly string[] {
+  if (!hasShell) return shellLimits;
+  return tools.has('fractions')
+    ? limits
+    : [...limits, 'times of files in this container are restored to the second only'];
 }
 
 /** A container that was not given a hostname has a new one, its id, each time it is made anew: then its name says more. */

@@ -13,5 +13,7 @@ export interface Container {
   readonly user?: string;
   /** It has a POSIX shell: without one, programs cannot be killed and files are read through archives only. */
   readonly hasShell: boolean;
+  /** What else it has, see `tools.ts`. */
+  readonly tools: ReadonlySet<string>;
   readonly clock: Clock;
 }

@@ -43,20 +43,16 @@ export function containerFiles(container: Container, session: ShellSession): Hos
     open: async (path) => {
       const answer = await session.request('head', [path, String(headBytes)]);
       if (answer.status !== 0) throw readFailure(path, answer);
-      const head = headOf(answer);
-      if (head.length < headBytes) return wholeReader(head, async () => await attributes(path));
+      const head = answer.output.subarray(0, answer.output.indexOf(answer.token));
+      const [after] = parseRecords(answer.output.subarray(head.length), answer.token);
+      if (head.length < headBytes) return wholeReader(head, after);
       return streamReader(container, path, async () => await attributes(path));
     },
   };
 }
 
-/** The first bytes of the content, after the record and `TOKEN:`. */
-function headOf({ output, token }: Answer): Buffer {
-  const mark = `${token}:`;
-  return output.subarray(output.indexOf(mark) + mark.length);
-}
-
-function wholeReader(content: Buffer, attributes: () => Promise<NodeAttributes>): FileReader {
+/** What was read with one request, and the attributes as they were after that. */
+function wholeReader(content: Buffer, attributes: NodeAttributes): FileReader {
   let position = 0;
   return {
     read: async (into) => {
@@ -64,7 +60,7 @@ function wholeReader(content: Buffer, attributes: () => Promise<NodeAttributes>)
       position += count;
       return count;
     },
-    attributes,
+    attributes: async () => attributes,
     close: async () => {},
   };
 }

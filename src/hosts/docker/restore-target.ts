@@ -30,8 +30,7 @@ export async function openContainerTarget(
       remedy: 'Name a directory, existing or not, that the user of the container may write to.',
     });
   }
-  const real = decodeName(output).replace(/\n$/, '');
-  return new ContainerTarget(session, directory, real, existing);
+  return new ContainerTarget(session, directory, decodeName(output), existing);
 }
 
 /** By the word the session prints. */

@@ -8,7 +8,10 @@
 export const sessionScript = String.raw`
 LC_ALL=C; export LC_ALL
 t=$1
+own=$(id -u):$(id -g)
 umask 077
+# ">" makes a new file or fails
+set -C
 # %x %y %z: for the fraction of a second, which %X has only in GNU's stat
 format="$t#%f %h %u %g %s %d %i %t %T %X %Y %Z|%x|%y|%z|%U|%G|%n"
 
@@ -50,19 +53,16 @@ op_list() {
 op_head() {
   present "$1" || return
   if [ -L "$1" ] || [ ! -f "$1" ]; then return 45; fi
-  describe "$1" || return
-  printf '%s:' "$t"
-  head -c "$2" -- "$1"
+  head -c "$2" -- "$1" && describe "$1"
 }
 
-# the directory $2 of the target $1, reached through no symbolic link: from then on "./name" cannot lead elsewhere
+# the directory $2 of the target $1, reached through no symbolic link (cd -P says in PWD where it is): from then on "./name" cannot lead elsewhere
 enter() {
   cd -P -- "$1$2/" || return 44
-  [ "$(pwd -P && printf .)" = "$1$2
-." ] || [ "$1$2" = "" ] || return 17
+  [ "$PWD" = "$1$2" ] || [ "$1$2" = "" ] || return 17
 }
 op_root() {
-  mkdir -p -- "$1" && cd -P -- "$1" && [ -w . ] && pwd -P
+  mkdir -p -- "$1" && cd -P -- "$1" && [ -w . ] && printf '%s' "$PWD"
 }
 # ROOT EXISTING COMPONENT…
 op_mkdir() {
@@ -80,8 +80,7 @@ op_mkdir() {
     fi
     at=$at/$each
     cd -P -- "./$each" || return
-    [ "$(pwd -P && printf .)" = "$at
-." ] || return 17
+    [ "$PWD" = "$at" ] || return 17
   done
 }
 # sets "to": where the new thing is made, its own name or a temporary one beside what it replaces
@@ -95,12 +94,12 @@ place() {
 # ROOT DIRECTORY NAME EXISTING TEMPORARY SIZE
 op_create() {
   enter "$1" "$2" && place "$3" "$4" "$5" || return
-  (set -C; : >"./$to") || return
+  : >"./$to" || return
   size "$to" "$6" || { rm -f -- "./$to"; return 1; }
   printf '%s' "$to"
 }
 size() {
-  [ "$2" = 0 ] && { : >"./$1"; return; }
+  [ "$2" = 0 ] && { : >|"./$1"; return; }
   said=$(dd if=/dev/null of="./$1" bs=1 seek="$2" count=0 2>&1) || { printf '%s\n' "$said" >&2; return 1; }
 }
 # ROOT DIRECTORY NAME SIZE
@@ -133,7 +132,7 @@ op_remove() {
 op_whole() {
   enter "$1" "$2" && place "$3" "$4" "$5" || return
   name=$3
-  (set -C; : >"./$to") || return
+  : >"./$to" || return
   take "$to" "$6" 65536 0 || { rm -f -- "./$to"; return 1; }
   shift 6
   if [ $# -gt 0 ]; then attributes "$to" "$@"; fi
@@ -169,8 +168,12 @@ op_apply() {
 # NAME OWNER ATIME MTIME MODE SAFE-MODE: prints a line for what cannot be set; no mode for symbolic links
 attributes() {
   mode=$5
-  said=$(chown -h -- "$2" "./$1" 2>&1) || { printf 'owner %s\n' "$said"; mode=$6; }
-  if ! said=$(touch -h -c -a -d "$3" -- "./$1" 2>&1 && touch -h -c -m -d "$4" -- "./$1" 2>&1); then
+  if [ -L "./$1" ] || [ "$2" != "$own" ] || [ ! -O "./$1" ] || [ ! -G "./$1" ]; then
+    said=$(chown -h -- "$2" "./$1" 2>&1) || { printf 'owner %s\n' "$said"; mode=$6; }
+  fi
+  said=$(touch -h -c -d "$3" -- "./$1" 2>&1) &&
+    { [ "$3" = "$4" ] || said=$(touch -h -c -m -d "$4" -- "./$1" 2>&1); }
+  if [ $? -ne 0 ]; then
     if touch -h -c -d "\${4%.*}" -- "./$1" 2>/dev/null; then printf 'seconds\n'; else printf 'times %s\n' "$said"; fi
   fi
   [ -z "$mode" ] || said=$(chmod -- "$mode" "./$1" 2>&1) || printf 'mode %s\n' "$said"
