@@ -1,11 +1,13 @@
 /** Restores into running servers and into directories. */
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { startRedis } from '../servers/redis.ts';
+import { Secret } from '../../src/base/secrets.ts';
+import { type RedisServer, startRedis } from '../servers/redis.ts';
 import { seedRedis } from '../servers/redis-data.ts';
-import { bench, factsOf, installed, programs, restore, sourceOf, useBench } from './redis-trial.ts';
+import { bench, factsOf, installed, programs, restore, type Source, sourceOf, useBench } from './redis-trial.ts';
 
 useBench();
 
@@ -104,6 +106,39 @@ describe.runIf(installed)('a restore', () => {
     // What an old server knows, it gets: strings look the same since the beginning.
     await restore(sourceOf(from, 'redis 8'), stored, { target: to.url, include: ['string', 'number:*'] });
     expect(await (await to.client()).run('GET', 'string')).toEqual(Buffer.from('hello'));
+  });
+
+  test('needs no more rights than the documentation says, and so does a backup', async () => {
+    await using server = await startRedis();
+    await using target = await startRedis();
+    await seedRedis(server);
+    const page = readFileSync(new URL('../../docs/drivers/redis.md', import.meta.url), 'utf8');
+    const grants = [...page.matchAll(/^ACL SETUSER (\w+) on >(\S+) (.*)$/gm)];
+    expect(grants.map(([, user]) => user)).toEqual(['backup', 'restorer']);
+    const asUser = async ({ url }: RedisServer, [, user, word, rights]: RegExpMatchArray): Promise<Source> => {
+      await (await (url === server.url ? server : target).client()).run(
+        'ACL',
+        'SETUSER',
+        user,
+        'on',
+        `>${word}`,
+        ...rights.split(' '),
+      );
+      return {
+        ...sourceOf(server),
+        settings: {
+          ...sourceOf(server).settings,
+          url: url.replace('//', `//${user}@`),
+          password: { from: 'clear', secret: new Secret(word) },
+        },
+      };
+    };
+    const stored = await bench.backUp(await asUser(server, grants[0]));
+    const targetSource = await asUser(target, grants[1]);
+    await restore(sourceOf(server), stored, { targetSource });
+    await restore(sourceOf(server), stored, { targetSource, overwrite: true });
+    await restore(sourceOf(server), stored, { targetSource, include: ['string'], overwrite: true });
+    expect(await factsOf(await bench.backUp(sourceOf(target)))).toEqual(await factsOf(stored));
   });
 
   test('into a directory gives a file that the server starts with', async () => {
