@@ -31,7 +31,7 @@ export class SftpSession {
   async #open(): Promise<SftpClient> {
     const { channel, link } = await this.#links.session((one) => one.subsystem('sftp'));
     try {
-      return await SftpClient.open(channel as Duplex);
+      return await SftpClient.open(channel as Duplex, () => link.lost);
     } catch (cause) {
       channel.close();
       if (link.lost) throw link.lost;

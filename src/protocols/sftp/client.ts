@@ -3,7 +3,6 @@
  * in any number at once; OpenSSH answers them in order. Names are raw bytes, so that any name survives.
  */
 import type { Duplex } from 'node:stream';
-import { messageOf } from '../../base/errors.ts';
 import {
   openFlags,
   PacketReader,
@@ -65,7 +64,7 @@ export class SftpClient {
   #version: Waiting | undefined;
   #broken: Error | undefined;
 
-  private constructor(stream: Duplex) {
+  private constructor(stream: Duplex, whyEnded: () => Error | undefined) {
     this.#stream = stream;
     const splitter = new PacketSplitter(largestPacket, (payload) => this.#receive(payload));
     stream.on('data', (chunk: Buffer) => {
@@ -77,12 +76,14 @@ export class SftpClient {
       }
     });
     stream.on('error', (error) => this.#fail(error));
-    for (const event of ['end', 'close']) stream.on(event, () => this.#fail(new Error('the SFTP session ended')));
+    for (const event of ['end', 'close']) {
+      stream.on(event, () => this.#fail(whyEnded() ?? new Error('the SFTP session ended')));
+    }
   }
 
-  /** Greets the server. The stream's end or failure rejects whatever is under way, and everything after it. */
-  static async open(stream: Duplex): Promise<SftpClient> {
-    const client = new SftpClient(stream);
+  /** Greets the server. The stream's end or failure rejects whatever is under way, and everything after it, with what `whyEnded` knows of it. */
+  static async open(stream: Duplex, whyEnded: () => Error | undefined = () => undefined): Promise<SftpClient> {
+    const client = new SftpClient(stream, whyEnded);
     const body = await new Promise<PacketReader>((resolve, reject) => {
       client.#version = { type: replies.version, resolve: (reply) => resolve(reply.body), reject };
       stream.write(new PacketWriter(requests.init).uint32(3).finish());
@@ -272,7 +273,7 @@ export class SftpClient {
   }
 
   #fail(error: Error): void {
-    this.#broken ??= new Error(messageOf(error), { cause: error });
+    this.#broken ??= error;
     this.#version?.reject(this.#broken);
     this.#version = undefined;
     for (const { reject } of this.#waiting.values()) reject(this.#broken);
