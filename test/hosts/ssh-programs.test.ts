@@ -89,6 +89,34 @@ describe('a connection that is cut', () => {
     expect(target).toBeDefined();
   });
 
+  test('while a program waits to be read and to be written to fails both', async () => {
+    const server = await ownSshd();
+    const host = await openHost(settingsOf(server));
+    await using echo = await startEchoServer(mkdtempIn(folder));
+    const program = await host.run({ argv: ['cat'] });
+    const stream = await host.connect(echo.echo[0]);
+    stream.pause();
+    let written = 0;
+    const write = async (): Promise<void> => {
+      for (;;) {
+        await program.write(Buffer.alloc(1 << 18));
+        written++;
+      }
+    };
+    const writing = write();
+    const blocked = new Promise<unknown>((resolve) => stream.on('error', resolve));
+    for (let at = 0; at < 64; at++) stream.write(Buffer.alloc(1 << 18));
+    for (let before = -1; before !== written; ) {
+      before = written;
+      await sleep(200);
+    }
+    cut(server);
+    await expect(writing).rejects.toMatchObject({ code: 'host.unreachable' });
+    expect(await blocked).toMatchObject({ code: 'host.unreachable' });
+    await expect(drain(program.stdout)).rejects.toMatchObject({ code: 'host.unreachable' });
+    await expect(program.exit).rejects.toMatchObject({ code: 'host.unreachable' });
+  });
+
   test('and does not come back is an error of the next command', async () => {
     const server = await ownSshd();
     const host = await openHost(settingsOf(server));
@@ -130,6 +158,19 @@ describe('programs', () => {
     await program.write('first\nsecond');
     await program.endInput();
     expect(await text(program.stdout)).toBe('first\nsecond');
+  });
+
+  test('that ended without reading fail whoever writes, though nobody has read their output yet', async () => {
+    const host = await openHost(settingsOf(sshd));
+    const program = await host.run({ argv: ['head', '-c', '2500000', '/dev/zero'] });
+    const write = async (): Promise<void> => {
+      for (;;) await program.write(Buffer.alloc(1 << 18));
+    };
+    await expect(write()).rejects.toMatchObject({ code: 'host.command-failed' });
+    let length = 0;
+    for await (const chunk of program.stdout) length += chunk.length;
+    expect(length).toBe(2_500_000);
+    expect((await program.exit).status).toBe(0);
   });
 
   test('more than the server allows sessions for on one connection all run', async () => {

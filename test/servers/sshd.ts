@@ -64,6 +64,7 @@ export async function startSshd({ config = [], hostKeyType = 'ed25519' }: SshdOp
       'LogLevel VERBOSE',
       'PermitRootLogin yes',
       'PrintMotd no',
+      'SetEnv SHLVL=2', // bash, as a login shell over SSH, then leaves the ~/.bashrc of whoever runs the tests alone
       'Subsystem sftp internal-sftp',
       '',
     ].join('\n'),

@@ -42,13 +42,13 @@ class ForwardedStream extends Duplex {
       if (!this.push(chunk)) channel.pause();
     });
     channel.on('error', (error: Error) => this.destroy(error));
+    const forget = link.onLost((reason) => this.destroy(reason));
     channel.on('end', () => {
-      if (link.lost) this.destroy(link.lost);
-      else this.push(null);
+      if (!link.lost) this.push(null);
     });
     channel.on('close', () => {
-      if (link.lost) this.destroy(link.lost);
-      else if (!this.writableFinished) this.#gone();
+      forget();
+      if (!link.lost && !this.writableFinished) this.#gone();
     });
   }
 

@@ -50,15 +50,17 @@ export class FarShell {
   /** Runs a program, or a function of the loop (`names`, `holes`, …). Several calls may be under way; they run in order. */
   async call(argv: readonly string[]): Promise<Answer> {
     if (this.#closed) throw cancelled();
-    this.#running ??= this.#start();
-    let shell: RunningShell;
+    const running = this.#running ?? this.#start();
+    this.#running = running;
+    let shell: RunningShell | undefined;
     try {
-      shell = await this.#running;
-    } catch (error) {
-      this.#running = undefined;
-      throw error;
+      shell = await running;
+      if (!shell.over) return await shell.ask(argv);
+    } finally {
+      // the next who asks starts another
+      if ((!shell || shell.over) && this.#running === running) this.#running = undefined;
     }
-    return await shell.ask(argv);
+    return await this.call(argv);
   }
 
   async close(): Promise<void> {
@@ -73,9 +75,7 @@ export class FarShell {
       argv: ['/bin/sh', '-c', loop, 'sh', token, ...holePrograms],
       env: { LC_ALL: 'C' },
     });
-    return new RunningShell(process, token, () => {
-      this.#running = undefined;
-    });
+    return new RunningShell(process, token);
   }
 }
 
@@ -87,12 +87,15 @@ class RunningShell {
   #tail: Buffer = Buffer.alloc(0);
   #over: HoldfastError | undefined;
 
-  constructor(process: HostProcess, token: string, onOver: () => void) {
+  constructor(process: HostProcess, token: string) {
     this.#process = process;
     this.#mark = Buffer.from(`\0${token} `);
-    this.#read()
-      .catch((error: unknown) => this.#fail(error))
-      .finally(onOver);
+    this.#read().catch((error: unknown) => this.#fail(error));
+  }
+
+  /** It answers nothing any more. */
+  get over(): boolean {
+    return this.#over !== undefined;
   }
 
   async ask(argv: readonly string[]): Promise<Answer> {

@@ -42,6 +42,7 @@ export class Link {
   readonly #name: string;
   readonly #address: SshAddress;
   #lost: HoldfastError | undefined;
+  readonly #whenLost = new Set<(reason: HoldfastError) => void>();
   #closing = false;
 
   private constructor({ name, address, socket }: LinkParts) {
@@ -77,6 +78,12 @@ export class Link {
   /** The reason why nothing goes through any more. It is known before the streams over this connection end. */
   get lost(): HoldfastError | undefined {
     return this.#lost;
+  }
+
+  /** Called once when the connection is lost, until the function that is returned is called. */
+  onLost(act: (reason: HoldfastError) => void): () => void {
+    this.#whenLost.add(act);
+    return () => void this.#whenLost.delete(act);
   }
 
   /** Starts a command in a session of its own. `SessionRefused` if there is no room for one. */
@@ -154,8 +161,11 @@ export class Link {
   }
 
   #lose(cause?: unknown): void {
+    // with half-open sockets nobody else does, and channels end only when it is closed
+    this.#socket.destroy();
+    if (this.#lost) return;
     const where = `${showAddress(this.#address)} (host ${this.#name})`;
-    this.#lost ??= new HoldfastError({
+    this.#lost = new HoldfastError({
       code: 'host.unreachable',
       message: this.#closing
         ? `the connection to ${where} was closed`
@@ -164,8 +174,8 @@ export class Link {
       retry: 'later',
       cause,
     });
-    // with half-open sockets nobody else does, and channels end only when it is closed
-    this.#socket.destroy();
+    for (const act of this.#whenLost) act(this.#lost);
+    this.#whenLost.clear();
   }
 }
 

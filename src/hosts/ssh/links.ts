@@ -9,7 +9,7 @@ import { HoldfastError, hasCode, messageOf, throwIfCancelled } from '../../base/
 import { type Link, SessionRefused } from './link.ts';
 
 /** Beyond this, sessions wait for one another. */
-const mostLinks = 4;
+const mostLinks = 8;
 /** OpenSSH's own default for MaxSessions; lowered when the server refuses one. */
 const usualSessions = 10;
 /** A server may need a moment to clear a session away that has just ended. */

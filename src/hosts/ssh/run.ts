@@ -47,7 +47,7 @@ class FarProcess implements HostProcess {
   readonly #output: ByteQueue;
   #stderr: Buffer[] = [];
   #stderrLength = 0;
-  readonly #writes = new Set<(error: unknown) => void>();
+  readonly #writes = new Set<() => void>();
   #ended: Omit<Exit, 'stderr'> | undefined;
   #closed = false;
   #killed = false;
@@ -62,8 +62,11 @@ class FarProcess implements HostProcess {
     this.#output = new ByteQueue(queueBytes, () => channel.resume());
     channel.on('exit', (status: number | null, signal?: string) => {
       this.#ended = { status, signal: signal?.replace(/@.*/, '') ?? null };
+      this.#failWrites();
     });
     channel.on('error', () => {}); // reading, writing and `exit` report it
+    const forget = parts.session.link.onLost((reason) => this.#cutOff(reason));
+    channel.once('close', forget);
     this.exit = this.#whenOver();
     // who waits for it sees it; who does not sees the same at the end of the output
     this.exit.catch(() => {});
@@ -104,7 +107,7 @@ class FarProcess implements HostProcess {
   }
 
   async write(bytes: Uint8Array | string): Promise<void> {
-    if (this.#closed) throw this.#inputFailure();
+    if (this.#closed || this.#ended) throw this.#inputFailure();
     await new Promise<void>((resolve, reject) => {
       const fail = (): void => reject(this.#inputFailure());
       this.#writes.add(fail);
@@ -117,9 +120,9 @@ class FarProcess implements HostProcess {
   }
 
   async endInput(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#closed || this.#ended) return;
     await new Promise<void>((resolve) => {
-      this.#writes.add(() => resolve());
+      this.#writes.add(resolve);
       this.#channel.end(() => resolve());
     });
   }
@@ -220,13 +223,25 @@ class FarProcess implements HostProcess {
     const stderrOver = new Promise<void>((resolve) => channel.stderr.once('close', resolve));
     await new Promise<void>((resolve) => channel.once('close', resolve));
     this.#closed = true;
-    for (const fail of this.#writes) fail(undefined);
-    this.#writes.clear();
+    this.#failWrites();
     this.#output.end(this.#ended ? undefined : this.#cut());
     await stderrOver;
     await this.#output.drained();
     if (!this.#ended) throw this.#cut();
     return { ...this.#ended, stderr: this.#stderrText() };
+  }
+
+  /** Whoever waits to write need not wait until somebody reads the output to its end. */
+  #failWrites(): void {
+    for (const fail of this.#writes) fail();
+    this.#writes.clear();
+  }
+
+  #cutOff(reason: HoldfastError): void {
+    this.#failWrites();
+    if (this.#ended) return; // the end of its output says whether all of that came
+    this.#output.end(reason);
+    this.#channel.resume();
   }
 
   #stderrText(): string {
