@@ -70,7 +70,7 @@ describe.each(['this machine under another name', 'SSH', 'a container of debian'
         { ...restless, transfers: 3, autocheckpoint: 20, checkpoints: [] },
       ] as Torture['writers'];
       const report = await tortured(name, { journal: 'wal', writers, settings: { hold } });
-      expect(report.busy).toBe(0);
+      expect(report.copies).toBeGreaterThan(0);
     },
   );
 

@@ -16,6 +16,7 @@ import { BlockDigests } from './block-digests.ts';
 import type { Copied } from './copy-request.ts';
 import { copyUnlocked } from './copy-unlocked.ts';
 import { findFarDatabase, headOf, lookAt } from './far-files.ts';
+import { startGuard } from './far-guard.ts';
 import { holdStreamed } from './hold-streamed.ts';
 import type { ExactFarHolder, FarHolder } from './lock-holder.ts';
 import { openWithPython } from './python-holder.ts';
@@ -110,10 +111,18 @@ function needsWrite(error: unknown): boolean {
 async function holdLockedCopy(source: Source, place: Place, holder: FarHolder): Promise<Held> {
   const state = await holder.hold();
   if (state.journalMode !== 'wal') throw switchedFromWal(place.path);
-  return await copyToSpool(source, place, async () => {
-    await holder.release();
-    await holder[Symbol.asyncDispose]();
-  });
+  const guard = await startGuard(source, place, holder);
+  const guarded = { ...source, signal: AbortSignal.any([source.signal, guard.lost]) };
+  try {
+    return await copyToSpool(guarded, place, async () => {
+      await holder.release();
+      await holder[Symbol.asyncDispose]();
+    });
+  } catch (error) {
+    throw guard.failure()?.error ?? error;
+  } finally {
+    await guard.stop();
+  }
 }
 
 async function captureUnlocked(source: Source, place: Place, notes: readonly string[]): Promise<FarCapture> {

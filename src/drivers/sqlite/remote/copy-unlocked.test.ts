@@ -92,6 +92,14 @@ describe('in WAL mode', () => {
     expect(ledgerLength(place.path('copy.db'))).toBe(303);
   });
 
+  test('a log that grows faster than it is read does not keep the copy from ending', async () => {
+    seedBank({ path });
+    using db = openBank();
+    transfer(db, 5, Math.random);
+    const { facts } = await backUpDisturbed('-wal', () => transfer(db, 100, Math.random));
+    expect(facts.tries).toBe(1);
+  });
+
   test('a database that every try finds restarted is refused, with what would help', async () => {
     seedBank({ path });
     using db = openBank();

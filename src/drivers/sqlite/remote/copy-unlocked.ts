@@ -58,10 +58,14 @@ async function copyWithWal(
   generation: WalGeneration,
 ): Promise<Copied | Unproven> {
   const { host, place, signal } = request;
-  const mainBytes = await fetchFile({ host, path: place.realPath, into: copy, signal });
+  // pages behind this end come from the log
+  const mainSize = (await lookAt(host, place.realPath))?.size ?? 0;
+  const mainBytes = await fetchFile({ host, path: place.realPath, into: copy, limitBytes: mainSize, signal });
   const index = parseWalIndex(await headOf(host, `${place.realPath}-shm`, walIndexHeadBytes));
+  // All that the main file can have got is in what there is of the log now; to read on would be a race with its writers.
+  const limitBytes = (await lookAt(host, walOf(place.realPath)))?.size ?? 0;
   await using log = await open(request.logPath, 'w+', 0o600);
-  await fetchFile({ host, path: walOf(place.realPath), into: log, signal });
+  await fetchFile({ host, path: walOf(place.realPath), into: log, limitBytes, signal });
   // Only now: a restart while the log was read would have made it look shorter than it was.
   const after = await headOf(host, walOf(place.realPath), walHeaderBytes);
   if (!equalBytes(after, generation.header) || !equalBytes(await firstBytes(log), generation.header)) {
@@ -107,7 +111,8 @@ async function copyQuietMain(request: CopyRequest, copy: FileHandle): Promise<Co
   if (await isWriteLocked(host, first.inode, signal)) return { unproven: 'a program holds the lock for writing' };
   const header = await headOf(host, place.realPath, databaseHeaderBytes);
   if (!sameFarIdentity(first, await look())) return { unproven: 'it was being written to' };
-  const sizeBytes = await fetchFile({ host, path: place.realPath, into: copy, signal });
+  const limitBytes = first.size + 1;
+  const sizeBytes = await fetchFile({ host, path: place.realPath, into: copy, limitBytes, signal });
   const headerAfter = await headOf(host, place.realPath, databaseHeaderBytes);
   const last = await look();
   if (!sameFarIdentity(first, last) || sizeBytes !== first.size || !header.equals(headerAfter)) {

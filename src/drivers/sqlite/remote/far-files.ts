@@ -96,22 +96,21 @@ export interface Fetch {
   readonly host: Host;
   readonly path: string;
   readonly into: FileHandle;
-  /** No more than this much from the start; the whole file if absent. */
-  readonly limitBytes?: number;
+  /** No more than this much from the start: a file may grow faster than it is read. */
+  readonly limitBytes: number;
   readonly signal: AbortSignal;
 }
 
-/** Copies a file, or what there is of it up to a limit, to a local one; returns the bytes. A missing file is an empty one. Memory: 256 KiB. */
+/** Copies what there is of a file up to a limit to a local one; returns the bytes. A missing file is an empty one. Memory: 256 KiB. */
 export async function fetchFile({ host, path, into, limitBytes, signal }: Fetch): Promise<number> {
-  const limit = limitBytes ?? Number.POSITIVE_INFINITY;
   const reader = await openIfThere(host, path);
   if (!reader) return 0;
   const buffer = Buffer.allocUnsafe(fetchBytes);
   let done = 0;
   try {
-    while (done < limit) {
+    while (done < limitBytes) {
       throwIfCancelled(signal);
-      const count = await fill(reader, buffer.subarray(0, Math.min(buffer.length, limit - done)));
+      const count = await fill(reader, buffer.subarray(0, Math.min(buffer.length, limitBytes - done)));
       if (count === 0) break;
       await writeFully(into, buffer.subarray(0, count), done);
       done += count;

@@ -23,8 +23,8 @@ import { explain } from '../holder-client.ts';
 import type { Fingerprinted } from '../messages.ts';
 import type { Place } from '../place.ts';
 import type { Settings } from '../settings.ts';
-import { walLimit, watchWal } from '../wal-guard.ts';
-import { fetchFile, fill, lookAt } from './far-files.ts';
+import { fetchFile, fill } from './far-files.ts';
+import { type FarGuard, startGuard } from './far-guard.ts';
 import type { ExactFarHolder, ExactFarState } from './lock-holder.ts';
 
 export interface StreamedHold {
@@ -38,17 +38,26 @@ export interface StreamedHold {
 export async function holdStreamed(hold: StreamedHold): Promise<Held> {
   const { source, place, holder } = hold;
   try {
-    const limitBytes = await walLimit(source.settings.maxWalBytes, () => holder.freeBytes());
-    const log = await fetchLog(hold);
+    const guard = await startGuard(source, place, holder);
     try {
-      return holdState(hold, log, limitBytes);
+      return await holdGuarded(hold, guard);
     } catch (error) {
-      await log.remove();
-      throw error;
+      await guard.stop();
+      throw guard.failure()?.error ?? error;
     }
   } catch (error) {
     await holder[Symbol.asyncDispose]();
     throw explain(error, place.path);
+  }
+}
+
+async function holdGuarded(hold: StreamedHold, guard: FarGuard): Promise<Held> {
+  const log = await fetchLog(hold);
+  try {
+    return holdState(hold, log, guard);
+  } catch (error) {
+    await log.remove();
+    throw error;
   }
 }
 
@@ -90,28 +99,15 @@ async function fetchInto(
   }
 }
 
-function holdState(hold: StreamedHold, log: FetchedLog, limitBytes: number): Held {
-  const { source, place, holder, state } = hold;
+function holdState(hold: StreamedHold, log: FetchedLog, guard: FarGuard): Held {
+  const { place, holder, state } = hold;
   const sizeBytes = sizeOf(hold);
-  const stop = new AbortController();
-  let failure: { error: unknown } | undefined;
-  const watching = watchWal({
-    name: place.path,
-    look: async () => (await lookAt(source.host, `${place.realPath}-wal`))?.size ?? 0,
-    lookEveryMs: 1000,
-    limitBytes,
-    clock: source.clock,
-    stop: stop.signal,
-    exceeded: (error) => {
-      failure = { error };
-      void holder[Symbol.asyncDispose]();
-    },
-  });
   const check = (): void => {
+    const failure = guard.failure();
     if (failure) throw failure.error;
     if (holder.ended) throw holder.ended;
   };
-  const fingerprint = fingerprintOf(hold, () => failure?.error);
+  const fingerprint = fingerprintOf(hold, () => guard.failure()?.error);
   const readers = new Set<FileReader>();
   return {
     pageBytes: state.pageBytes,
@@ -129,13 +125,12 @@ function holdState(hold: StreamedHold, log: FetchedLog, limitBytes: number): Hel
       check();
       // its answer proves that the lock was held until every byte had arrived
       await holder.release().catch((error: unknown) => {
-        throw failure?.error ?? explain(error, place.path);
+        throw guard.failure()?.error ?? explain(error, place.path);
       });
-      stop.abort();
+      await guard.stop();
     },
     [Symbol.asyncDispose]: async () => {
-      stop.abort();
-      await watching;
+      await guard.stop();
       for (const reader of readers) await reader.close();
       await holder[Symbol.asyncDispose]();
       await log.remove();

@@ -49,7 +49,7 @@ export function farMain(main: FarMain, read: Pick<SpoolSource, 'correct'> = byRe
     },
     copyTo: async (path) => {
       await using copy = await open(path, 'wx', 0o600);
-      await fetchFile({ host, path: realPath, into: copy, signal });
+      await fetchFile({ host, path: realPath, into: copy, limitBytes: (await look()).size, signal });
     },
     correct: (copy, stop) => read.correct(copy, stop),
     sizeBytes: async () => (await look()).size,
@@ -62,11 +62,12 @@ function byReading(main: FarMain): Pick<SpoolSource, 'correct'> {
 
 /** Memory: two blocks. */
 async function correct({ host, realPath }: FarMain, copy: FileHandle, stop: AbortSignal): Promise<number> {
+  const { size } = await host.files.attributes(realPath);
   const reader = await host.files.open(realPath);
   const [theirs, ours] = [Buffer.allocUnsafe(blockBytes), Buffer.allocUnsafe(blockBytes)];
   let changed = 0;
   try {
-    for (let position = 0; ; position += blockBytes) {
+    for (let position = 0; position < size; position += blockBytes) {
       throwIfCancelled(stop);
       const block = theirs.subarray(0, await fill(reader, theirs));
       if (block.length === 0) return changed;
@@ -75,8 +76,8 @@ async function correct({ host, realPath }: FarMain, copy: FileHandle, stop: Abor
         await writeFully(copy, block, position);
         changed++;
       }
-      if (block.length < blockBytes) return changed;
     }
+    return changed;
   } finally {
     await reader.close();
   }
