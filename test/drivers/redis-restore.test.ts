@@ -157,6 +157,37 @@ describe.runIf(installed)('a restore', () => {
     });
   });
 
+  test('wants a database for each that the data has', async () => {
+    await using server = await startRedis();
+    await using few = await startRedis({ options: ['--databases', '4'] });
+    await seedRedis(server);
+    const stored = await bench.backUp(sourceOf(server));
+    await expect(restore(sourceOf(server), stored, { target: few.url })).rejects.toMatchObject({
+      ...{ code: 'restore.target-invalid', message: expect.stringContaining('too few databases') },
+    });
+    expect(await (await few.client()).run('DBSIZE')).toBe(0);
+  });
+
+  test('into databases that hold keys needs empty ones to load beside them', async () => {
+    await using server = await startRedis({ options: ['--databases', '2'] });
+    const client = await server.client();
+    await client.all([
+      ['SET', 'key', 'in 0'],
+      ['SELECT', '1'],
+      ['SET', 'key', 'in 1'],
+    ]);
+    const source = sourceOf(server);
+    const stored = await bench.backUp(source);
+    for (const overwrite of [false, true]) {
+      await expect(restore(source, stored, { overwrite })).rejects.toMatchObject({
+        ...{ code: 'restore.target-exists', remedy: expect.stringContaining('FLUSHDB') },
+      });
+    }
+    await client.run('FLUSHALL');
+    await restore(source, stored, {});
+    expect(await factsOf(await bench.backUp(source))).toEqual(await factsOf(stored));
+  });
+
   test('goes neither to replicas, nor into clusters, nor to what is no server', async () => {
     await using server = await startRedis();
     await (await server.client()).run('SET', 'a', 'b');

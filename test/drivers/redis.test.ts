@@ -1,6 +1,6 @@
 /** Copies of real servers of every release at hand, and drills of them. COPIES: how many under writers. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -281,6 +281,31 @@ test.each([...programs].filter(([release]) => release === 'redis 8' || release =
     expect(capture.notes().join()).toContain('one node of a cluster');
   },
 );
+
+test.runIf(installed)('a Sentinel does not take a backup for a replica', async () => {
+  await using server = await startRedis({ options: ['--rdb-key-save-delay', '2000', ...debuggable] });
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-sentinel-'));
+  const configuration = join(folder, 'sentinel.conf');
+  writeFileSync(configuration, `sentinel monitor main 127.0.0.1 ${server.port} 1\n`);
+  try {
+    await using sentinel = await startRedis({ sentinel: configuration });
+    const [client, watcher] = [await server.client(), await sentinel.client()];
+    await client.run('DEBUG', 'POPULATE', '1000');
+    await watcher.run('SENTINEL', 'DEBUG', 'info-period', '50');
+    const backup = bench.backUp(sourceOf(server));
+    let listed = 0;
+    for (let looks = 0; looks < 20; looks++) {
+      if (String(await client.run('INFO', 'replication')).includes('slave0:')) listed++;
+      await setTimeout(50);
+    }
+    await backup;
+    // The Sentinel looked at what we looked at.
+    expect(listed).toBeGreaterThan(2);
+    expect(await watcher.run('SENTINEL', 'REPLICAS', 'main')).toEqual([]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 
 test.runIf(installed)('TLS is spoken and the certificate is checked', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-tls-'));

@@ -49,6 +49,8 @@ export async function redisProgram(release: RedisRelease): Promise<string | unde
 export interface RedisOptions {
   readonly program?: string;
   readonly password?: string;
+  /** The configuration file of a Sentinel, which has no data and no options about them. */
+  readonly sentinel?: string;
   /** More lines of its configuration, as arguments. */
   readonly options?: readonly string[];
 }
@@ -125,6 +127,7 @@ export class RedisClient {
 export async function startRedis({
   program = 'redis-server',
   password,
+  sentinel,
   options = [],
 }: RedisOptions = {}): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-redis-'));
@@ -141,7 +144,8 @@ export async function startRedis({
   ];
   const quiet = ['--save', '', '--appendonly', 'no', '--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0'];
   const secret = password === undefined ? [] : ['--requirepass', password];
-  const process = spawn(program, [...own, ...quiet, ...secret, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const args = sentinel === undefined ? [...own, ...quiet, ...secret, ...options] : [sentinel, '--sentinel', ...own];
+  const process = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('data', (chunk: Buffer) => {

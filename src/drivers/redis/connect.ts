@@ -71,11 +71,13 @@ async function secured(stream: Duplex, name: string, files: Settings['tls']): Pr
   const servername = /^[\d.]+$|:/.test(name) ? {} : { servername: name };
   const socket = connectTls({ socket: stream, ca, cert, key, host: name, ...servername });
   await new Promise<void>((resolve, reject) => {
-    socket.once('secureConnect', resolve);
-    socket.once('error', reject);
-    socket.once('close', () => reject(new Error('the server closed the connection')));
+    const closed = (): void => reject(new Error('the server closed the connection'));
+    socket.once('error', reject).once('close', closed);
+    socket.once('secureConnect', () => {
+      socket.off('error', reject).off('close', closed);
+      resolve();
+    });
   });
-  socket.removeAllListeners('error');
   return socket;
 }
 
@@ -109,7 +111,7 @@ interface Reason {
   readonly why: string;
   readonly remedy: string;
   readonly retry?: 'later';
-  readonly code?: 'source.unsupported' | 'source.busy';
+  readonly code?: 'source.unsupported' | 'source.busy' | 'restore.target-invalid';
 }
 
 const reasons: readonly Reason[] = [
@@ -152,6 +154,12 @@ const reasons: readonly Reason[] = [
     fits: /^DENIED/,
     why: 'it is in protected mode and lets only its own machine in',
     remedy: 'Give it a password, or reach it through its own machine with «host:».',
+  },
+  {
+    fits: /DB index is out of range/i,
+    why: 'it has too few databases for this data',
+    remedy: 'Raise «databases» of the server, or restore the keys of other databases with --include.',
+    code: 'restore.target-invalid',
   },
   {
     fits: /unknown command/i,

@@ -35,6 +35,8 @@ export async function openReplicaStream(
 ): Promise<ReplicaStream> {
   const capabilities = await connection.call('REPLCONF', 'capa', 'eof', 'capa', 'psync2');
   if (capabilities instanceof ErrorReply) throw refused('REPLCONF', capabilities);
+  // A Sentinel takes whoever is listed for a replica it may promote one day, and never forgets it; not at a port that cannot be.
+  await connection.call('REPLCONF', 'listening-port', '65536');
   if (version !== undefined) await connection.call('REPLCONF', 'version', version);
   // From 7.0 on: the server then keeps nothing of what is written meanwhile for us. Older ones refuse, and keep it.
   await connection.call('REPLCONF', 'rdb-only', '1');
