@@ -1,8 +1,10 @@
 /** What goes wrong while a server is backed up, and what must not be seen of it. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { Secret } from '../../src/base/secrets.ts';
@@ -17,6 +19,7 @@ import {
   drill,
   failed,
   installed,
+  restore,
   type Source,
   sourceAt,
   sourceOf,
@@ -108,6 +111,35 @@ describe.runIf(installed)('what goes wrong', () => {
     expect(String(await client.run('INFO', 'replication'))).toContain('connected_slaves:0');
   });
 
+  test('a drill that is killed leaves no server behind', async () => {
+    await using server = await startRedis();
+    await seedRedis(server);
+    const directory = await bench.directory();
+    const stored = await bench.backUp(sourceOf(server));
+    await restore(sourceOf(server), stored, { target: directory });
+    const here = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+    // A process that starts the server of a drill on the file, says so, and waits to be killed.
+    const script = `
+      const { unattended } = await import(${here('../../src/drivers/conformance/context.ts')});
+      const { startServer } = await import(${here('../../src/drivers/redis/throwaway-server.ts')});
+      const { localHost } = await import(${here('../../src/hosts/local/index.ts')});
+      const host = localHost();
+      const version = { product: 'redis', version: '7.0.0' };
+      const place = { host, program: 'redis-server', server: version, title: '', directory: ${JSON.stringify(directory)} };
+      await startServer(unattended({ name: 'killed', settings: {}, host, local: host }), place, 16);
+      console.log('started');
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    const mine = (): string[] => commandLines().filter((line) => line.includes(directory) && !line.includes('import('));
+    expect(mine().length).toBeGreaterThan(0);
+    child.kill('SIGKILL');
+    for (let attempt = 0; attempt < 200 && mine().length > 0; attempt++) await setTimeout(20);
+    expect(mine()).toEqual([]);
+  });
+
   test('the password is on no command line while a backup and a drill run', async () => {
     await using server = await startRedis({ options: ['--rdb-key-save-delay', '2000'] });
     const client = await server.client();
@@ -117,16 +149,7 @@ describe.runIf(installed)('what goes wrong', () => {
     let looked = 0;
     const look = setInterval(() => {
       looked++;
-      for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-        const read = (name: string): string => {
-          try {
-            return readFileSync(`/proc/${pid}/${name}`, 'latin1');
-          } catch {
-            return '';
-          }
-        };
-        expect(read('cmdline')).not.toContain(password);
-      }
+      for (const line of commandLines()) expect(line).not.toContain(password);
     }, 20);
     try {
       expect(failed(await drill(source, await bench.backUp(source)))).toEqual([]);
@@ -141,4 +164,18 @@ function randomText(bytes: number): Buffer {
   const text = Buffer.allocUnsafe(bytes);
   for (let i = 0; i < bytes; i++) text[i] = Math.random() * 256;
   return text;
+}
+
+/** Of all processes. */
+function commandLines(): string[] {
+  const read = (pid: string): string => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+    } catch {
+      return '';
+    }
+  };
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(read);
 }

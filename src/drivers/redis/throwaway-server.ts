@@ -45,11 +45,8 @@ export async function startServer(
     await using target = await place.host.openTarget(place.directory, 'replace');
     await target.writeWhole(configuration, utf8(configurationOf(place, socketPath, databases)));
     await target.finish();
-    const process = await place.host.run({
-      argv: [place.program, configuration],
-      cwd: place.directory,
-      signal: source.signal,
-    });
+    const argv = guarded(place, [place.program, configuration]);
+    const process = await place.host.run({ argv, cwd: place.directory, signal: source.signal });
     const running = new Running(process);
     try {
       await awaitLoaded(source, place, socketPath, running);
@@ -68,6 +65,21 @@ export async function startServer(
     await sockets.remove();
     throw error;
   }
+}
+
+/** Runs its arguments, and kills them when nothing holds its input open any more: no server outlives a killed Holdfast. */
+const guard = [
+  'exec 3<&0',
+  '"$@" </dev/null 3<&- & server=$!',
+  '{ cat <&3 >/dev/null 2>&1; kill -9 "$server"; } >/dev/null 2>&1 & watch=$!',
+  'exec 3<&- </dev/null',
+  'wait "$server"; status=$?',
+  'kill -9 "$watch" 2>/dev/null; exit "$status"',
+].join('\n');
+
+/** A container goes with everything in it. */
+function guarded({ host }: Place, argv: readonly string[]): readonly string[] {
+  return host.kind === 'local' ? ['sh', '-c', guard, 'sh', ...argv] : argv;
 }
 
 /** A socket's path has to be short, the throwaway's may be long. */

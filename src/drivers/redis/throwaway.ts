@@ -130,15 +130,23 @@ async function serverCounts(copy: Source): Promise<Fact[]> {
   });
 }
 
-/** One command as `redis-cli` takes it: `GET "a key"`. */
+/** Commands as `redis-cli` takes them, one a line (`SELECT 3`, then `GET "a key"`); the last one's answer. */
 async function query(copy: Source, statement: string): Promise<string> {
   await using connection = await connect(copy);
-  const reply = await connection.call(...splitCommand(statement));
-  if (!(reply instanceof ErrorReply)) return rows(reply);
-  throw new HoldfastError({
+  let answer = '';
+  for (const line of statement.split('\n').filter((one) => one.trim() !== '')) {
+    const reply = await connection.call(...splitCommand(line));
+    if (reply instanceof ErrorReply) throw notAnswered(line, reply);
+    answer = rows(reply);
+  }
+  return answer;
+}
+
+function notAnswered(line: string, reply: ErrorReply): HoldfastError {
+  return new HoldfastError({
     code: 'drill.failed',
-    message: `the restored copy answers «${statement}» with: ${reply.message}`,
-    remedy: 'Check the command; it is one line as redis-cli takes it, in database 0.',
+    message: `the restored copy answers «${line}» with: ${reply.message}`,
+    remedy: 'Check the command: one a line, as redis-cli takes it.',
   });
 }
 
