@@ -2,10 +2,13 @@
  * SQLite databases on other hosts while programs write to them: every copy is one moment of the bank, or refused. COPIES
  * says how many are made in each way.
  */
-import { createWriteStream, existsSync } from 'node:fs';
+import { createWriteStream, existsSync, readdirSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bankFaults, seedBank } from '../../src/drivers/sqlite/fixture.ts';
+import { backUp, contentsOf, playground, sourceOf } from '../../src/drivers/sqlite/fixture-run.ts';
 import { type Torture, type TortureReport, torture } from '../../src/drivers/sqlite/fixture-torture.ts';
+import { sqlite } from '../../src/drivers/sqlite/index.ts';
 import { farHost } from '../../src/drivers/sqlite/remote/fixture-far.ts';
 import { docker } from '../../src/hosts/docker/index.ts';
 import type { Host } from '../../src/hosts/host.ts';
@@ -15,7 +18,7 @@ import { type Podman, startPodman } from '../servers/podman.ts';
 import { type Sshd, startSshd } from '../servers/sshd.ts';
 import { settingsOf, tools } from '../support/ssh-hosts.ts';
 
-const copies = Number(process.env.COPIES ?? 3);
+const copies = Number(process.env.COPIES ?? 2);
 const local = localHost();
 const everyCheckpoint = ['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'] as const;
 const restless = { perSecond: 0, transfers: 20, checkpoints: everyCheckpoint, autocheckpoint: 50, synchronous: 'OFF' };
@@ -105,6 +108,32 @@ describe.each([...['this machine under another name', 'SSH', 'SSH for files only
       const writers = [{ ...paced, perSecond: 2 }];
       await tortured(name, { journal: 'delete', writers, settings: { hold: 'none', attempts: 2 } });
     });
+  },
+);
+
+test.each(['SSH', 'SSH for files only', 'a container of busybox'])(
+  'a database is put back where it was, and beside it: %s',
+  async (name) => {
+    const host = hosts.get(name)!;
+    using place = playground();
+    const path = place.path('bank.db');
+    seedBank({ path });
+    const source = sourceOf(host, { path, hold: 'none' }, local);
+    await backUp(source, place.path('stored'));
+    const contents = contentsOf(place.path('stored'), path);
+    const target = place.path('copy.db');
+    const request = { host, dryRun: false, overwrite: true };
+    expect((await sqlite.restore(source, contents, { ...request, target })).files).toBe(1);
+    expect(bankFaults(target)).toEqual([]);
+    expect(readdirSync(place.directory).filter((found) => found.startsWith('.'))).toEqual([]);
+    const back = sqlite.restore(source, contents, request);
+    if (name === 'SSH for files only') {
+      await expect(back).rejects.toMatchObject({ code: 'restore.target-invalid' });
+    } else {
+      await back;
+      expect(readdirSync(place.directory).some((found) => found.startsWith('bank.db.before-'))).toBe(true);
+    }
+    expect(bankFaults(path)).toEqual([]);
   },
 );
 

@@ -2,14 +2,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../../hosts/host.ts';
 import type { Fingerprint } from '../../model/fingerprint.ts';
+import type { Node } from '../../model/node.ts';
 import { unattended } from '../conformance/context.ts';
-import type { Capture, Entry, FileEntry, SourceContext } from '../driver.ts';
+import type { Capture, Entry, FileEntry, SnapshotContents, SourceContext } from '../driver.ts';
 import type { WriterOptions, WriterReport } from './fixture-writer.ts';
 import { sqlite } from './index.ts';
 import type { Settings } from './settings.ts';
@@ -135,4 +136,37 @@ export function filesDigest(directory: string): Record<string, string> {
         .digest('hex'),
     ]),
   );
+}
+
+/** A snapshot that lies in one file: what the engine would give. */
+export function contentsOf(file: string, path: string): SnapshotContents {
+  const bytes = readFileSync(file);
+  const node: Node = {
+    name: 'bank.db',
+    type: 'file',
+    mode: 0o640,
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    inode: 1n,
+    deviceId: 1n,
+    size: bytes.length,
+    links: 1,
+    mtimeNs: 1_600_000_000_000_000_000n,
+    atimeNs: 1_600_000_000_000_000_000n,
+    ctimeNs: 0n,
+  };
+  return {
+    id: 'a'.repeat(64),
+    paths: [path],
+    node: async (asked) => (asked === path ? node : undefined),
+    children: async () => [],
+    contentLengths: () => [bytes.length],
+    async *read() {
+      for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000);
+    },
+    writeTree: async (_path, directory) => {
+      writeFileSync(`${directory}/bank.db`, bytes);
+      return { files: 1, bytes: bytes.length, problems: [] };
+    },
+  };
 }

@@ -3,10 +3,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Host } from '../../hosts/host.ts';
 import { localHost } from '../../hosts/local/index.ts';
-import type { Node } from '../../model/node.ts';
 import type { RestoreRequest, SnapshotContents, SourceContext } from '../driver.ts';
 import { bankFaults, ledgerLength, seedBank, transfer } from './fixture.ts';
-import { backUp, type Playground, playground, sourceOf, startWriter } from './fixture-run.ts';
+import { backUp, contentsOf, type Playground, playground, sourceOf, startWriter } from './fixture-run.ts';
 import { sqlite } from './index.ts';
 import { farHost } from './remote/fixture-far.ts';
 import type { Settings } from './settings.ts';
@@ -17,39 +16,6 @@ beforeEach(() => {
   place = playground();
 });
 afterEach(() => place[Symbol.dispose]());
-
-/** A snapshot that lies in one file: what the engine would give. */
-function contentsOf(file: string, path: string): SnapshotContents {
-  const bytes = readFileSync(file);
-  const node: Node = {
-    name: 'bank.db',
-    type: 'file',
-    mode: 0o640,
-    uid: process.getuid?.() ?? 0,
-    gid: process.getgid?.() ?? 0,
-    inode: 1n,
-    deviceId: 1n,
-    size: bytes.length,
-    links: 1,
-    mtimeNs: 1_600_000_000_000_000_000n,
-    atimeNs: 1_600_000_000_000_000_000n,
-    ctimeNs: 0n,
-  };
-  return {
-    id: 'a'.repeat(64),
-    paths: [path],
-    node: async (asked) => (asked === path ? node : undefined),
-    children: async () => [],
-    contentLengths: () => [bytes.length],
-    async *read() {
-      for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000);
-    },
-    writeTree: async (_path, directory) => {
-      writeFileSync(`${directory}/bank.db`, bytes);
-      return { files: 1, bytes: bytes.length, problems: [] };
-    },
-  };
-}
 
 async function snapshot() {
   const path = place.path('source.db');

@@ -136,9 +136,9 @@ export interface FarIdentity {
   readonly inode: bigint;
 }
 
-/** A host that knows no inode (plain SFTP) knows no ctime either: what it gives for one is made up. */
-export function identityOf({ size, mtimeNs, ctimeNs, inode }: NodeAttributes): FarIdentity {
-  return { size, mtimeNs, ctimeNs: inode === 0n ? 0n : ctimeNs, inode };
+/** A host that knows no device (plain SFTP, a container without a shell) knows neither inode nor ctime: those it gives are made up. */
+export function identityOf({ size, mtimeNs, ctimeNs, inode, deviceId }: NodeAttributes): FarIdentity {
+  return deviceId === 0n ? { size, mtimeNs, ctimeNs: 0n, inode: 0n } : { size, mtimeNs, ctimeNs, inode };
 }
 
 export function sameFarIdentity(a: FarIdentity | undefined, b: FarIdentity | undefined): boolean {
