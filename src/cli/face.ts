@@ -58,13 +58,15 @@ export class Face {
    * no configuration: without a file there is then nothing declared.
    */
   async uses(repository?: string): Promise<SourceAccess & Execution> {
-    const [drivers, storageKinds, hostKinds, localHost, { emptyConfig, loadConfig }] = await Promise.all([
-      this.parts.drivers(),
-      this.parts.storageKinds(),
-      this.parts.hostKinds(),
-      this.parts.localHost(),
-      import('../operations/configuration.ts'),
-    ]);
+    const [drivers, storageKinds, hostKinds, localHost, { emptyConfig, loadConfig }, { repairLeftWindows }] =
+      await Promise.all([
+        this.parts.drivers(),
+        this.parts.storageKinds(),
+        this.parts.hostKinds(),
+        this.parts.localHost(),
+        import('../operations/configuration.ts'),
+        import('../operations/left-windows.ts'),
+      ]);
     const config = await loadConfig(this.configFile, { drivers, storageKinds, hostKinds }).catch((error: unknown) => {
       const addressed = repository !== undefined && /[/:]/.test(repository) && this.#namedFile === undefined;
       if (addressed && hasCode(error, 'config.missing')) return emptyConfig(resolve(defaultFile));
@@ -75,7 +77,10 @@ export class Face {
       this.screen.say(`warning: ${warning.file}:${warning.line}: ${warning.path} ${warning.message}`);
     }
     const { openContainers } = this.parts;
-    return { config, drivers, storageKinds, hostKinds, localHost, openContainers, env: this.env, ...this.execution };
+    const parts = { drivers, storageKinds, hostKinds, localHost, openContainers };
+    const uses = { config, ...parts, env: this.env, ...this.execution };
+    await repairLeftWindows(uses);
+    return uses;
   }
 
   /** Runs an operation and shows its outcome; `wrong` says whether the outcome means exit status 1. */

@@ -1,5 +1,7 @@
 /** A configuration that was checked: every name in it means something, every path is absolute. */
+import type { Assertion } from '../model/assertion.ts';
 import type { Retention } from '../model/policy.ts';
+import type { WindowPlan } from '../model/window.ts';
 import type { Problem } from './problems.ts';
 import type { SecretReference } from './secret-reference.ts';
 
@@ -62,6 +64,9 @@ export interface SourceEntry {
   readonly placements: readonly Placement[];
   /** As the driver's schema gave them. */
   readonly settings: unknown;
+  readonly window?: WindowPlan;
+  /** What its drills ask of a restored copy. */
+  readonly assertions: readonly Assertion[];
 }
 
 export const localHost = 'local';

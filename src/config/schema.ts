@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import { parseCron } from '../policy/cron.ts';
 import { parseSpan, unlimited } from '../policy/retention.ts';
-import { parseDuration } from './duration.ts';
+import { assertions } from './assertion-schema.ts';
+import { durationText } from './duration-schema.ts';
+import { windowSection } from './window-schema.ts';
 
 const count = z
   .union([z.int().min(unlimited), z.literal(['all', 'unlimited']).transform(() => unlimited)], {
@@ -54,15 +56,7 @@ export const policySection = z.strictObject({
     .describe('a name like Europe/Madrid, or UTC')
     .refine(isTimeZone, { error: 'is not a time zone' })
     .optional(),
-  jitter: z
-    .string()
-    .describe('a time like 30s, 5m or 1h')
-    .transform((text, ctx) => {
-      const ms = parseDuration(text);
-      if (ms === undefined) ctx.addIssue({ code: 'custom', message: 'is not a duration' });
-      return ms ?? 0;
-    })
-    .optional(),
+  jitter: durationText.optional(),
   repositories: z
     .array(
       z.union([
@@ -86,6 +80,13 @@ export const sourceSection = z.strictObject({
     .union([name.transform((one) => [one]), z.array(name).min(1)])
     .optional()
     .describe('one of repositories, or a list of them'),
+  window: windowSection
+    .optional()
+    .describe('what is stopped while it is captured: { before: [{ stop: { container: NAME } }] }'),
+  drill: z
+    .strictObject({ assert: assertions })
+    .optional()
+    .describe('what must be true of a restored copy: { assert: [{ sql: …, atLeast: 1 }] }'),
 });
 
 export const sectionNames = ['repositories', 'hosts', 'policies', 'sources', 'notifications', 'users'] as const;

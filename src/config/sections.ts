@@ -88,7 +88,9 @@ export function readSources(reading: Reading): Map<string, SourceEntry> {
     const settings = checkSettings(reading, driver.settings, given, { path, general });
     if (!entry || settings === undefined) return undefined;
     const placements = (entry.repository ?? []).map((repository): Placement => ({ repository }));
-    return { name, driver: driver.name, host: entry.host, policy: entry.policy, placements, settings: settings.value };
+    const { host, policy, window, drill } = entry;
+    const assertions = drill?.assert ?? [];
+    return { name, driver: driver.name, host, policy, placements, settings: settings.value, window, assertions };
   });
 }
 

@@ -29,6 +29,15 @@ export interface BackupRequest {
   readonly lockWaitMs?: number;
   /** Read every file again, whatever its attributes say. */
   readonly force?: boolean;
+  readonly window?: CaptureWindow;
+}
+
+/** What has to happen around the capture: the source's services stand still in it, so it is as short as it can be. */
+export interface CaptureWindow {
+  /** Rejects if nothing may be captured. */
+  begin(signal: AbortSignal): Promise<void>;
+  /** Called once every byte was read, or as soon as that failed. Does not reject. */
+  end(): Promise<void>;
 }
 
 export interface BackupResult {
@@ -57,7 +66,7 @@ export async function backup(request: BackupRequest): Promise<BackupResult> {
   const locked = { ...request, source: { ...source, signal: lock.signal } };
   await adoptLeftovers(repository, report, lock.signal);
   await using saver = await BlobSaver.open(repository, { compression: request.compression, signal: lock.signal });
-  const stored = await storeSource(locked, saver);
+  const stored = await storeInWindow(locked, saver);
   await saver.finish();
   const summary = summarise(stored.counts, saver, { startedAtMs, clock });
   const snapshot: Snapshot = {
@@ -108,6 +117,17 @@ interface StoredSource {
   readonly parent?: StoredSnapshot;
   readonly counts: ArchiveCounts;
   readonly notes: readonly string[];
+}
+
+/** Locks are taken before it, the last packs are uploaded after it. */
+async function storeInWindow(request: BackupRequest, saver: BlobSaver): Promise<StoredSource> {
+  const { window, source } = request;
+  try {
+    await window?.begin(source.signal);
+    return await storeSource(request, saver);
+  } finally {
+    await window?.end();
+  }
 }
 
 /** Captures the source, stores all of it, and lets go of it before the last packs are uploaded. */

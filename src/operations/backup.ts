@@ -3,10 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { SourceEntry } from '../config/index.ts';
-import { backup as backUp } from '../engine/backup.ts';
+import { type BackupResult, backup as backUp } from '../engine/backup.ts';
 import type { Repository } from '../repository/index.ts';
+import type { MaintenanceWindow } from '../runs/window/index.ts';
 import { describeError } from './describe-error.ts';
 import { HostPool } from './host-pool.ts';
+import { Maintenance } from './maintenance.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
 import { openNamed } from './repository-access.ts';
 import { chooseSources, contextOf, driverNamed } from './source-access.ts';
@@ -39,6 +41,15 @@ const stored = z.object({
   unreadable: z.array(z.object({ path: z.string(), message: z.string() })).default([]),
   changedWhileRead: z.array(z.string()).default([]),
   notes: z.array(z.string()).default([]),
+  /** Present if the source has a maintenance window that was opened. */
+  window: z
+    .object({
+      /** From before the first stop until after the last start; absent if nothing was stopped or something still is. */
+      downtimeMs: z.number().optional(),
+      /** What did not start again, or failed after the backup. */
+      failures: z.array(z.string()),
+    })
+    .optional(),
   error: errorView.optional(),
 });
 export type StoredResult = z.infer<typeof stored>;
@@ -58,12 +69,13 @@ export const backup = operation({
     const results: StoredResult[] = [];
     await using open = new OpenRepositories(uses);
     await using hosts = new HostPool(uses);
+    await using maintenance = new Maintenance({ ...uses, hosts });
     for (const source of sources) {
       const names = placesOf(source, request);
       for (const [i, name] of names.entries()) {
         if (i > 0 && results.at(-1)?.ok)
           uses.report({ type: 'note', message: `${source.name} is read again for the repository ${name}` });
-        results.push(await storeOne(source, name, { request, uses: { ...uses, hosts }, open }));
+        results.push(await storeOne(source, name, { request, uses: { ...uses, hosts, maintenance }, open }));
       }
     }
     if (results.length === 0) throw nothingToDo(request);
@@ -86,13 +98,17 @@ function nothingToDo(request: z.infer<typeof input>): HoldfastError {
   });
 }
 
+type StoreUses = Uses & { readonly hosts: HostPool; readonly maintenance: Maintenance };
+
 async function storeOne(
   source: SourceEntry,
   name: string,
-  { request, uses, open }: { request: z.infer<typeof input>; uses: Uses & { hosts: HostPool }; open: OpenRepositories },
+  { request, uses, open }: { request: z.infer<typeof input>; uses: StoreUses; open: OpenRepositories },
 ): Promise<StoredResult> {
-  const nothing = { source: source.name, repository: name, unreadable: [], changedWhileRead: [], notes: [] };
+  const nothing = { source: source.name, repository: name, unreadable: [], changedWhileRead: [] };
+  let window: MaintenanceWindow | undefined;
   try {
+    window = await uses.maintenance.windowOf(source);
     const result = await backUp({
       repository: await open.get(name),
       driver: driverNamed(uses.drivers, source.driver),
@@ -101,25 +117,41 @@ async function storeOne(
       compression: request.compression,
       lockWaitMs: request.lockWaitMs,
       force: request.force,
+      window,
     });
-    return {
-      source: source.name,
-      repository: name,
-      ok: result.unreadable.length === 0,
-      snapshot: result.snapshot.id,
-      time: result.snapshot.time,
-      durationMs: Math.round(result.durationMs),
-      files: result.summary.totalFilesProcessed,
-      bytes: result.summary.totalBytesProcessed,
-      addedBytes: result.summary.dataAddedPacked,
-      unreadable: result.unreadable.map((one) => ({ ...one })),
-      changedWhileRead: [...result.changedWhileRead],
-      notes: [...result.notes],
-    };
+    return { ...nothing, ...viewResult(result, window) };
   } catch (error) {
     if (uses.signal.aborted || hasCode(error, 'cancelled')) throw error;
-    return { ...nothing, ok: false, error: describeError(error) };
+    return { ...nothing, ok: false, ...viewWindow(window), error: describeError(error) };
   }
+}
+
+function viewResult(
+  result: BackupResult,
+  window: MaintenanceWindow | undefined,
+): Omit<StoredResult, 'source' | 'repository'> {
+  const { snapshot, summary, unreadable } = result;
+  const around = viewWindow(window);
+  return {
+    ok: unreadable.length === 0 && (around.window?.failures ?? []).length === 0,
+    snapshot: snapshot.id,
+    time: snapshot.time,
+    durationMs: Math.round(result.durationMs),
+    files: summary.totalFilesProcessed,
+    bytes: summary.totalBytesProcessed,
+    addedBytes: summary.dataAddedPacked,
+    unreadable: unreadable.map((one) => ({ ...one })),
+    changedWhileRead: [...result.changedWhileRead],
+    ...around,
+    notes: [...result.notes, ...around.notes],
+  };
+}
+
+function viewWindow(window: MaintenanceWindow | undefined): Pick<StoredResult, 'window' | 'notes'> {
+  if (!window?.isUsed) return { notes: [] };
+  const { downtimeMs, notes, failures } = window.outcome;
+  const downtime = downtimeMs === undefined ? {} : { downtimeMs: Math.round(downtimeMs) };
+  return { window: { ...downtime, failures: [...failures] }, notes: [...notes] };
 }
 
 /** Each repository is opened once per run; what failed to open fails every source that is stored there. */

@@ -8,6 +8,7 @@ import { longestGapMs, parseCron } from '../policy/cron.ts';
 import { concernsAbout } from '../policy/readiness.ts';
 import { listProofs, listSnapshots } from '../repository/index.ts';
 import { describeError } from './describe-error.ts';
+import { stillStopped } from './left-windows.ts';
 import { type Execution, operation, type RepositoryAccess } from './operation.ts';
 import { openNamed } from './repository-access.ts';
 
@@ -55,8 +56,11 @@ export const status = operation({
     const { config } = uses;
     const names = [...config.repositories.keys()];
     const answers = new Map(await Promise.all(names.map(async (name) => [name, await ask(name, uses)] as const)));
+    const stopped = await stillStopped(uses);
     const sources = [...config.sources.values()].flatMap((source) =>
-      source.placements.map(({ repository }) => stateOf(source, repository, answers.get(repository)!, uses)),
+      source.placements.map(({ repository }) =>
+        withStopped(stateOf(source, repository, answers.get(repository)!, uses), stopped.get(source.name)),
+      ),
     );
     const repositories = names.map((name) => {
       const answer = answers.get(name)!;
@@ -69,6 +73,14 @@ export const status = operation({
     return { ok, sources, repositories };
   },
 });
+
+/** A service that stands still because of a backup is the most urgent thing to know about its source. */
+function withStopped(state: SourceState, stopped: readonly string[] | undefined): SourceState {
+  if (stopped === undefined) return state;
+  const message = `a backup that was interrupted stopped ${stopped.join(', ')}, which could not be started again`;
+  const concern = { kind: 'services-stopped', message, remedy: 'Start it by hand; then run any holdfast command.' };
+  return { ...state, ok: false, concerns: [concern, ...state.concerns] };
+}
 
 async function ask(name: string, uses: Uses): Promise<Answer> {
   try {

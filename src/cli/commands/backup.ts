@@ -34,13 +34,19 @@ function describe(output: BackupOutput): string {
 
 function describeOne(result: StoredResult): string {
   const where = `${result.source} → ${result.repository}`;
-  if (result.error) return `✗ ${where}: ${result.error.message}\n    ${result.error.remedy}`;
+  const afterwards = (result.window?.failures ?? []).map((failure) => `    FAILED: ${failure}`);
+  if (result.error) {
+    const lines = [`✗ ${where}: ${result.error.message}`, `    ${result.error.remedy}`];
+    return [...lines, ...result.notes.map((note) => `    ${note}`), ...afterwards].join('\n');
+  }
   const size = `${counted(result.files ?? 0, 'file')}, ${formatBytes(result.bytes ?? 0)}`;
   const added = `${formatBytes(result.addedBytes ?? 0)} new`;
   const lines = [
     `${result.ok ? '✓' : '!'} ${where}: snapshot ${shortId(result.snapshot ?? '')} · ${size} · ${added} · ${formatDuration(result.durationMs ?? 0)}`,
     ...result.notes.map((note) => `    ${note}`),
     ...listed(result.changedWhileRead.map((path) => `${path} changed while it was read`)),
+    ...afterwards,
+    ...(afterwards.length > 0 ? ['    the snapshot is complete and is kept'] : []),
   ];
   if (result.unreadable.length === 0) return lines.join('\n');
   const missing = `    INCOMPLETE: ${counted(result.unreadable.length, 'path')} could not be read and are not in the snapshot`;

@@ -1,0 +1,143 @@
+/**
+ * What has to be started again if this process does not live to do it. One file per window, written before anything is
+ * stopped and removed when all runs again. Its name says whose it is: renaming is how another process takes it over.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants, type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { HoldfastError, messageOf, systemCode } from '../../base/errors.ts';
+import type { HookStep, StopStep } from '../../model/window.ts';
+import { isAlive, ownIdentity } from './owner.ts';
+
+export interface WindowRecord {
+  readonly format: 1;
+  /** The configuration file it came from. */
+  readonly config: string;
+  readonly source: string;
+  /** The source's host in that configuration. */
+  readonly host: string;
+  readonly openedAtMs: number;
+  /** What was running and is stopped, in the order of stopping. */
+  readonly stopped: readonly StopStep[];
+  readonly after: readonly HookStep[];
+}
+
+const nameForm = /^([0-9a-f]{16})\.(.+)\.json$/;
+const mostBytes = 1 << 20;
+
+/** `HOLDFAST_STATE`, else the usual place: of the machine for root, of the user for others. */
+export function windowsDirectory(env: Readonly<Record<string, string | undefined>>): string {
+  if (env.HOLDFAST_STATE) return join(env.HOLDFAST_STATE, 'windows');
+  if (process.geteuid?.() === 0) return '/var/lib/holdfast/windows';
+  return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), '.local/state'), 'holdfast/windows');
+}
+
+/** A record that belongs to this process. */
+export interface OpenRecord {
+  /** Returns when it is on the disk. */
+  write(record: WindowRecord): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export async function createRecord(directory: string, record: WindowRecord): Promise<OpenRecord> {
+  const opened = recordAt(directory, `${randomBytes(8).toString('hex')}.${ownIdentity()}.json`);
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await opened.write(record);
+  } catch (cause) {
+    throw new HoldfastError({
+      code: 'storage.io',
+      message: `what has to be started again cannot be written down in ${directory}: ${messageOf(cause)}`,
+      remedy: 'Make it writable for this user, or set HOLDFAST_STATE to another directory. Nothing was stopped.',
+      cause,
+    });
+  }
+  return opened;
+}
+
+function recordAt(directory: string, name: string): OpenRecord {
+  const path = join(directory, name);
+  return {
+    async write(record) {
+      const temporary = `${path}.new`;
+      await rm(temporary, { force: true });
+      {
+        await using file = await open(temporary, 'wx', 0o600);
+        await file.writeFile(JSON.stringify(record));
+        await file.sync();
+      }
+      await rename(temporary, path);
+      await syncDirectory(directory);
+    },
+    async remove() {
+      await rm(path, { force: true });
+      await syncDirectory(directory);
+    },
+  };
+}
+
+export interface LeftRecord {
+  readonly name: string;
+  /** `undefined` if it cannot be read, or if others than this user could have written it. */
+  readonly record: WindowRecord | undefined;
+}
+
+/** Records whose process is gone; with `own` also this process's, which a repair that failed has taken over. */
+export async function leftRecords(directory: string, { own = false } = {}): Promise<LeftRecord[]> {
+  const names = await readdir(directory).catch((error: unknown) => {
+    if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(systemCode(error) ?? '')) return [];
+    throw error;
+  });
+  const left: LeftRecord[] = [];
+  for (const name of names.toSorted((a, b) => a.localeCompare(b))) {
+    const owner = nameForm.exec(name.replace(/\.new$/, ''))?.[2];
+    if (owner === undefined || (isAlive(owner) && !(own && owner === ownIdentity()))) continue;
+    // Half written: the one before it counts, or nothing had been stopped yet.
+    if (name.endsWith('.new')) await rm(join(directory, name), { force: true });
+    else left.push({ name, record: await readRecord(join(directory, name)) });
+  }
+  return left;
+}
+
+/** `undefined` if another process was faster. */
+export async function takeOver(directory: string, { name }: LeftRecord): Promise<OpenRecord | undefined> {
+  const mine = `${nameForm.exec(name)?.[1]}.${ownIdentity()}.json`;
+  try {
+    await rename(join(directory, name), join(directory, mine));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  return recordAt(directory, mine);
+}
+
+async function readRecord(path: string): Promise<WindowRecord | undefined> {
+  try {
+    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    if (!(await isTrusted(file))) return undefined;
+    const parsed: unknown = JSON.parse(await file.readFile('utf8'));
+    return isRecord(parsed) ? parsed : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError || systemCode(error) !== undefined) return undefined;
+    throw error;
+  }
+}
+
+/** It names programs to run: only a file that nobody but this user could have written counts. */
+async function isTrusted(file: FileHandle): Promise<boolean> {
+  const { uid, mode, size } = await file.stat();
+  return uid === process.geteuid?.() && (mode & 0o022) === 0 && size <= mostBytes;
+}
+
+function isRecord(value: unknown): value is WindowRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { format, config, source, host, stopped, after } = value as Partial<Record<keyof WindowRecord, unknown>>;
+  const named = [config, source, host].every((text) => typeof text === 'string');
+  return format === 1 && named && Array.isArray(stopped) && Array.isArray(after);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, 'r');
+  await directory.sync();
+}

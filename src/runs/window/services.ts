@@ -1,0 +1,106 @@
+/** Stopping and starting what runs on a source's machine. */
+import { HoldfastError } from '../../base/errors.ts';
+import type { ContainerControl, Host } from '../../hosts/host.ts';
+import { type Service, titleOf } from '../../model/window.ts';
+import { inTime, type Limits, mustSucceed, runToEnd } from './programs.ts';
+
+/** A container engine kills what does not stop in time itself: so much longer it may take to say so. */
+const engineGraceMs = 30_000;
+
+export interface Services {
+  isRunning(service: Service, limits: Limits): Promise<boolean>;
+  /** Returns when it does not run. Never cut short by cancelling: a stop that goes on behind a start would win. */
+  stop(service: Service, limits: Limits): Promise<void>;
+  /** Returns when it runs. Does nothing to one that runs. */
+  start(service: Service, limits: Limits): Promise<void>;
+}
+
+/** `machine` is where systemd is asked; `control` is called when there is a container to deal with. */
+export function servicesOn(machine: Host, control: () => Promise<ContainerControl>): Services {
+  return {
+    async isRunning(service, limits) {
+      if (service.kind === 'unit') return await isUnitActive(machine, service.name, limits);
+      return await withEngine(service, limits, async () => (await control()).isRunning(service.name));
+    },
+    async stop(service, limits) {
+      if (service.kind === 'unit') return await ofUnit(machine, 'stop', service, limits);
+      await withEngine(service, limits, async () => (await control()).stop(service.name, limits.timeoutMs));
+    },
+    async start(service, limits) {
+      if (service.kind === 'unit') return await ofUnit(machine, 'start', service, limits);
+      await withEngine(service, limits, async () => (await control()).start(service.name));
+    },
+  };
+}
+
+async function withEngine<T>(service: Service, { clock, timeoutMs }: Limits, task: () => Promise<T>): Promise<T> {
+  const late = new HoldfastError({
+    code: 'host.unreachable',
+    message: `the container engine did not answer in time about ${titleOf(service)}`,
+    remedy: 'Look at the container and at the engine, or set a longer timeout.',
+  });
+  return await inTime({ clock, timeoutMs: timeoutMs + engineGraceMs }, late, task);
+}
+
+async function ofUnit(machine: Host, verb: 'stop' | 'start', service: Service, { clock, timeoutMs }: Limits) {
+  const argv = ['systemctl', verb, '--', service.name];
+  await mustSucceed(machine, argv, `${titleOf(service)} could not be ${verb === 'stop' ? 'stopped' : 'started'}`, {
+    ...{ clock, timeoutMs },
+  });
+}
+
+async function isUnitActive(machine: Host, name: string, limits: Limits): Promise<boolean> {
+  const argv = ['systemctl', 'show', '--property=LoadState', '--property=ActiveState', '--', name];
+  const { status, stdout, words } = await runToEnd(machine, argv, limits);
+  const facts = new Map(stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
+  const active = facts.get('ActiveState');
+  if (status === 0 && active !== undefined && facts.get('LoadState') !== 'not-found') {
+    return ['active', 'activating', 'reloading', 'refreshing'].includes(active);
+  }
+  throw new HoldfastError({
+    code: 'host.command-failed',
+    message:
+      status === 0
+        ? `there is no service ${name} on ${machine.name}`
+        : `systemd on ${machine.name} does not tell of ${name}: systemctl ${words}`,
+    remedy: 'Check the name with: systemctl status NAME',
+  });
+}
+
+/** Containers of a machine whose engine is reached by its own program only (over SSH): `docker`, else `podman`. */
+export function controlByProgram(machine: Host, limits: Pick<Limits, 'clock'>): ContainerControl {
+  const waitMs = 60_000;
+  const engine = `engine=docker; command -v docker >/dev/null 2>&1 || engine=podman; `;
+  // project/service: the labels compose puts on what it starts
+  const find = `case $1 in */*) set -- $($engine ps -aq --filter "label=com.docker.compose.project=\${1%/*}" --filter "label=com.docker.compose.service=\${1#*/}") "$2"; [ $# = 2 ] || { echo "there is not exactly one container of that service" >&2; exit 1; } ;; esac; `;
+  const run = (script: string, words: readonly string[], timeoutMs: number) =>
+    runToEnd(machine, ['sh', '-c', `${engine}${find}${script}`, 'sh', ...words], { ...limits, timeoutMs });
+  const must = async (what: string, script: string, words: readonly string[], timeoutMs: number): Promise<string> => {
+    const { status, stdout, words: ending } = await run(script, words, timeoutMs);
+    if (status === 0) return stdout;
+    throw new HoldfastError({
+      code: 'host.command-failed',
+      message: `the container ${words[0]} on ${machine.name} ${what}: ${ending}`,
+      remedy: 'Check its name, and that the user signed in as may use the container engine.',
+    });
+  };
+  const inspect = `$engine inspect --type container --format '{{.State.Running}}' -- "$1"`;
+  const isRunning = async (name: string): Promise<boolean> =>
+    (await must('cannot be inspected', inspect, [name, ''], waitMs)).trim() === 'true';
+  return {
+    isRunning,
+    async stop(name, timeoutMs) {
+      const seconds = String(Math.ceil(timeoutMs / 1000));
+      await must('could not be stopped', `$engine stop -t "$2" "$1"`, [name, seconds], timeoutMs + engineGraceMs);
+    },
+    async start(name) {
+      await must('could not be started', `$engine start "$1"`, [name, ''], waitMs);
+      if (await isRunning(name)) return;
+      throw new HoldfastError({
+        code: 'host.command-failed',
+        message: `the container ${name} on ${machine.name} ended as soon as it was started`,
+        remedy: 'Its log says why; start it by hand.',
+      });
+    },
+  };
+}
