@@ -52,7 +52,8 @@ describe('a connection that is cut', () => {
     const path = join(folder, 'large');
     writeFileSync(path, Buffer.alloc(32 << 20, 'x'));
     await using echo = await startEchoServer(mkdtempIn(folder));
-    const program = await host.run({ argv: ['sleep', '1000'] });
+    const seconds = String(2_000_000 + process.pid);
+    const program = await host.run({ argv: ['sleep', seconds] });
     const silent = drain(program.stdout);
     const reader = await host.files.open(path);
     const buffer = Buffer.alloc(1 << 20);
@@ -69,6 +70,7 @@ describe('a connection that is cut', () => {
     await expect(rest()).rejects.toMatchObject({ code: 'host.unreachable' });
     await reader.close();
     expect(await host.files.list('/', () => {})).not.toHaveLength(0);
+    await gone(seconds);
   });
 
   test('while a file is written leaves an error', async () => {
@@ -230,9 +232,13 @@ describe('programs', () => {
     await starting
       .then((program) => program.exit)
       .catch((error: unknown) => expect(error).toMatchObject({ code: 'cancelled' }));
-    for (let attempt = 0; attempt < 100 && commandLines().some((line) => line.includes(String(seconds))); attempt++) {
-      await sleep(50);
-    }
-    expect(commandLines().filter((line) => line.includes(String(seconds)))).toEqual([]);
+    await gone(String(seconds));
   });
 });
+
+/** Waits until no command line has this argument. */
+async function gone(argument: string): Promise<void> {
+  const lines = (): string[] => commandLines().filter((line) => line.includes(argument));
+  for (let attempt = 0; attempt < 200 && lines().length > 0; attempt++) await sleep(50);
+  expect(lines()).toEqual([]);
+}

@@ -1,7 +1,7 @@
 /** A real sshd on a free loopback port, with keys of its own, in a private folder. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createConnection, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -43,18 +43,15 @@ export async function startSshd({ config = [], hostKeyType = 'ed25519' }: SshdOp
   chmodSync(folder, 0o755);
   const user = userInfo().username;
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
-  const port = await freePort();
   makeKey(join(folder, 'host'), { type: hostKeyType });
   makeKey(join(folder, 'user'));
   const hostKey = publicKey(join(folder, 'host'));
   writeFileSync(join(folder, 'authorized'), readFileSync(join(folder, 'user.pub')));
-  writeFileSync(join(folder, 'known_hosts'), `[127.0.0.1]:${port} ${hostKey}\n`);
   const file = join(folder, 'sshd_config');
   writeFileSync(
     file,
     [
       ...config, // the first value of a key counts
-      `Port ${port}`,
       'ListenAddress 127.0.0.1',
       `HostKey ${folder}/host`,
       `AuthorizedKeysFile ${folder}/authorized`,
@@ -71,13 +68,29 @@ export async function startSshd({ config = [], hostKeyType = 'ed25519' }: SshdOp
   );
   let log = '';
   let daemon: ChildProcess | undefined;
-  const start = async (): Promise<void> => {
-    const child = spawn(program, ['-D', '-e', '-f', file], { stdio: ['ignore', 'ignore', 'pipe'] });
-    child.stderr.on('data', (chunk: Buffer) => {
-      log += chunk.toString();
-    });
+  /** False if somebody else has the port by now. */
+  const startAt = async (port: number): Promise<boolean> => {
+    const from = log.length;
+    const child = spawn(program, ['-D', '-e', '-f', file, '-p', String(port)], { stdio: ['ignore', 'ignore', 'pipe'] });
     daemon = child;
-    await listening(port, child, () => log);
+    return await new Promise((resolve, reject) => {
+      child.once('exit', () => {
+        if (/Address already in use/.test(log.slice(from))) resolve(false);
+        else reject(new Error(`sshd ended: ${log.slice(from)}`));
+      });
+      child.stderr.on('data', (chunk: Buffer) => {
+        log += chunk.toString();
+        if (log.slice(from).includes(`Server listening on 127.0.0.1 port ${port}.`)) resolve(true);
+      });
+    });
+  };
+  const port = await startSomewhere(startAt);
+  writeFileSync(join(folder, 'known_hosts'), `[127.0.0.1]:${port} ${hostKey}\n`);
+  const start = async (): Promise<void> => {
+    for (let attempt = 0; !(await startAt(port)); attempt++) {
+      if (attempt > 100) throw new Error(`port ${port} was taken`);
+      await sleep(50);
+    }
   };
   const stop = async (): Promise<void> => {
     const child = daemon;
@@ -89,7 +102,6 @@ export async function startSshd({ config = [], hostKeyType = 'ed25519' }: SshdOp
     child.kill('SIGKILL');
     await ended;
   };
-  await start();
   return {
     ...{ user, port, folder, hostKey, start, stop },
     address: `${user}@127.0.0.1:${port}`,
@@ -125,20 +137,13 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function listening(port: number, child: ChildProcess, log: () => string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    if (child.exitCode !== null) break;
-    const up = await new Promise<boolean>((resolve) => {
-      const socket = createConnection(port, '127.0.0.1');
-      socket.once('connect', () => resolve(true));
-      socket.once('error', () => resolve(false));
-      socket.on('close', () => {});
-      setTimeout(() => socket.destroy(), 50);
-    });
-    if (up) return;
-    await sleep(50);
+/** A port that was free may be another's a moment later. */
+async function startSomewhere(startAt: (port: number) => Promise<boolean>): Promise<number> {
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const port = await freePort();
+    if (await startAt(port)) return port;
   }
-  throw new Error(`sshd does not start: ${log()}`);
+  throw new Error('no port stays free');
 }
 
 function below(root: number): number[] {

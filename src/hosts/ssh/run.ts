@@ -242,6 +242,10 @@ class FarProcess implements HostProcess {
     if (this.#ended) return; // the end of its output says whether all of that came
     this.#output.end(reason);
     this.#channel.resume();
+    if (this.#killed || this.#id === '') return;
+    // sshd tells the program nothing: it would go on for as long as it neither reads nor writes
+    this.#killed = true;
+    void this.#killTree();
   }
 
   #stderrText(): string {
