@@ -1,6 +1,6 @@
 /**
  * Compares a copy with the database on another host by digests that python3 takes there: what travels while writers wait is
- * 32 bytes for each 256 KiB, and the blocks that differ. A process of its own reads: the one that holds the lock must not.
+ * 32 bytes for each 64 KiB, and the blocks that differ. A process of its own reads: the one that holds the lock must not.
  */
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
@@ -11,9 +11,9 @@ import { writeFully } from './far-files.ts';
 import { startPython } from './python-holder.ts';
 import type { FarMain } from './spool-far.ts';
 
-const blockBytes = 256 * 1024;
+const blockBytes = 64 * 1024;
 /** 4 MiB, and a third more as text. */
-const blocksAtOnce = 16;
+const blocksAtOnce = 64;
 const digestBytes = 32;
 
 /** Memory: 32 bytes a block on either side, and a few MiB. */
