@@ -7,13 +7,16 @@ import { redis } from '../../src/drivers/redis/index.ts';
 import { settings } from '../../src/drivers/redis/settings.ts';
 import { parseServerVersion, serverTitle } from '../../src/drivers/redis/versions.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
-import { redisProgram, startRedis } from '../servers/redis.ts';
+import { type RedisRelease, redisProgram, startRedis } from '../servers/redis.ts';
 import { seedBank, seedRedis, startWriters } from '../servers/redis-data.ts';
 import { type DriverTrial, describeDriver } from './trial.ts';
 
 const host = localHost();
 
-for (const release of ['installed', 'valkey 9'] as const) {
+/** REDIS_RELEASES=redis 6.0,redis 8,valkey 8: others than these two. */
+const releases = (process.env.REDIS_RELEASES?.split(',') ?? ['installed', 'valkey 9']) as readonly RedisRelease[];
+
+for (const release of releases) {
   const program = await redisProgram(release);
   if (program) describeDriver(`the redis driver with ${release}`, () => openTrial(program));
 }

@@ -13,7 +13,9 @@ mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial" "$work/root"
 : >"$work/state/status"
 : >"$work/none"
 mkdir "$work/empty"
-echo "deb http://deb.debian.org/debian $suite main" >"$work/sources.list"
+keys=/usr/share/keyrings/debian-archive-keyring.gpg # elsewhere than on Debian: the package debian-archive-keyring
+[ ! -e "$keys" ] || signed="[signed-by=$keys] "
+echo "deb ${signed-}http://deb.debian.org/debian $suite main" >"$work/sources.list"
 cat >"$work/apt.conf" <<EOF
 Dir::State "$work/state";
 Dir::State::status "$work/state/status";
