@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { cancelled, HoldfastError, messageOf } from '../../base/errors.ts';
 import type { HostCommand, HostProcess } from '../host.ts';
-import { holePrograms } from './holes.ts';
+import { holePrograms } from './hole-programs.ts';
 import { encodeValue } from './wrapper.ts';
 
 /** Reads requests (a count, and that many encoded values) and answers each with its output, a zero byte, the token and its status. */
