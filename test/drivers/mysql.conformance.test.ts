@@ -8,6 +8,7 @@ import { mariadb, mysql } from '../../src/drivers/mysql/index.ts';
 import { type Settings, settings } from '../../src/drivers/mysql/settings.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
 import { seedBank, startWriters } from '../servers/bank.ts';
+import { sessions } from '../servers/database-asks.ts';
 import { type DatabaseServer, rootPassword, startMariadb } from '../servers/mariadb.ts';
 import { mysqlPrograms, startMysql } from '../servers/mysql.ts';
 import { type DriverTrial, describeDriver } from './trial.ts';
@@ -57,7 +58,7 @@ async function openTrial(
       elsewhere: async () => ({ target: `${elsewhere}/bank`, source: sourceAt({ url: elsewhere }) }),
       async leftovers() {
         const folders = readdirSync(tmpdir()).filter((name) => /^holdfast-drill/.test(name) && !before.has(name));
-        return [...(await sessionsOf(server)), ...folders];
+        return [...(await sessions(server)), ...folders];
       },
     },
     async [Symbol.asyncDispose]() {
@@ -72,21 +73,4 @@ async function versionOf(server: DatabaseServer): Promise<string> {
   await connection.end();
   const [{ version }] = rows as { version: string }[];
   return /mariadb/i.test(version) ? `MariaDB ${version.split('-')[0]}` : `MySQL ${version.split('-')[0]}`;
-}
-
-/** Sessions that are not the asking one, once those that end had a moment for it. */
-async function sessionsOf(server: DatabaseServer): Promise<string[]> {
-  const connection = await server.connect();
-  try {
-    for (let attempt = 0; ; attempt++) {
-      const [rows] = await connection.query(
-        "SELECT id FROM information_schema.PROCESSLIST WHERE user = 'root' AND id <> CONNECTION_ID()",
-      );
-      const found = (rows as { id: number }[]).map(({ id }) => `session ${id}`);
-      if (found.length === 0 || attempt === 40) return found;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  } finally {
-    await connection.end();
-  }
 }

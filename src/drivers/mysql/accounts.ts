@@ -17,7 +17,7 @@ export interface Account {
 }
 
 /** The servers' own accounts, made with every new server. */
-const ownAccounts: ReadonlySet<string> = new Set([
+export const ownAccounts: ReadonlySet<string> = new Set([
   'mysql.sys',
   'mysql.session',
   'mysql.infoschema',

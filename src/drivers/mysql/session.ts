@@ -1,5 +1,6 @@
 /** A connection to a server: signs in, asks, reads rows as the raw bytes the server sent. */
 import { readFile } from 'node:fs/promises';
+import type { Duplex } from 'node:stream';
 import mysql from 'mysql2';
 import { cancelled, HoldfastError } from '../../base/errors.ts';
 import type { SecretReference } from '../../base/secret-reference.ts';
@@ -45,13 +46,17 @@ export class Session implements AsyncDisposable {
   readonly place: Place;
   readonly #connection: Connection;
   readonly #signal: AbortSignal;
+  readonly #closed: Promise<unknown>;
   readonly #abort = (): void => this.#fail(cancelled(this.#signal.reason));
   readonly #pending = new Set<(error: unknown) => void>();
   #failure: unknown;
   #busy = false;
 
-  constructor(connection: Connection, place: Place, signal: AbortSignal) {
+  constructor(connection: Connection, stream: Duplex, place: Place, signal: AbortSignal) {
     this.#connection = connection;
+    // A server that ends the conversation has gone, also where a stream could stay half open.
+    stream.once('end', () => stream.destroy());
+    this.#closed = new Promise((resolve) => stream.once('close', resolve));
     this.place = place;
     this.#signal = signal;
     connection.on('error', (error) => this.#fail(explainRefusal(error, place)));
@@ -113,7 +118,7 @@ export class Session implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const idle = !this.#busy && this.#failure === undefined;
     // A farewell lets the server end the session at once; one that still sends rows is cut.
-    if (idle) await new Promise<void>((resolve) => this.#connection.end(() => resolve()));
+    if (idle) await Promise.race([this.#closed, new Promise((resolve) => this.#connection.end(resolve))]);
     this.#fail(cancelled());
   }
 
@@ -188,6 +193,8 @@ export async function openSessionAt({ host, place, password, tls, signal }: Sess
       user: place.user,
       ...(password !== undefined && { password }),
       host: tls?.serverName ?? place.hostName,
+      // Never opened: it tells mysql2 that nobody listens, so that a password may go as it is (caching_sha2_password).
+      ...('socketPath' in place.address && { socketPath: place.address.socketPath }),
       ...(tls && tls.mode !== 'off' && { ssl: await tlsOptions(tls) }),
       charset: 'utf8mb4',
       // every value arrives as the text the server sent
@@ -195,7 +202,7 @@ export async function openSessionAt({ host, place, password, tls, signal }: Sess
       flags: ['-LOCAL_FILES'],
       connectTimeout: 30_000,
     } as mysql.ConnectionOptions) as unknown as Connection;
-    const session = new Session(connection, place, signal);
+    const session = new Session(connection, stream, place, signal);
     await session.signedIn();
     return session;
   } catch (error) {

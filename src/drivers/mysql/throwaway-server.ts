@@ -3,7 +3,7 @@
  * container. It ends with this process, whatever happens to it.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError, hasCode } from '../../base/errors.ts';
@@ -112,14 +112,14 @@ async function startProgram(source: Source, { directory, host }: Throwaway, star
   const signal = AbortSignal.any([stop.signal, source.signal]);
   try {
     await initialize(host, directory, start, signal);
-    const initFile = join(directory, 'first.sql');
-    await writeFile(initFile, firstStatements(password), { mode: 0o600 });
-    const argv = serverArguments(directory, socketPath, initFile, start);
+    const argv = serverArguments(directory, socketPath, start);
     const process = await host.run({ argv: ['/bin/sh', '-c', keeper, 'sh', ...argv], signal });
     const ended = drain(process);
-    const place = { address: { socketPath }, hostName: 'localhost', title: 'the drill’s server', user: administrator };
+    const fresh = { address: { socketPath }, hostName: 'localhost', title: 'the drill’s server', user: 'root' };
+    const place = { ...fresh, user: administrator };
+    await using first = await untilReady(source, ended, () => openSessionAt({ host, place: fresh, signal }), directory);
+    await makeAdministrator(first, password);
     const open = () => openSessionAt({ host, place, password, signal });
-    await untilReady(source, ended, open, directory);
     return {
       title: `${productName[start.origin.flavour]} ${start.program.version} from ${start.program.path}`,
       environment: environmentOf(place, socketPath, password),
@@ -194,12 +194,7 @@ async function firstPresent(host: Host, server: string, signal: AbortSignal): Pr
   return 'mariadb-install-db';
 }
 
-function serverArguments(
-  directory: string,
-  socketPath: string,
-  initFile: string,
-  { program, origin }: Start,
-): string[] {
+function serverArguments(directory: string, socketPath: string, { program, origin }: Start): string[] {
   const mariadb = origin.flavour === 'mariadb';
   return [
     program.path,
@@ -209,8 +204,7 @@ function serverArguments(
     `--socket=${socketPath}`,
     `--pid-file=${join(directory, 'pid')}`,
     `--tmpdir=${directory}`,
-    `--log-error=${join(directory, 'log')}`,
-    `--init-file=${initFile}`,
+    `--log-error=${join(directory, 'log.err')}`,
     `--lower-case-table-names=${origin.lowerCaseTableNames}`,
     '--skip-networking',
     // Restored events must not act in a copy.
@@ -224,10 +218,17 @@ function serverArguments(
   ];
 }
 
-/** An account of our own: those of the snapshot may change every other. */
-function firstStatements(password: string): string {
+/** An account of our own, with all that root has, so that it can grant it: those of the snapshot replace every other. */
+async function makeAdministrator(root: Session, password: string): Promise<void> {
   const account = `${administrator}@localhost`;
-  return `CREATE USER ${account} IDENTIFIED BY '${password}';\nGRANT ALL PRIVILEGES ON *.* TO ${account} WITH GRANT OPTION;\n`;
+  await root.run(
+    `CREATE USER ${account} IDENTIFIED BY '${password}'`,
+    `GRANT ALL PRIVILEGES ON *.* TO ${account} WITH GRANT OPTION`,
+  );
+  for (const [grant] of await root.table('SHOW GRANTS')) {
+    const proxy = /^GRANT PROXY ON \S+ TO /.exec(grant ?? '');
+    if (proxy) await root.run(`${proxy[0]}${account} WITH GRANT OPTION`);
+  }
 }
 
 async function drain(process: HostProcess): Promise<void> {
@@ -246,7 +247,7 @@ async function untilReady(
   ended: Promise<void>,
   open: () => Promise<Session>,
   directory: string,
-): Promise<void> {
+): Promise<Session> {
   let running = true;
   ended.then(
     () => {
@@ -257,16 +258,14 @@ async function untilReady(
   const deadlineMs = clock.monotonicMs() + startMs;
   for (;;) {
     try {
-      await using session = await open();
-      await session.run('SELECT 1');
-      return;
+      return await open();
     } catch (error) {
       if (hasCode(error, 'cancelled')) throw error;
     }
     if (!running || clock.monotonicMs() > deadlineMs) break;
     await clock.sleep(50, { signal });
   }
-  const log = await readFile(join(directory, 'log'), 'utf8').catch(() => '');
+  const log = await readFile(join(directory, 'log.err'), 'utf8').catch(() => '');
   throw notStarted(`it does not start: ${log.trim().split('\n').slice(-4).join(' ').slice(-600)}`);
 }
 
@@ -303,7 +302,7 @@ async function startContainer(source: Source, { containers }: Throwaway, origin:
     const address = { host: '127.0.0.1', port: 3306 };
     const place = { address, hostName: '127.0.0.1', title: `the container of ${image}`, user: 'root' };
     const open = () => openSessionAt({ host: container.host, place, password, signal: source.signal });
-    await untilReady(source, new Promise(() => {}), open, '/nonexistent');
+    await using _first = await untilReady(source, new Promise(() => {}), open, '/nonexistent');
     const environment = { HOLDFAST_COPY_USER: 'root', HOLDFAST_COPY_PASSWORD: password, MYSQL_PWD: password };
     return {
       title: `container of ${image}`,

@@ -2,7 +2,7 @@
 import type { Check, Fact, Fingerprint } from '../../model/fingerprint.ts';
 import { factsFolder } from '../../model/snapshot.ts';
 import type { RestoredCopy, SnapshotContents, SourceContext, Throwaway } from '../driver.ts';
-import { accountFacts, readAccounts } from './accounts.ts';
+import { accountFacts, ownAccounts, readAccounts } from './accounts.ts';
 import { serverFactsFile } from './backup.ts';
 import { compareCopy } from './fingerprint.ts';
 import { loadTables, makePrograms, type Programs } from './load.ts';
@@ -11,7 +11,7 @@ import { readScript, type Statement } from './script.ts';
 import { type Flavour, identify, prepareReader, productName } from './server.ts';
 import { isServerError, type Session } from './session.ts';
 import type { Settings } from './settings.ts';
-import { type Origin, startServer, type ThrowawayServer } from './throwaway-server.ts';
+import { administrator, type Origin, startServer, type ThrowawayServer } from './throwaway-server.ts';
 
 type Source = SourceContext<Settings>;
 
@@ -69,6 +69,7 @@ async function loadAll(
   const { signal, report } = source;
   const accounts = await readAccountStatements(contents);
   await using administration = await server.open();
+  if (accounts.length > 0) await dropFreshAccounts(administration);
   await runForgiving(
     administration,
     accounts.filter(({ section }) => section.kind !== 'grants'),
@@ -106,6 +107,14 @@ async function runForgiving(session: Session, statements: readonly Statement[]):
     await session.run(sql).catch((error: unknown) => {
       if (!isServerError(error)) throw error;
     });
+  }
+}
+
+/** A new server's own root and the like would stand in the way of those of the snapshot. */
+async function dropFreshAccounts(session: Session): Promise<void> {
+  for (const { user, host } of await session.rows('SELECT User AS user, Host AS host FROM mysql.user')) {
+    if (user === null || ownAccounts.has(user) || user === administrator) continue;
+    await session.run(`DROP USER IF EXISTS ${quoteName(user)}@${quoteName(host ?? '')}`);
   }
 }
 
