@@ -92,6 +92,24 @@ describe.runIf(installed)('a restore', () => {
     );
   });
 
+  test.runIf(programs.has('redis 8') && programs.has('valkey 9'))('goes from Redis to Valkey and back', async () => {
+    await using redis = await startRedis({ program: programs.get('redis 8') });
+    await using valkey = await startRedis({ program: programs.get('valkey 9') });
+    await seedRedis(redis);
+    // Each knows fields that expire, and each writes them in a form of its own.
+    await expect(
+      restore(sourceOf(redis, 'redis 8'), await bench.backUp(sourceOf(redis, 'redis 8')), { target: valkey.url }),
+    ).rejects.toMatchObject({ code: 'restore.target-invalid' });
+    await (await redis.client()).run('DEL', 'hash:expiring', 'hash:expiring:large');
+    const stored = await bench.backUp(sourceOf(redis, 'redis 8'));
+    await restore(sourceOf(redis, 'redis 8'), stored, { target: valkey.url });
+    const again = await bench.backUp(sourceOf(valkey, 'valkey 9'));
+    expect(await factsOf(again)).toEqual(await factsOf(stored));
+    await (await redis.client()).run('FLUSHALL');
+    await restore(sourceOf(valkey, 'valkey 9'), again, { target: redis.url });
+    expect(await factsOf(await bench.backUp(sourceOf(redis, 'redis 8')))).toEqual(await factsOf(stored));
+  });
+
   test('into a server too old for the data is refused before anything is touched', async () => {
     const [newer, old] = [programs.get('redis 8'), programs.get('redis 6.0')];
     if (newer === undefined || old === undefined) return;
