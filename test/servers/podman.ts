@@ -150,7 +150,8 @@ export class Podman implements AsyncDisposable {
       unmountBelow(this.#folder);
       if (!this.#hadBridge && existsSync(bridge))
         await execute('ip', ['link', 'delete', 'cni-podman0']).catch(() => {});
-      rmSync(this.#folder, { recursive: true, force: true });
+      // what cleans up after a program may still be at it
+      rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     }
   }
 

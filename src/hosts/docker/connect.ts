@@ -1,5 +1,4 @@
 /** Streams to what listens in a container. */
-import { readFileSync } from 'node:fs';
 import { connect as connectSocket, isIP, type NetConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
@@ -8,7 +7,7 @@ import { HoldfastError, messageOf, throwIfCancelled } from '../../base/errors.ts
 import type { Address } from '../host.ts';
 import { engineFailure } from './api.ts';
 import type { Container } from './container.ts';
-import { resolveInside } from './inside-path.ts';
+import { isSeenHere, resolveInside } from './inside-path.ts';
 import { type Relay, relayStream, relaysTo } from './relay.ts';
 import { runInContainer } from './run.ts';
 
@@ -155,13 +154,11 @@ async function failsEarly(exit: Promise<{ status: number | null; stderr: string 
 /** The socket's path from this machine's root, if the container's processes are seen here and we may look into them. */
 function pathFromHere(container: Container, facts: Docker.ContainerInspectInfo, path: string): string | undefined {
   const { Pid } = facts.State;
-  if (!container.api.isLocal || process.getuid?.() !== 0 || !Pid) return undefined;
+  if (!isSeenHere(container, Pid)) return undefined;
   try {
-    // a process of that number that is not the container's: the engine runs on another machine
-    if (!readFileSync(`/proc/${Pid}/cgroup`, 'utf8').includes(container.id)) return undefined;
     return resolveInside(`/proc/${Pid}/root`, path);
   } catch {
-    return undefined; // not seen from here: one way less
+    return undefined; // it is not there: one way less
   }
 }
 

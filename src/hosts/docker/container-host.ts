@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { Host } from '../host.ts';
 import type { EngineApi } from './api.ts';
+import { archiveFiles } from './archive-files.ts';
 import { connectInside } from './connect.ts';
 import type { Container } from './container.ts';
 import { containerFiles } from './files.ts';
@@ -29,7 +30,7 @@ const limits = [
   'holes of sparse files in containers are read as zeros',
 ];
 const shellLimits = [
-  'the image has no shell: files of the container cannot be read or restored, and programs in it cannot be stopped',
+  'the image has no shell: all files are read at every backup, from archives that the engine makes, names of one file become files of their own, and times are known to the second only',
 ];
 
 /** `host.unreachable` if the container does not run. The caller closes the engine's API, unless it says so in `closed`. */
@@ -45,11 +46,14 @@ export async function containerHost(request: ContainerHostRequest): Promise<Host
     name: request.name ?? name,
     kind: 'docker',
     hostname: hostnameOf(facts, name),
-    files: containerFiles(container, session),
+    files: container.hasShell ? containerFiles(container, session) : archiveFiles(container),
     limits: limitsOf(container),
     run: (command) => runInContainer(container, command),
     connect: (address, signal) => connectInside(container, address, signal),
-    openTarget: (directory, existing) => openContainerTarget(session, directory, existing),
+    openTarget: async (directory, existing) => {
+      if (!container.hasShell) throw noTarget(name);
+      return await openContainerTarget(session, directory, existing);
+    },
     close: async () => {
       await session.close();
       request.closed?.();
@@ -72,6 +76,15 @@ function limitsOf({ hasShell, tools }: Container): readonly string[] {
   return tools.has('fractions')
     ? limits
     : [...limits, 'times of files in this container are restored to the second only'];
+}
+
+function noTarget(name: string): HoldfastError {
+  return new HoldfastError({
+    code: 'restore.target-invalid',
+    message: `nothing can be restored into the container ${name}: its image has no shell`,
+    remedy:
+      'Restore to the directory of its volume on the machine itself, or to another container that has the volume.',
+  });
 }
 
 /** A container that was not given a hostname has a new one, its id, each time it is made anew: then its name says more. */

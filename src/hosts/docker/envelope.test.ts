@@ -13,16 +13,18 @@ function read(stream: Buffer, cuts: Iterator<number>): { content: Buffer; reader
     parts.push(...reader.push(stream.subarray(at, at + length)));
     at += length;
   }
-  parts.push(reader.rest());
+  parts.push(reader.release());
   return { content: Buffer.concat(parts), reader };
 }
 
 /** Bytes that often look like the start of a mark. */
-const content = fc.array(fc.constantFrom('a', '0', 'a0', 'a0a0', `${token}`, '.', '\n', 'x'), { maxLength: 40 });
+const content = fc.array(fc.constantFrom('\x1c', '\x1ca0', 'a0', `\x1c${token}`, token, '.', '\n', 'x'), {
+  maxLength: 40,
+});
 
 /** No program prints the mark: it is random. */
 function withoutMark(text: string): string {
-  return text.includes(`${token}.`) ? withoutMark(text.replaceAll(`${token}.`, '')) : text;
+  return text.includes(`\x1c${token}.`) ? withoutMark(text.replaceAll(`\x1c${token}.`, '')) : text;
 }
 
 const cuts = fc.infiniteStream(fc.integer({ min: 1, max: 40 }));
@@ -31,7 +33,7 @@ test('what is between the marks comes unchanged, and the end is seen, however th
   fc.assert(
     fc.property(content, cuts, (words, lengths) => {
       const inside = withoutMark(words.join(''));
-      const { content: found, reader } = read(Buffer.from(`${token} 42\n${inside}${token}.`), lengths);
+      const { content: found, reader } = read(Buffer.from(`${token} 42\n${inside}\x1c${token}.`), lengths);
       expect(found.toString()).toBe(inside);
       expect([reader.hello, reader.complete]).toEqual(['42', true]);
     }),
@@ -42,17 +44,17 @@ test('a stream that is cut anywhere is not complete, and gives nothing but a sta
   fc.assert(
     fc.property(content, cuts, fc.double({ min: 0, max: 1, noNaN: true }), (words, lengths, where) => {
       const inside = withoutMark(words.join(''));
-      const whole = Buffer.from(`${token} 42\n${inside}${token}.`);
+      const whole = Buffer.from(`${token} 42\n${inside}\x1c${token}.`);
       const { content: found, reader } = read(whole.subarray(0, Math.floor(where * (whole.length - 1))), lengths);
       expect(reader.complete).toBe(false);
       // what may be the start of the last mark is content until it is known to be one
-      if (reader.hello !== undefined) expect(`${inside}${token}.`.startsWith(found.toString())).toBe(true);
+      if (reader.hello !== undefined) expect(`${inside}\x1c${token}.`.startsWith(found.toString())).toBe(true);
     }),
   );
 });
 
 test('what is printed after the end, by what a program left running, still comes', () => {
-  const { content: found, reader } = read(Buffer.from(`${token} 1\nab${token}.later`), forever(6));
+  const { content: found, reader } = read(Buffer.from(`${token} 1\nab\x1c${token}.later`), forever(6));
   expect(found.toString()).toBe('ablater');
   expect(reader.complete).toBe(true);
 });
@@ -65,11 +67,11 @@ test('the shell around a program says its id, hands its words and status on, and
   const run = (...argv: string[]) =>
     spawnSync('sh', ['-c', envelopeScript, 'sh', token, ...argv], { input: 'in', encoding: 'utf8' });
   const printed = run('printf', '%s|', '$(x)', "'", '', '-n');
-  expect(printed.stdout).toMatch(new RegExp(`^${token} \\d+\\n\\$\\(x\\)\\|'\\|\\|-n\\|${token}\\.$`));
+  expect(printed.stdout).toMatch(new RegExp(`^${token} \\d+\\n\\$\\(x\\)\\|'\\|\\|-n\\|\x1c${token}\\.$`));
   expect(run('sh', '-c', 'exit 7').status).toBe(7);
-  expect(run('cat').stdout).toContain(`\nin${token}.`);
+  expect(run('cat').stdout).toContain(`\nin\x1c${token}.`);
   expect(run('holdfast-no-such-program').stdout).toBe(`${token} missing\n`);
   // a word the shell itself knows is a program like any other
-  expect(run('exec', 'true').stdout).not.toContain(`${token}.\n`);
+  expect(run('exec', 'true').stdout).not.toContain(`\x1c${token}.\n`);
   expect(execFileSync('sh', ['-n', '-c', envelopeScript], { encoding: 'utf8' })).toBe('');
 });

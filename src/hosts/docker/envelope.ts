@@ -11,10 +11,13 @@ command -v "$1" >/dev/null 2>&1 || { printf '%s missing\\n' "$t"; exit 127; }
 printf '%s %s\\n' "$t" "$$"
 (exec "$@")
 s=$?
-printf '%s.' "$t"
+printf '\\034%s.' "$t"
 exit $s`;
 
-/** Takes the marks out of a stream. What may be the start of a mark is held back until it is known: less than a mark's length. */
+/**
+ * Takes the marks out of a stream. What may be the start of the last mark is held back until it is known, or released: the mark
+ * starts with a byte that texts and the messages of protocols hardly ever end with, so that a conversation is not held up.
+ */
 export class EnvelopeReader {
   readonly #token: Buffer;
   readonly #end: Buffer;
@@ -26,7 +29,7 @@ export class EnvelopeReader {
 
   constructor(token: string) {
     this.#token = Buffer.from(token);
-    this.#end = Buffer.from(`${token}.`);
+    this.#end = Buffer.from(`\x1c${token}.`);
   }
 
   /** The program's own bytes among these. */
@@ -37,8 +40,12 @@ export class EnvelopeReader {
     return this.#until(all);
   }
 
-  /** What was held back when the stream ended. */
-  rest(): Buffer {
+  get isHolding(): boolean {
+    return this.#held.length > 0 && this.hello !== undefined;
+  }
+
+  /** What is held back: nothing came after it. If it was the mark's start after all, the mark is never seen and the stream not complete. */
+  release(): Buffer {
     const held = this.#held;
     this.#held = Buffer.alloc(0);
     return held;

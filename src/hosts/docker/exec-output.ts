@@ -1,10 +1,14 @@
 /** What comes back from a program in a container: stdout as it is read, with back-pressure, and stderr's tail. */
 import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import type { Clock } from '../../base/clock.ts';
 import { EnvelopeReader } from './envelope.ts';
 import { FrameReader } from './frames.ts';
 
 /** Output that waits to be read, before the engine is made to wait. */
 const waitingBytes = 1 << 20;
+/** How long what may be the start of the end mark waits for the rest of it, which was written together with it. */
+const markWaitMs = 100;
 /** What of the last output on stderr is kept. */
 const stderrBytes = 64 * 1024;
 
@@ -21,6 +25,7 @@ export interface OutputEnd {
  */
 export class ExecOutput {
   readonly #socket: Duplex;
+  readonly #clock: Clock;
   readonly #envelope: EnvelopeReader | undefined;
   readonly #frames: FrameReader;
   #waiting: Buffer[] = [];
@@ -29,13 +34,15 @@ export class ExecOutput {
   #stderr: Buffer[] = [];
   #stderrBytes = 0;
   #end: OutputEnd | undefined;
+  #received = 0;
   #changed = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<OutputEnd>();
   readonly #greeted = Promise.withResolvers<string | undefined>();
 
   /** Without `token` there are no marks around the output, and every end counts as whole. */
-  constructor(socket: Duplex, token: string | undefined) {
+  constructor(socket: Duplex, token: string | undefined, clock: Clock) {
     this.#socket = socket;
+    this.#clock = clock;
     this.#envelope = token === undefined ? undefined : new EnvelopeReader(token);
     this.#frames = new FrameReader({
       stdout: (bytes) => this.#take(this.#envelope ? this.#envelope.push(bytes) : [bytes]),
@@ -66,7 +73,7 @@ export class ExecOutput {
       const part = this.#waiting.shift();
       if (part) {
         this.#waitingBytes -= part.length;
-        if (this.#waitingBytes < waitingBytes / 2) this.#socket.resume();
+        if (this.#waitingBytes < waitingBytes / 2) this.#resume();
         return part;
       }
       if (this.#end || this.#discarding) return undefined;
@@ -84,9 +91,29 @@ export class ExecOutput {
     this.#socket.resume();
   }
 
+  #resume(): void {
+    if (!this.#socket.isPaused()) return;
+    this.#socket.resume();
+    this.#watchHeld();
+  }
+
+  /** In a conversation nothing follows until the other side has had its turn. */
+  #watchHeld(): void {
+    if (!this.#envelope?.isHolding || this.#socket.isPaused()) return;
+    const received = this.#received;
+    const release = async (): Promise<void> => {
+      await this.#clock.sleep(markWaitMs, { background: true });
+      await setImmediate(); // what has arrived meanwhile is taken first
+      if (received === this.#received && !this.#end) this.#take([this.#envelope!.release()]);
+    };
+    release().catch(() => undefined); // a clock that stops
+  }
+
   #push(chunk: Buffer): void {
     try {
+      this.#received++;
       this.#frames.push(chunk);
+      this.#watchHeld();
     } catch (error) {
       this.#socket.destroy();
       this.#finish(error);
@@ -115,7 +142,7 @@ export class ExecOutput {
 
   #finish(error?: unknown): void {
     if (this.#end) return;
-    this.#take(this.#envelope ? [this.#envelope.rest()] : []);
+    this.#take(this.#envelope ? [this.#envelope.release()] : []);
     const whole = error === undefined && this.#frames.atBoundary && this.#envelope?.complete !== false;
     this.#end = { whole, error };
     this.#greeted.resolve(undefined);

@@ -1,5 +1,19 @@
 /** Paths of a container as this machine sees them. */
-import { lstatSync, readlinkSync } from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import type { Container } from './container.ts';
+
+/**
+ * True if process `id` is the container's, as this machine sees it, and we are root. A process of that number that is not:
+ * the engine runs on another machine, whatever its socket looks like.
+ */
+export function isSeenHere({ api, id: container }: Container, id: number): boolean {
+  if (!api.isLocal || process.getuid?.() !== 0 || !id) return false;
+  try {
+    return readFileSync(`/proc/${id}/cgroup`, 'utf8').includes(container);
+  } catch {
+    return false;
+  }
+}
 
 /** As many as the kernel follows. */
 const mostLinks = 40;

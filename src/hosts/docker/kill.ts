@@ -3,6 +3,7 @@ import type Docker from 'dockerode';
 import { HoldfastError, messageOf } from '../../base/errors.ts';
 import type { Container } from './container.ts';
 import { ExecOutput } from './exec-output.ts';
+import { isSeenHere } from './inside-path.ts';
 
 /**
  * `sh -c script sh ID`: SIGTERM for what ID (a shell that only waits) started, SIGKILL when that ended or after two seconds.
@@ -49,7 +50,10 @@ exit 0`;
  * `host.command-failed` if that cannot be done: the message says how to find what still runs.
  */
 export async function killInside(container: Container, exec: Docker.Exec, processId: string): Promise<void> {
-  if (processId === '') throw await notKilled(container, exec, 'the image has no shell');
+  if (processId === '') {
+    if (await killFromHere(container, exec)) return;
+    throw await notKilled(container, exec, 'the image has no shell');
+  }
   const reasons: string[] = [];
   for (const user of ['0', container.user]) {
     try {
@@ -64,6 +68,15 @@ export async function killInside(container: Container, exec: Docker.Exec, proces
   if (Running) throw await notKilled(container, exec, reasons.join('; '));
 }
 
+/** For images without a shell: as root on the engine's machine the program is a process like any other. Its children are not looked for. */
+async function killFromHere(container: Container, exec: Docker.Exec): Promise<boolean> {
+  const { Running, Pid } = await exec.inspect();
+  if (!Running) return true;
+  if (!isSeenHere(container, Pid)) return false;
+  process.kill(Pid, 'SIGKILL');
+  return true;
+}
+
 async function killAs(container: Container, user: string | undefined, processId: string): Promise<number | null> {
   const exec = await container.docker.exec({
     Cmd: ['sh', '-c', killScript, 'sh', processId],
@@ -71,7 +84,7 @@ async function killAs(container: Container, user: string | undefined, processId:
     AttachStdout: true,
     AttachStderr: true,
   });
-  const output = new ExecOutput(await exec.start({ hijack: true, stdin: true }), undefined);
+  const output = new ExecOutput(await exec.start({ hijack: true, stdin: true }), undefined, container.clock);
   output.discard();
   await output.ended;
   for (let waitMs = 5; ; waitMs *= 2) {

@@ -12,6 +12,12 @@ import { envelopeScript } from './envelope.ts';
 import { ExecOutput, type OutputEnd } from './exec-output.ts';
 import { killInside } from './kill.ts';
 
+/**
+ * Podman looks for keys to detach with also where there is no terminal: a piece of input that is nothing but the first key waits for the
+ * next, and all of them, one by one, would be swallowed. No program sends this.
+ */
+const detachKeys = Array(16).fill('ctrl-^').join(',');
+
 /** The HTTP status for a container that is stopped or paused. */
 const notRunning = 409;
 
@@ -60,6 +66,7 @@ async function startExec(
       Env: Object.entries(command.env ?? {}).map(([name, value]) => `${name}=${value}`),
       ...(command.cwd === undefined ? {} : { WorkingDir: command.cwd }),
       ...(container.user === undefined ? {} : { User: container.user }),
+      DetachKeys: detachKeys,
       AttachStdin: true,
       AttachStdout: true,
       AttachStderr: true,
@@ -122,7 +129,7 @@ class RunningExec implements HostProcess {
     this.#command = command;
     this.#exec = exec;
     this.#socket = socket;
-    this.#output = new ExecOutput(socket, token);
+    this.#output = new ExecOutput(socket, token, container.clock);
     this.exit = this.#exit();
     this.exit.catch(() => undefined); // the loop over stdout throws it too
   }
@@ -223,6 +230,9 @@ class RunningExec implements HostProcess {
     const code = await this.#status(end);
     this.#isOver = true;
     this.#socket.destroy();
+    // without a shell around it, that a program could not be started is told as if it had ended
+    const neverRan = this.#processId === '' && (code === 126 || code === 127) && !this.#container.hasShell;
+    if (neverRan && isMissing(this.#output.stderr())) throw missing(this.#container, this.#command);
     if (!end.whole && !this.#isKilled && code === 0) throw this.#cut(end.error);
     return { ...describeStatus(code, this.#isKilled), stderr: this.#output.stderr() };
   }

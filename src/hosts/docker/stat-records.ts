@@ -74,7 +74,7 @@ function nanoseconds(seconds: string, readable: string): bigint {
 }
 
 /** As makedev(3) of glibc puts it together. */
-function makeDevice(major: number, minor: number): bigint {
+export function makeDevice(major: number, minor: number): bigint {
   const [high, low] = [BigInt(major), BigInt(minor)];
   return (low & 0xffn) | ((high & 0xfffn) << 8n) | ((low & ~0xffn) << 12n) | ((high & ~0xfffn) << 32n);
 }
