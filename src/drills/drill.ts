@@ -9,9 +9,11 @@ import { HoldfastError, hasCode, messageOf } from '../base/errors.ts';
 import { programVersion } from '../base/version.ts';
 import type { AnyDriver, SnapshotContents, SourceContext, Throwaway } from '../drivers/driver.ts';
 import type { ContainerEngine } from '../hosts/host.ts';
+import type { Assertion } from '../model/assertion.ts';
 import { type Check, type Fingerprint, parseFingerprint } from '../model/fingerprint.ts';
 import type { Proof } from '../model/proof.ts';
 import { factsFolder, type StoredSnapshot } from '../model/snapshot.ts';
+import { checkAssertions } from './assertions.ts';
 
 /** Checks kept in a proof, failed ones first: enough to read, never unbounded. */
 const mostChecks = 200;
@@ -24,6 +26,8 @@ export interface DrillRequest {
   readonly snapshot: StoredSnapshot;
   readonly contents: SnapshotContents;
   readonly containers?: ContainerEngine;
+  /** What the user says must be true of the copy, beside what the backup recorded. */
+  readonly assertions?: readonly Assertion[];
   /** Where the throwaway directory is made; the system's temporary folder by default. */
   readonly place?: string;
 }
@@ -57,7 +61,7 @@ export async function drill(request: DrillRequest): Promise<Proof> {
 }
 
 async function restoreAndCompare(
-  { driver, source, contents }: DrillRequest,
+  { driver, source, contents, assertions = [] }: DrillRequest,
   throwaway: Throwaway,
   measured: { restoreMs: number; compareMs: number; restoredBytes: number },
 ): Promise<Check[]> {
@@ -72,7 +76,10 @@ async function restoreAndCompare(
   const compareStartMs = clock.monotonicMs();
   const checks = await copy.compare(expected);
   measured.compareMs = clock.monotonicMs() - compareStartMs;
-  return checks;
+  // Assertions add to the comparison, they do not stand in for one that found nothing to compare.
+  if (checks.length === 0 || assertions.length === 0) return checks;
+  report({ type: 'stage', stage: 'assert', subject: source.name });
+  return [...(await checkAssertions(assertions, { copy, source, throwaway })), ...checks];
 }
 
 /** Nothing compared is nothing proven: no checks is a failure. */

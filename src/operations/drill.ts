@@ -89,9 +89,11 @@ async function prove(target: string, request: Request, uses: HostedUses): Promis
   const { snapshot, contents } = opened;
   const { name, repository } = opened.found.opened;
   const { driver, source } = await sourceOfSnapshot(snapshot, uses, () => true);
+  const declared = uses.config.sources.get(source.name);
   const proof = await drillOne({
     ...{ driver, source, snapshot, contents },
     containers: uses.containers,
+    assertions: declared?.driver === driver.name ? declared.assertions : [],
     place: request.place,
   });
   const id = await saveProof(repository, proof);

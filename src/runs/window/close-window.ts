@@ -2,8 +2,8 @@
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Host } from '../../hosts/host.ts';
+import { mustSucceed } from '../../hosts/run-to-end.ts';
 import { type HookStep, type StopStep, titleOf } from '../../model/window.ts';
-import { mustSucceed } from './programs.ts';
 import type { Services } from './services.ts';
 
 export interface ToClose {

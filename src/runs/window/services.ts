@@ -1,8 +1,9 @@
 /** Stopping and starting what runs on a source's machine. */
 import { HoldfastError } from '../../base/errors.ts';
+import { inTime, type Limits } from '../../base/in-time.ts';
 import type { ContainerControl, Host } from '../../hosts/host.ts';
+import { mustSucceed, runToEnd } from '../../hosts/run-to-end.ts';
 import { type Service, titleOf } from '../../model/window.ts';
-import { inTime, type Limits, mustSucceed, runToEnd } from './programs.ts';
 
 /** A container engine kills what does not stop in time itself: so much longer it may take to say so. */
 const engineGraceMs = 30_000;
@@ -51,7 +52,7 @@ async function ofUnit(machine: Host, verb: 'stop' | 'start', service: Service, {
 
 async function isUnitActive(machine: Host, name: string, limits: Limits): Promise<boolean> {
   const argv = ['systemctl', 'show', '--property=LoadState', '--property=ActiveState', '--', name];
-  const { status, stdout, words } = await runToEnd(machine, argv, limits);
+  const { status, stdout, words } = await runToEnd(machine, { argv }, limits);
   const facts = new Map(stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
   const active = facts.get('ActiveState');
   if (status === 0 && active !== undefined && facts.get('LoadState') !== 'not-found') {
@@ -74,7 +75,7 @@ export function controlByProgram(machine: Host, limits: Pick<Limits, 'clock'>): 
   // project/service: the labels compose puts on what it starts
   const find = `case $1 in */*) set -- $($engine ps -aq --filter "label=com.docker.compose.project=\${1%/*}" --filter "label=com.docker.compose.service=\${1#*/}") "$2"; [ $# = 2 ] || { echo "there is not exactly one container of that service" >&2; exit 1; } ;; esac; `;
   const run = (script: string, words: readonly string[], timeoutMs: number) =>
-    runToEnd(machine, ['sh', '-c', `${engine}${find}${script}`, 'sh', ...words], { ...limits, timeoutMs });
+    runToEnd(machine, { argv: ['sh', '-c', `${engine}${find}${script}`, 'sh', ...words] }, { ...limits, timeoutMs });
   const must = async (what: string, script: string, words: readonly string[], timeoutMs: number): Promise<string> => {
     const { status, stdout, words: ending } = await run(script, words, timeoutMs);
     if (status === 0) return stdout;

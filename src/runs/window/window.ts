@@ -4,10 +4,10 @@
  */
 import { formatDuration } from '../../base/bytes.ts';
 import { messageOf, throwIfCancelled } from '../../base/errors.ts';
+import { mustSucceed } from '../../hosts/run-to-end.ts';
 import type { Report } from '../../model/run.ts';
 import { type HookStep, type StopStep, titleOf, type WindowPlan } from '../../model/window.ts';
 import { closeWindow } from './close-window.ts';
-import { mustSucceed } from './programs.ts';
 import { createRecord, type OpenRecord, type WindowRecord } from './records.ts';
 
 type Tools = Parameters<typeof closeWindow>[1];
