@@ -1,12 +1,13 @@
-/** A drill in a throwaway container: the server's program is in the image, none is needed on this machine. */
+/** Servers in containers: as the source, and as the throwaway of a drill, where this machine needs no server program. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { redis } from '../../src/drivers/redis/index.ts';
-import { openContainerEngine } from '../../src/hosts/docker/index.ts';
+import { docker, openContainerEngine } from '../../src/hosts/docker/index.ts';
 import type { ContainerEngine } from '../../src/hosts/host.ts';
 import { type Podman, startPodman } from '../servers/podman.ts';
 import { startRedis } from '../servers/redis.ts';
 import { seedRedis } from '../servers/redis-data.ts';
-import { bench, failed, fingerprintOf, host, installed, sourceAt, useBench } from './redis-trial.ts';
+import { bench, drill, failed, fingerprintOf, host, installed, restore, sourceAt, useBench } from './redis-trial.ts';
 
 let podman: Podman;
 let containers: ContainerEngine | undefined;
@@ -43,4 +44,32 @@ test.runIf(installed)('a copy in a container has every fact, answers, and leaves
       ...{ directory: await bench.directory(), host, containers },
     }),
   ).rejects.toMatchObject({ code: 'host.command-missing' });
+});
+
+test.runIf(installed)('a server in a container is reached through it, where nothing of it is published', async () => {
+  const name = 'redis-source';
+  await podman.command('run', '--detach', '--name', name, '--network', 'none', image, 'redis-server', '--save', '');
+  const inside = await docker.open(
+    name,
+    { docker: name, socket: podman.socketPath },
+    {
+      clock: systemClock,
+      secret: () => Promise.reject(new Error('no secret is needed')),
+      local: host,
+      through: () => Promise.resolve(host),
+      signal: new AbortController().signal,
+    },
+  );
+  try {
+    await podman.command('exec', name, 'redis-cli', '-r', '3', 'RPUSH', 'list', 'a', 'b');
+    const source = { ...sourceAt({}), host: inside };
+    const stored = await bench.backUp(source);
+    expect(failed(await drill(source, stored))).toEqual([]);
+    await podman.command('exec', name, 'redis-cli', 'FLUSHALL');
+    await restore(source, stored, { host: inside });
+    expect(await podman.command('exec', name, 'redis-cli', 'LLEN', 'list')).toBe('6');
+  } finally {
+    await inside.close();
+    await podman.command('rm', '--force', '--time', '0', name);
+  }
 });
