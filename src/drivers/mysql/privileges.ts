@@ -7,18 +7,23 @@ import type { Session } from './session.ts';
 
 /** Without these, tables, views, triggers and events are missing from the lists. */
 const needed = ['SELECT', 'SHOW VIEW', 'TRIGGER', 'EVENT'] as const;
+/** With any of these routines are listed; one whose text is hidden then is an error when it is read. */
+const listsRoutines = ['SHOW_ROUTINE', 'SHOW CREATE ROUTINE', 'EXECUTE', 'ALTER ROUTINE', 'CREATE ROUTINE'] as const;
 
 /** `source.unreadable` naming the first privilege that is missing, and the statement that grants it. */
 export async function requirePrivileges(session: Session, databases: readonly string[]): Promise<void> {
   const granted = await readGranted(session);
   for (const database of databases) {
-    const missing = needed.filter((privilege) => !granted.some((one) => one.covers(privilege, database)));
+    const has = (privilege: string, on = database): boolean => granted.some((one) => one.covers(privilege, on));
+    // who reads the server's own tables sees every routine
+    const seesRoutines = has('SELECT', 'mysql') || listsRoutines.some((privilege) => has(privilege));
+    const missing = [...needed.filter((privilege) => !has(privilege)), ...(seesRoutines ? [] : ['EXECUTE'])];
     if (missing.length === 0) continue;
     const { user, title } = session.place;
     throw new HoldfastError({
       code: 'source.unreadable',
       message: `the user ${user} of ${title} lacks ${missing.join(', ')} on the database ${database}, so that a backup would be incomplete`,
-      remedy: `GRANT ${needed.join(', ')} ON *.* TO the user, or on each database; docs/drivers has the full list.`,
+      remedy: `GRANT ${missing.join(', ')} ON the database, or on *.*, TO the user; docs/drivers has the full list.`,
     });
   }
 }
