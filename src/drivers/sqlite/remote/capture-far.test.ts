@@ -145,7 +145,7 @@ describe.each(ways)('held by %s', (hold) => {
       sqlite.capture(farSource({ path: place.path('none.db'), hold, spoolDirectory })),
     ).rejects.toMatchObject({ code: 'source.missing' });
     expect(readdirSync(spoolDirectory)).toEqual([]);
-    expect(spawnSync('fuser', [path], { encoding: 'utf8' }).stdout ?? '').toBe('');
+    expect(processesWith(path)).toEqual([]);
   });
 });
 
@@ -233,7 +233,7 @@ test.each(ways)('a backup that is cancelled while it copies leaves no process an
   const source = { ...farSource({ path, hold, spoolDirectory }, { onRead }), signal: stop.signal };
   await expect(backUp(source, place.path('copy.db'))).rejects.toMatchObject({ code: 'cancelled' });
   expect(readdirSync(spoolDirectory)).toEqual([]);
-  expect(spawnSync('fuser', [path], { encoding: 'utf8' }).stdout ?? '').toBe('');
+  expect(processesWith(path)).toEqual([]);
 });
 
 test.each(['python3', 'sqlite3'] as const)(
@@ -260,19 +260,25 @@ test('a holder that dies in the midst of the copy ends the backup, whatever was 
   const path = place.path('bank.db');
   seedBank({ path, blobs: 1500 });
   const attempt = backUp(farSource({ path, hold: 'python3' }), place.path('copy.db'), async () => {
-    const holder = spawnSync('pgrep', ['-f', 'python3 -I -c import sys; exec'], { encoding: 'utf8' }).stdout.trim();
-    const [id] = holder.split('\n').filter((each) => lsof(Number(each)).includes(path));
-    process.kill(Number(id), 'SIGKILL');
+    const holders = processesWith(path).filter((id) => readFileSync(`/proc/${id}/comm`, 'utf8').startsWith('python'));
+    expect(holders).toHaveLength(1);
+    process.kill(holders[0], 'SIGKILL');
     await sleep(50);
   });
   await expect(attempt).rejects.toMatchObject({ code: 'host.command-failed' });
 });
 
-function lsof(id: number): string[] {
+/** Of this machine, this one included. */
+function processesWith(path: string): number[] {
+  const ids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return ids.filter((id) => openFilesOf(id).includes(path)).map(Number);
+}
+
+function openFilesOf(id: string): string[] {
   try {
     return readdirSync(`/proc/${id}/fd`).map((name) => readlinkSync(`/proc/${id}/fd/${name}`));
   } catch {
-    return [];
+    return []; // it ended, or is another's
   }
 }
 
