@@ -223,6 +223,21 @@ describe('programs', () => {
     await expect(host.run({ argv: ['/missing/program'] })).rejects.toMatchObject({ code: 'host.command-missing' });
   });
 
+  test('that are cancelled before they began give their sessions back', async () => {
+    const server = await ownSshd({ config: ['MaxSessions 1'] });
+    const host = await openHost(settingsOf(server));
+    for (let turn = 0; turn < 12; turn++) {
+      const stop = new AbortController();
+      const starting = host.run({ argv: ['sleep', '1000'], signal: stop.signal });
+      if (turn % 2 === 0) stop.abort();
+      else setTimeout(() => stop.abort(), turn * 5);
+      await starting
+        .then((program) => program.exit)
+        .catch((error: unknown) => expect(error).toMatchObject({ code: 'cancelled' }));
+    }
+    expect((await output(host, { argv: ['echo', 'free'] })).stdout).toBe('free\n');
+  });
+
   test('leave nothing running when they are cancelled before they began', async () => {
     const host = await openHost(settingsOf(sshd));
     const seconds = 1_000_000 + process.pid;

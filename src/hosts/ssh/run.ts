@@ -80,7 +80,10 @@ class FarProcess implements HostProcess {
   async start(input: string): Promise<void> {
     const { token, command } = this.#parts;
     if (command.signal?.aborted) {
-      this.#channel.close(); // what waits for its input there ends without having run anything
+      // what waits for its input there ends without having run anything; the session counts until its streams were read
+      this.#channel.close();
+      this.#channel.resume();
+      this.#channel.stderr.resume();
       throwIfCancelled(command.signal);
     }
     const abort = (): void => this.kill();
