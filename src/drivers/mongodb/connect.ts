@@ -145,14 +145,13 @@ async function openAddress(source: Source, place: Place, address: Address): Prom
 
 /** This machine's addresses are used as they are; every other host's through a socket of our own in a private directory. */
 async function reach({ host, signal }: Source, address: Address): Promise<AsyncDisposable & { url: string }> {
-  const none = async (): Promise<void> => {};
   const urlOf = (name: string): string => `mongodb://${name}/?directConnection=true`;
+  // The client would try for a while and then say little: what the host says of the address is worth more.
+  (await host.connect(address, signal)).destroy();
   if (host.kind === 'local') {
     const name = 'socketPath' in address ? encodeURIComponent(address.socketPath) : nameOf(address);
-    return { url: urlOf(name), [Symbol.asyncDispose]: none };
+    return { url: urlOf(name), [Symbol.asyncDispose]: async () => {} };
   }
-  // The client would only see a socket that closes: what the host says of the address is worth more.
-  (await host.connect(address, signal)).destroy();
   const tunnel = await openTunnel(host, address, { socketName: 'mongodb.sock', signal });
   return {
     url: urlOf(encodeURIComponent(tunnel.socketPath)),
