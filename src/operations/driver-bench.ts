@@ -22,7 +22,10 @@ export async function openDriverBench(options: {
 }): Promise<Bench & AsyncDisposable> {
   const { driver, storageKinds, clock, place = tmpdir() } = options;
   const folder = await mkdtemp(join(place, 'holdfast-check-'));
-  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  const folders = [folder];
+  const remove = async (): Promise<void> => {
+    for (const one of folders) await rm(one, { recursive: true, force: true, maxRetries: 3 });
+  };
   try {
     const storage = await openStorage(storageKinds, join(folder, 'repository'), { create: true });
     const repository = await initRepository({ storage, password: new Secret('check'), clock });
@@ -38,7 +41,12 @@ export async function openDriverBench(options: {
         };
       },
       countSnapshots: async () => (await listSnapshots(repository)).length,
-      directory: () => mkdtemp(join(folder, 'copy-')),
+      // Not below the private one: a copy's server may have to run as another user.
+      async directory() {
+        const copy = await mkdtemp(join(place, 'holdfast-check-copy-'));
+        folders.push(copy);
+        return copy;
+      },
       async [Symbol.asyncDispose]() {
         await repository.close();
         await remove();
