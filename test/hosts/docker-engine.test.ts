@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { output } from '../../src/hosts/conformance/case.ts';
 import { openContainerEngine } from '../../src/hosts/docker/index.ts';
 import type { ContainerEngine } from '../../src/hosts/host.ts';
@@ -132,8 +134,14 @@ test('containers are stopped and started by name, id and compose service; what d
   await podman.command('rm', 'broken');
 });
 
-test('where no engine answers there is none', async () => {
+test('where no engine answers there is none, also where somebody listens and says nothing', async () => {
   expect(await openContainerEngine('/nowhere/docker.sock')).toBeUndefined();
+  const silent = createServer((client) => client.resume());
+  const socket = `${podman.socketPath}.silent`;
+  await new Promise<void>((resolve) => silent.listen(socket, resolve));
+  const impatient = { ...systemClock, sleep: (_ms: number, options?: object) => systemClock.sleep(100, options) };
+  expect(await openContainerEngine(socket, { clock: impatient })).toBeUndefined();
+  await new Promise((resolve) => silent.close(resolve));
 });
 
 function commandLine(id: string): string {

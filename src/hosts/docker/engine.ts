@@ -12,6 +12,8 @@ import { containerControl } from './control.ts';
 import { findSocket } from './socket.ts';
 
 const throwawayLabel = 'holdfast.throwaway';
+/** An engine that runs answers this in milliseconds. */
+const answerWaitMs = 5000;
 const ownerLabel = 'holdfast.owner';
 
 /**
@@ -26,7 +28,7 @@ export async function openContainerEngine(
   const socketPath = socket ?? socketIfTold();
   if (socketPath === undefined) return undefined;
   const api = await engineApi(socketPath);
-  const version = await api.docker.version().catch(() => undefined);
+  const version = await askVersion(api, clock);
   if (!version) {
     api.close();
     return undefined;
@@ -40,6 +42,22 @@ export async function openContainerEngine(
     control: containerControl(api),
     close: async () => api.close(),
   };
+}
+
+/** `undefined` if there is no answer, or none in time. */
+async function askVersion(api: EngineApi, clock: Clock): Promise<Docker.DockerVersion | undefined> {
+  const answered = new AbortController();
+  clock.sleep(answerWaitMs, { signal: answered.signal, background: true }).then(
+    () => api.close(),
+    () => undefined,
+  );
+  try {
+    return await api.docker.version();
+  } catch {
+    return undefined;
+  } finally {
+    answered.abort();
+  }
 }
 
 function socketIfTold(): string | undefined {
@@ -130,12 +148,12 @@ async function endedEarly(container: Docker.Container, { image }: ContainerReque
   });
 }
 
-/** With its anonymous volumes. That it is gone already is what was wanted. */
+/** With its anonymous volumes. That it is gone already, or is being removed by another, is what was wanted. */
 async function remove(api: EngineApi, container: Docker.Container): Promise<void> {
   try {
     await container.remove({ force: true, v: true });
   } catch (error) {
-    if (statusOf(error) === 404) return;
+    if ([404, 409].includes(statusOf(error) ?? 0)) return;
     throw engineFailure(api, `remove the throwaway container ${container.id.slice(0, 12)}`, error);
   }
 }
