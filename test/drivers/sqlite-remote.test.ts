@@ -20,8 +20,13 @@ import { settingsOf, tools } from '../support/ssh-hosts.ts';
 
 const copies = Number(process.env.COPIES ?? 2);
 const local = localHost();
+const here = 'this machine under another name';
 const everyCheckpoint = ['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'] as const;
-const restless = { perSecond: 0, transfers: 20, checkpoints: everyCheckpoint, autocheckpoint: 50, synchronous: 'OFF' };
+const restless = {
+  ...{ perSecond: 0, transfers: 20, autocheckpoint: 50 },
+  checkpoints: everyCheckpoint,
+  synchronous: 'OFF',
+} as const;
 const paced = { perSecond: 60, transfers: 3, autocheckpoint: 1000, synchronous: 'OFF' } as const;
 
 let sshd: Sshd;
@@ -30,7 +35,7 @@ let podman: Podman;
 const hosts = new Map<string, Host>();
 
 beforeAll(async () => {
-  hosts.set('this machine under another name', farHost(local));
+  hosts.set(here, farHost(local));
   sshd = await startSshd();
   hosts.set('SSH', await sshHost.open('ssh', settingsOf(sshd), tools()));
   filesOnly = await startSshd({ config: ['ForceCommand internal-sftp'] });
@@ -64,52 +69,46 @@ async function tortured(name: string, plan: Pick<Torture, 'journal' | 'writers'>
   return report;
 }
 
-describe.each(['this machine under another name', 'SSH', 'a container of debian'])('%s', (name) => {
+describe.each([here, 'SSH', 'a container of debian'])('held by a program: %s', (name) => {
   test.each(['python3', 'sqlite3'] as const)(
-    'held by %s, copies under writers that never rest are each one moment of the bank',
+    'copies under writers that never rest are each one moment of the bank: %s',
     async (hold) => {
-      const writers = [
-        restless,
-        { ...restless, transfers: 3, autocheckpoint: 20, checkpoints: [] },
-      ] as Torture['writers'];
-      const report = await tortured(name, { journal: 'wal', writers, settings: { hold } });
+      const second = { ...restless, transfers: 3, autocheckpoint: 20, checkpoints: [] };
+      const report = await tortured(name, { journal: 'wal', writers: [restless, second], settings: { hold } });
       expect(report.copies).toBeGreaterThan(0);
     },
   );
+});
 
-  test.each(['python3', 'sqlite3'] as const)('held by %s, so are copies in rollback mode', async (hold) => {
+describe.each([here, 'SSH'])('held by a program, with a rollback journal: %s', (name) => {
+  test.each(['python3', 'sqlite3'] as const)('copies are each one moment of the bank, or refused: %s', async (hold) => {
     await tortured(name, { journal: 'delete', writers: [paced], settings: { hold, maxWriterPauseMs: 5000 } });
   });
 });
 
-describe.each([...['this machine under another name', 'SSH', 'SSH for files only', 'a container of busybox']])(
-  '%s',
-  (name) => {
-    test('without a lock, copies under writers that never rest are each one moment of the bank, or refused', async () => {
-      const settings = { hold: 'none', attempts: 2 } as const;
-      await tortured(name, { journal: 'wal', writers: [restless] as Torture['writers'], settings });
-    });
+describe.each([here, 'SSH', 'SSH for files only', 'a container of busybox'])('without a lock: %s', (name) => {
+  test('copies under a usual writer succeed', async () => {
+    const report = await tortured(name, { journal: 'wal', writers: [paced], settings: { hold: 'none', attempts: 8 } });
+    expect(report.copies).toBeGreaterThan(0);
+  });
+});
 
-    test('without a lock, copies under a usual writer succeed', async () => {
-      const report = await tortured(name, {
-        journal: 'wal',
-        writers: [paced],
-        settings: { hold: 'none', attempts: 8 },
-      });
-      expect(report.copies).toBeGreaterThan(0);
-    });
+describe.each([here, 'SSH for files only'])('without a lock, each one moment of the bank, or refused: %s', (name) => {
+  test('copies under writers that never rest', async () => {
+    const settings = { hold: 'none', attempts: 2 } as const;
+    await tortured(name, { journal: 'wal', writers: [restless], settings });
+  });
 
-    test('without a lock, copies under checkpoints that follow each other are each one moment of the bank, or refused', async () => {
-      const writers = [{ ...paced, perSecond: 40, autocheckpoint: 150, checkpoints: ['PASSIVE'] as const }];
-      await tortured(name, { journal: 'wal', writers, settings: { hold: 'none', attempts: 4 } });
-    });
+  test('copies under checkpoints that follow each other', async () => {
+    const writers = [{ ...paced, perSecond: 40, autocheckpoint: 150, checkpoints: ['PASSIVE'] as const }];
+    await tortured(name, { journal: 'wal', writers, settings: { hold: 'none', attempts: 4 } });
+  });
 
-    test('without a lock, copies in rollback mode are each one moment of the bank, or refused', async () => {
-      const writers = [{ ...paced, perSecond: 2 }];
-      await tortured(name, { journal: 'delete', writers, settings: { hold: 'none', attempts: 2 } });
-    });
-  },
-);
+  test('copies in rollback mode', async () => {
+    const writers = [{ ...paced, perSecond: 2 }];
+    await tortured(name, { journal: 'delete', writers, settings: { hold: 'none', attempts: 2 } });
+  });
+});
 
 test.each(['SSH', 'SSH for files only', 'a container of busybox'])(
   'a database is put back where it was, and beside it: %s',
@@ -138,27 +137,24 @@ test.each(['SSH', 'SSH for files only', 'a container of busybox'])(
 );
 
 // The control: if a copy of the files as they come never came out torn, the tests above would prove nothing.
-test.each(['this machine under another name', 'SSH'])(
-  'the same writers do tear a plain copy of the files: %s',
-  async (name) => {
-    const host = hosts.get(name)!;
-    const bad: string[] = [];
-    for (let round = 0; round < 10 && bad.length === 0; round++) {
-      const report = await torture(host, {
-        copies: 5,
-        journal: 'wal',
-        blobs: 4000,
-        writers: [restless] as Torture['writers'],
-        copy: async (path, to) => {
-          for (const suffix of ['', '-wal'])
-            if (existsSync(path + suffix)) await plainCopy(host, path + suffix, to + suffix);
-        },
-      });
-      bad.push(...report.bad);
-    }
-    expect(bad.length).toBeGreaterThan(0);
-  },
-);
+test.each([here, 'SSH'])('the same writers do tear a plain copy of the files: %s', async (name) => {
+  const host = hosts.get(name)!;
+  const bad: string[] = [];
+  for (let round = 0; round < 10 && bad.length === 0; round++) {
+    const report = await torture(host, {
+      copies: 5,
+      journal: 'wal',
+      blobs: 4000,
+      writers: [restless],
+      copy: async (path, to) => {
+        for (const suffix of ['', '-wal'])
+          if (existsSync(path + suffix)) await plainCopy(host, path + suffix, to + suffix);
+      },
+    });
+    bad.push(...report.bad);
+  }
+  expect(bad.length).toBeGreaterThan(0);
+});
 
 async function plainCopy(host: Host, path: string, to: string): Promise<void> {
   const reader = await host.files.open(path);
