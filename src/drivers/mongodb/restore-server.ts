@@ -191,13 +191,19 @@ async function changePlaces(work: Work): Promise<void> {
 }
 
 async function makeRoom(work: Work, existing: Catalogue[number]): Promise<void> {
-  const { member, request, stamp } = work;
+  const { member, request, stamp, source } = work;
   const { database, name, kind, options } = existing;
+  if (request.overwrite) return await drop(work, database, name);
   const aside = `${name}_before_${stamp}`;
-  if (!request.overwrite && kind === 'collection') return await rename(work, database, name, aside);
-  if (!request.overwrite)
+  if (kind === 'collection') await rename(work, database, name, aside);
+  else {
     await member.command(database, { create: aside, ...options }, `to keep ${database}.${name} aside`);
-  await drop(work, database, name);
+    await drop(work, database, name);
+  }
+  source.report({
+    type: 'note',
+    message: `what was ${database}.${name} is kept as ${database}.${aside}: drop it when it is not needed`,
+  });
 }
 
 async function rename({ member }: Work, database: string, from: string, to: string): Promise<void> {
