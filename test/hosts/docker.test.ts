@@ -20,10 +20,10 @@ const busyboxSkips: Readonly<Record<string, string>> = {
 let podman: Podman;
 const hosts = new Map<string, Host>();
 
-async function openHost(container: string): Promise<Host> {
+async function openHost(container: string, user?: string): Promise<Host> {
   return await docker.open(
     container,
-    { docker: container, socket: podman.socketPath },
+    { docker: container, socket: podman.socketPath, user },
     {
       clock: systemClock,
       secret: async () => {
@@ -75,6 +75,53 @@ test('what looks like the start of the mark at the end of the output is not kept
   expect((await chunks.next()).done).toBe(true);
   expect((await program.exit).status).toBe(0);
 });
+
+test.each(['debian', 'busybox'])(
+  'programs run as the user that is asked for, and what that may not do is told (%s)',
+  async (name) => {
+    const host = await openHost(name, 'nobody');
+    hosts.set(`${name} as nobody`, host);
+    expect((await output(host, { argv: ['id', '-u'] })).stdout).toBe('65534\n');
+    const secret = `/tmp/secret-${randomBytes(4).toString('hex')}`;
+    await podman.command(
+      'exec',
+      name,
+      'sh',
+      '-c',
+      `mkdir -p ${secret}/in; echo x >${secret}/in/file; echo x >${secret}.file; chmod 700 ${secret} ${secret}.file`,
+    );
+    for (const path of [`${secret}.file`, `${secret}/in/file`]) {
+      await expect(host.files.open(path)).rejects.toMatchObject({ code: 'source.unreadable' });
+    }
+    await expect(host.files.attributes(`${secret}/in/file`)).rejects.toMatchObject({ code: 'source.unreadable' });
+    for (const path of [secret, `${secret}/in`]) {
+      await expect(host.files.list(path, () => {})).rejects.toMatchObject({ code: 'source.unreadable' });
+    }
+    await expect(host.openTarget(`${secret}/in`, 'refuse')).rejects.toMatchObject({ code: 'restore.target-invalid' });
+    const problems: string[] = [];
+    await using target = await host.openTarget(`${secret}.open`, 'refuse');
+    const node = {
+      name: 'file',
+      type: 'file',
+      mode: 0o4755,
+      size: 1,
+      links: 1,
+      uid: 0,
+      gid: 0,
+      inode: 0n,
+      deviceId: 0n,
+      mtimeNs: 0n,
+      atimeNs: 0n,
+      ctimeNs: 0n,
+    } as const;
+    await target.writeWhole(`${secret}.open/file`, Buffer.from('x'), node, (problem) => problems.push(problem));
+    expect(problems.join()).toContain('owner');
+    expect((await host.files.attributes(`${secret}.open/file`)).mode).toBe(0o755);
+    const program = await host.run({ argv: ['sleep', '1000'] });
+    program.kill();
+    expect((await program.exit).status).toBeNull();
+  },
+);
 
 describe('an image without a shell', () => {
   const bare = (): Host => hosts.get('bare')!;

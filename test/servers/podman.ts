@@ -166,6 +166,7 @@ export class Podman implements AsyncDisposable {
     try {
       for (const directory of directories) mkdirSync(join(root, directory), { recursive: true });
       for (const open of ['tmp', 'var/tmp']) chmodSync(join(root, open), 0o1777);
+      chmodSync(root, 0o755);
       fill(root);
       const tar = join(this.#folder, `${name}.tar`);
       await execute('tar', ['-C', root, '--owner=0', '--group=0', '-cf', tar, '.']);
