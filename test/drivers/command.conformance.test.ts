@@ -3,23 +3,40 @@ import { mkdtempSync, readdirSync, realpathSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { Secret } from '../../src/base/secrets.ts';
 import { command } from '../../src/drivers/command/index.ts';
 import { unattended } from '../../src/drivers/conformance/context.ts';
+import type { Host } from '../../src/hosts/host.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
+import { sshHost } from '../../src/hosts/ssh/index.ts';
+import { startSshd } from '../servers/sshd.ts';
+import { settingsOf, tools } from '../support/ssh-hosts.ts';
 import { type DriverTrial, describeDriver } from './trial.ts';
 
-describeDriver('command', async (): Promise<DriverTrial> => {
+describeDriver('command', async () => await openState(localHost(), async () => {}));
+
+describeDriver('command over SSH', async () => {
+  const sshd = await startSshd();
+  const host = await sshHost.open('far', settingsOf(sshd), tools());
+  return await openState(host, async () => {
+    await host.close();
+    await sshd[Symbol.asyncDispose]();
+  });
+});
+
+async function openState(host: Host, close: () => Promise<void>): Promise<DriverTrial> {
   const base = mkdtempSync(join(realpathSync(tmpdir()), 'holdfast-command-'));
   const state = join(base, 'state');
   writeFileSync(state, randomBytes(3 << 20));
-  const host = localHost();
   const sourceOf = (settings: object) =>
-    unattended({ name: 'state', settings: command.settings.parse(settings), host, local: host });
+    unattended({ name: 'state', settings: command.settings.parse(settings), host, local: localHost() });
   return {
     driver: command,
     server: 'cat of GNU coreutils',
     source: sourceOf({
-      command: ['cat', state],
+      // fails if the secret is among the arguments of any program
+      command: ['sh', '-c', 'printf %s "$TOKEN" | grep -qsaf - /proc/[0-9]*/cmdline && exit 9; exec cat "$0"', state],
+      secrets: { TOKEN: { from: 'clear', secret: new Secret(`token-${randomBytes(12).toString('hex')}`) } },
       restore: ['tee', join(base, 'elsewhere')],
       verify: ['sh', '-c', 'test "$(wc -c)" -gt 1000'],
     }),
@@ -58,6 +75,9 @@ describeDriver('command', async (): Promise<DriverTrial> => {
       }),
       leftovers: async () => readdirSync(base).filter((name) => !['state', 'next', 'elsewhere'].includes(name)),
     },
-    [Symbol.asyncDispose]: async () => rmSync(base, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: async () => {
+      await close();
+      rmSync(base, { recursive: true, force: true });
+    },
   };
-});
+}

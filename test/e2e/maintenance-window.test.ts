@@ -119,7 +119,7 @@ describe('a maintenance window', () => {
     trial.configure('echo $$ > pid; exec sleep 60', window());
     await trial.ok('repo', 'init', 'main');
     const { status } = await trial.run(['backup', 'shop'], async (child) => {
-      await expect.poll(() => existsSync(trial.path('pid')), { timeout: 30_000 }).toBe(true);
+      await expect.poll(() => existsSync(trial.path('pid')), { timeout: 120_000 }).toBe(true);
       expect(trial.unit('app')).toBe('inactive');
       child.kill('SIGTERM');
     });
@@ -135,7 +135,7 @@ describe('a maintenance window', () => {
     await trial.run(['backup', 'shop'], async (child) => {
       await expect
         .poll(() => existsSync(trial.path('pid')) && readFileSync(trial.path('pid'), 'utf8') !== '', {
-          timeout: 30_000,
+          timeout: 120_000,
         })
         .toBe(true);
       // While the backup lives, other commands leave its window alone.

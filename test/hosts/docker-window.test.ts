@@ -60,7 +60,7 @@ test('a container that runs is stopped and started around a backup, and started 
   trial.configure('echo $$ > pid; exec sleep 60');
   const pid = (): string => (existsSync(trial.path('pid')) ? readFileSync(trial.path('pid'), 'utf8') : '');
   await trial.run(['backup', 'shop'], async (child) => {
-    await expect.poll(pid, { timeout: 30_000 }).not.toBe('');
+    await expect.poll(pid, { timeout: 120_000 }).not.toBe('');
     expect(await running('web')).toBe('false');
     child.kill('SIGKILL');
     process.kill(Number(pid()), 'SIGKILL');
