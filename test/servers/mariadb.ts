@@ -42,7 +42,8 @@ export async function startMariadb(options: ServerOptions = {}): Promise<Databas
   try {
     const data = join(folder, 'data');
     mkdirSync(data);
-    const user = process.getuid?.() === 0 ? ['--user=root'] : [];
+    // or servers that start at once remove each other's temporary tables
+    const user = [`--tmpdir=${folder}`, ...(process.getuid?.() === 0 ? ['--user=root'] : [])];
     const plain = ['--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve'];
     execFileSync('mariadb-install-db', ['--no-defaults', ...user, `--datadir=${data}`, ...plain], { stdio: 'pipe' });
     writeFileSync(join(folder, 'first.sql'), firstStatements());

@@ -28,7 +28,7 @@ export async function startMysql(programs: string, options: ServerOptions = {}):
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-mysql-'));
   try {
     const program = join(programs, 'mysqld');
-    const user = process.getuid?.() === 0 ? ['--user=root'] : [];
+    const user = [`--tmpdir=${folder}`, ...(process.getuid?.() === 0 ? ['--user=root'] : [])];
     const base = [...user, `--datadir=${folder}/data`];
     execFileSync(program, ['--no-defaults', ...base, '--initialize-insecure'], { stdio: 'pipe' });
     writeFileSync(join(folder, 'first.sql'), firstStatements());

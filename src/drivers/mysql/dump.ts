@@ -21,7 +21,7 @@ const statementBytes = 512 * 1024;
 const mostStatementBytes = 4 * 1024 * 1024;
 const pieceBytes = 256 * 1024;
 /** Pieces gathered before the server has to wait. */
-const mostPieces = 4;
+const mostPieces = 8;
 
 export interface DumpRequest {
   readonly session: Session;

@@ -163,18 +163,19 @@ async function initialize(
   signal: AbortSignal,
 ): Promise<void> {
   const data = join(directory, 'data');
-  const asRoot = userInfo().uid === 0 ? ['--user=root'] : [];
+  // A server removes temporary tables in its tmpdir when it starts: in /tmp these may be another server's.
+  const common = [`--tmpdir=${directory}`, ...(userInfo().uid === 0 ? ['--user=root'] : [])];
   const lower = `--lower-case-table-names=${origin.lowerCaseTableNames}`;
   let argv: string[];
   if (origin.flavour === 'mysql') {
-    argv = [program.path, '--no-defaults', ...asRoot, lower, `--datadir=${data}`, '--initialize-insecure'];
+    argv = [program.path, '--no-defaults', ...common, lower, `--datadir=${data}`, '--initialize-insecure'];
   } else {
     await mkdir(data, { mode: 0o700 });
     const installer = program.path.includes('/')
       ? await firstPresent(host, program.path, signal)
       : 'mariadb-install-db';
     const plain = ['--auth-root-authentication-method=normal', '--skip-test-db'];
-    argv = [installer, '--no-defaults', ...asRoot, `--datadir=${data}`, ...plain];
+    argv = [installer, '--no-defaults', ...common, `--datadir=${data}`, ...plain];
   }
   const process = await host.run({ argv, signal });
   const said = await outputOf(process);
