@@ -101,6 +101,26 @@ describe.runIf(installed)('a copy', () => {
     expect(await factsOf(other)).toEqual(await factsOf(one));
   });
 
+  test('comes whole where it is read slowly, long after the server has sent all of it', async () => {
+    for (const release of ['installed', 'redis 6.0', 'valkey 9'] as const) {
+      const program = programs.get(release);
+      if (program === undefined) continue;
+      await using server = await startRedis({ program, options: ['--rdbcompression', 'no'] });
+      await (await server.client()).run('SET', 'key', 'x'.repeat(200_000));
+      await using capture = await redis.capture(sourceOf(server, release));
+      const [folder] = await capture.root.children();
+      const [dump] = folder.kind === 'dir' ? await folder.children() : [];
+      if (dump.kind !== 'file') throw new Error('no file');
+      const reader = await dump.open();
+      let bytes = await reader.read(Buffer.alloc(1000));
+      await setTimeout(2500);
+      for (let read = 1; read > 0; bytes += read) read = await reader.read(Buffer.alloc(1 << 16));
+      await capture.complete();
+      await reader.close();
+      expect(bytes, release).toBeGreaterThan(200_000);
+    }
+  });
+
   test('is refused by a replica that has lost its primary', async () => {
     await using replica = await startRedis({ options: ['--replicaof', '127.0.0.1 1'] });
     await expect(bench.backUp(sourceOf(replica))).rejects.toMatchObject({

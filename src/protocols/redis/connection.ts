@@ -40,8 +40,8 @@ export class Connection implements AsyncDisposable {
   #reads = 0;
   /** 0, or the number of the read that waits for the server. */
   waitingFor = 0;
-  /** True once the server sends its data: it then takes a newline for a sign of life. */
-  isReplica = false;
+  /** True while the server expects a sign of life of its replica now and then; a newline is one. */
+  wantsLife = false;
 
   constructor(stream: Duplex, name: string) {
     this.name = name;

@@ -17,7 +17,7 @@ export interface ReplicaStream {
 }
 
 const markLength = 40;
-/** A replica that says nothing for `repl-timeout` (60 s) is dropped. */
+/** A replica that has the file and says nothing for `repl-timeout` (60 s) is dropped. */
 const aliveEveryMs = 1000;
 const longestSilenceMs = 600_000;
 
@@ -38,8 +38,9 @@ export async function openReplicaStream(
   // A Sentinel takes whoever is listed for a replica it may promote one day, and never forgets it; not at a port that cannot be.
   await connection.call('REPLCONF', 'listening-port', '65536');
   if (version !== undefined) await connection.call('REPLCONF', 'version', version);
-  // From 7.0 on: the server then keeps nothing of what is written meanwhile for us. Older ones refuse, and keep it.
-  await connection.call('REPLCONF', 'rdb-only', '1');
+  // From 7.0 on: the server then keeps nothing of what is written meanwhile for us, and closes the connection after the file.
+  // It must not have anything of ours to read by then: it would reset the connection, and what is on its way would be lost.
+  const isAlone = (await connection.call('REPLCONF', 'rdb-only', '1')) === 'OK';
   await connection.send('PSYNC', '?', '-1');
   const answer = await lineAfterBlanks(connection);
   if (answer.startsWith('-')) throw refused('PSYNC', new ErrorReply(answer.slice(1)));
@@ -48,7 +49,8 @@ export async function openReplicaStream(
   const opening = await lineAfterBlanks(connection);
   if (opening.startsWith('-')) throw refused('PSYNC', new ErrorReply(opening.slice(1)));
   const [, replicationId, offset] = match;
-  connection.isReplica = true;
+  // Older ones go on with the commands that follow, and drop a replica that says nothing.
+  connection.wantsLife = !isAlone;
   const marked = /^\$EOF:(.{40})$/.exec(opening);
   if (marked) {
     const pieces = () => untilMark(connection, Buffer.from(marked[1], 'latin1'));
@@ -61,8 +63,8 @@ export async function openReplicaStream(
 }
 
 /**
- * Keeps a connection alive until the signal is aborted: tells the server once a second that we are there, as a replica does
- * while it loads, and ends the connection when the server has said nothing for ten minutes although we wait for it.
+ * Keeps a connection alive until the signal is aborted: tells the server once a second that we are there, if it wants to know,
+ * as a replica does while it loads, and ends the connection when the server has said nothing for ten minutes although we wait for it.
  */
 export async function watchConnection(connection: Connection, clock: Clock, stop: AbortSignal): Promise<void> {
   let waitingFor = 0;
@@ -75,7 +77,7 @@ export async function watchConnection(connection: Connection, clock: Clock, stop
         waitingFor = connection.waitingFor;
         sinceMs = nowMs;
       } else if (nowMs - sinceMs > longestSilenceMs) connection.cut(silence(connection));
-      if (connection.isReplica) await connection.write(newline);
+      if (connection.wantsLife) await connection.write(newline);
     }
   } catch (error) {
     if (!hasCode(error, 'cancelled', 'host.unreachable')) throw error;
