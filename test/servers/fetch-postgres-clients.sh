@@ -41,12 +41,12 @@ loader=$(find "$work/root" -name 'ld-linux-*.so.*' | head -1)
 loader=${loader#"$work/root/"}
 triplet=$(basename "$(find "$work/root/usr/lib" -maxdepth 1 -name '*-linux-gnu' | head -1)")
 mkdir -p "$work/root/bin.new"
-# pg_dumpall looks for pg_dump beside itself, of the same version: beside the wrapper would be this script.
+# pg_dumpall looks for pg_dump beside itself: by the name it was called, that is the script there.
 for program in $programs; do
   cat >"$work/root/bin.new/$program" <<EOF
 #!/bin/sh
 root=\$(CDPATH= cd -- "\$(dirname -- "\$0")/.." && pwd -P)
-exec "\$root/$loader" --library-path "\$root/lib/$triplet:\$root/usr/lib/$triplet" "\$root/usr/lib/postgresql/$major/bin/$program" "\$@"
+exec "\$root/$loader" --argv0 "\$root/bin/$program" --library-path "\$root/lib/$triplet:\$root/usr/lib/$triplet" "\$root/usr/lib/postgresql/$major/bin/$program" "\$@"
 EOF
   chmod 755 "$work/root/bin.new/$program"
 done

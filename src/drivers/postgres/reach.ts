@@ -48,7 +48,6 @@ async function fixedEnvironment(source: Source, place: Place): Promise<Record<st
     PGPASSFILE: '/dev/null/none',
     PGSERVICEFILE: '/dev/null/none',
     PGGSSENCMODE: 'disable',
-    PGAPPNAME: 'holdfast',
     PGCONNECT_TIMEOUT: '30',
     // The same data gives the same bytes on every day of the year.
     PGTZ: 'UTC',

@@ -8,7 +8,10 @@ export async function readGlobals(contents: SnapshotContents, facts: SourceFacts
   if (!facts.globals) return [];
   const parts: Uint8Array[] = [];
   for await (const part of contents.read(`/${dumpFolder}/${globalsFile}`)) parts.push(Uint8Array.from(part));
-  return splitStatements(Buffer.concat(parts).toString('utf8'));
+  // From 16 on grants name who gave them, who must be the first superuser or an administrator of the role in the new place, too.
+  return splitStatements(Buffer.concat(parts).toString('utf8')).map((statement) =>
+    statement.replace(/^(GRANT [\s\S]*) GRANTED BY (?:"(?:[^"]|"")*"|\S+)$/, '$1'),
+  );
 }
 
 export async function missingRoles(session: Session, facts: SourceFacts): Promise<string[]> {
