@@ -67,7 +67,7 @@ describe.runIf(installed)('a copy', () => {
     const source = sourceOf(server);
     await using writers = await startWriters(server, 3);
     const seen = new Set<string>();
-    for (let i = 0; i < Number(process.env.COPIES ?? 3); i++) {
+    for (let i = 0; i < Number(process.env.COPIES ?? 2); i++) {
       const before = writers.count();
       const stored = await bench.backUp(source);
       expect(writers.count()).toBeGreaterThan(before);
