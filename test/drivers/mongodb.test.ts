@@ -249,6 +249,21 @@ describe('a restore', () => {
     expect([...server.store.collections.keys()].filter((ns) => /before|restoring/.test(ns))).toHaveLength(3);
   });
 
+  it('over a time series is refused, as it cannot be kept aside, unless told to overwrite', async () => {
+    await using server = await seeded();
+    const source = sourceAt({ url: server.url, databases: ['shop'] });
+    await using stored = await (await bench.bench.backUp(source)).open();
+    const before = new Set(server.store.collections.keys());
+    const request = { host, dryRun: false };
+    await expect(mongodb.restore(source, stored.contents, { ...request, overwrite: false })).rejects.toMatchObject({
+      code: 'restore.target-exists',
+    });
+    expect(new Set(server.store.collections.keys())).toEqual(before);
+    await mongodb.restore(source, stored.contents, { ...request, overwrite: true });
+    expect(new Set(server.store.collections.keys())).toEqual(before);
+    expect(server.store.documents('shop.system.buckets.weather')).toHaveLength(1);
+  });
+
   it('of one collection leaves all others alone', async () => {
     await using server = await seeded();
     await using other = await MongoStandIn.start();

@@ -37,6 +37,9 @@ export interface Connection {
   user?: string;
 }
 
+/** What a secondary does only if it is told that a secondary will do. */
+const reads = new Set(['find', 'listDatabases', 'listCollections', 'listIndexes', 'dbStats', 'count']);
+
 export class MongoStandIn implements AsyncDisposable {
   readonly store = new MongoStore();
   readonly options: StandInOptions;
@@ -130,6 +133,9 @@ export class MongoStandIn implements AsyncDisposable {
     try {
       if (fault) throw new StandInError(fault.code, fault.codeName, fault.errmsg);
       this.#authorise(name, connection);
+      if (!this.isPrimary && reads.has(name) && request.command.$readPreference === undefined) {
+        throw new StandInError(13435, 'NotPrimaryNoSecondaryOk', 'not primary and secondaryOk=false');
+      }
       const run = commands[name];
       if (!run) throw new StandInError(59, 'CommandNotFound', `no such command: '${name}'`);
       const answer = run(this, request, connection);

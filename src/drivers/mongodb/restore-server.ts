@@ -88,7 +88,8 @@ function planLoads(work: Work): void {
   for (const of of dump.collections) {
     if (isAccounts(of) || !choose(of.database, of.collection)) continue;
     const existing = there.find((one) => one.database === of.database && one.name === of.collection);
-    if (existing?.kind === 'timeseries' && !request.overwrite) throw cannotMove(member, of);
+    const isSeries = existing && (existing.kind === 'timeseries' || of.kind === 'timeseries');
+    if (isSeries && !request.overwrite) throw cannotMove(member, of);
     loads.push(plannedLoad(work, of, existing));
   }
   if (loads.length > 0 || dump.collections.length === 0 || !isPart(request)) return;
@@ -258,7 +259,7 @@ function steps({ loads, member, request, stamp, dump }: Work): string[] {
 function cannotMove({ title }: Member, { database, collection }: ArchiveCollection): HoldfastError {
   return new HoldfastError({
     code: 'restore.target-exists',
-    message: `${title} has a time series ${database}.${collection}, which no server can rename to keep it aside`,
+    message: `${title} has ${database}.${collection} already, and a time series cannot be renamed to keep one of both aside`,
     remedy: 'Restore with --overwrite, leave it out with --exclude, or restore to another server.',
   });
 }
