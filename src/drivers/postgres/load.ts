@@ -58,8 +58,10 @@ async function prepare(loader: Loader, facts: DatabaseFacts, { name, entries }: 
       await session.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)}`);
   }
   if (facts.breadth === 'schemas' && entries === undefined) return;
-  for (const one of facts.extensions) {
-    await session.query(`CREATE EXTENSION IF NOT EXISTS ${quoteName(one.name)} CASCADE`);
+  for (const one of facts.extensions.filter((extension) => extension.name !== 'plpgsql')) {
+    await session.query(
+      `CREATE EXTENSION IF NOT EXISTS ${quoteName(one.name)} SCHEMA ${quoteName(one.schema)} CASCADE`,
+    );
   }
 }
 
