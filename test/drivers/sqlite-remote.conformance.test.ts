@@ -31,7 +31,9 @@ async function openBank(hold: Settings['hold']): Promise<DriverTrial> {
     source: source(path),
     trial: {
       async disturb() {
-        const writer = await startWriter({ path, perSecond: 50 });
+        // without a lock, a log that is never restarted is what makes a copy certain however slow the machine is
+        const autocheckpoint = hold === 'none' ? 1_000_000 : 1000;
+        const writer = await startWriter({ path, perSecond: 50, autocheckpoint });
         let stopped = false;
         return {
           async [Symbol.asyncDispose]() {
