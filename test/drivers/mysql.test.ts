@@ -301,6 +301,19 @@ function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer
     });
   }
 
+  if (flavour === 'mysql') {
+    test('TLS checks the certificate and its name unless told otherwise', async () => {
+      const ca = join(server.folder, 'data', 'ca.pem');
+      const [{ message }] = await driver.probe(source());
+      const serverName = `MySQL_Server_${/[\d.]+/.exec(message)?.[0]}_Auto_Generated_Server_Certificate`;
+      const levelOf = async (tls: object): Promise<string> => (await driver.probe(source({ tls })))[0].level;
+      expect(await levelOf({ mode: 'unverified' })).toBe('ok');
+      expect(await levelOf({ ca, serverName })).toBe('ok');
+      expect(await levelOf({ ca })).toBe('error');
+      expect(await levelOf({ serverName })).toBe('error');
+    });
+  }
+
   test('a server that is stopped in the middle leaves no snapshot', async () => {
     const before = await bench.countSnapshots();
     act = () => server.kill();
