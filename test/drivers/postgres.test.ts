@@ -98,13 +98,13 @@ async function restoreTo(source: Source, stored: Stored, more: Partial<RestoreRe
 }
 
 /** Sessions of ours; a backend needs a moment to go after its client was killed. */
-async function sessions(server: PostgresServer): Promise<number> {
+async function sessions(server: PostgresServer): Promise<unknown[][]> {
   for (let i = 0; ; i++) {
     const rows = await server.run(
       'postgres',
-      "SELECT 1 FROM pg_stat_activity WHERE application_name = 'holdfast' OR application_name LIKE 'pg_%'",
+      "SELECT application_name, state, query FROM pg_stat_activity WHERE application_name = 'holdfast' OR application_name LIKE 'pg_%'",
     );
-    if (rows.length === 0 || i > 50) return rows.length;
+    if (rows.length === 0 || i > 50) return rows;
     await setTimeout(100);
   }
 }
@@ -169,7 +169,7 @@ describe('PostgreSQL 15', () => {
       });
       while (!(await strike())) await setTimeout(2);
       await ended;
-      expect(await sessions(server)).toBe(0);
+      expect(await sessions(server)).toEqual([]);
     }
     expect(await bench.countSnapshots()).toBe(count);
     await server.run('bank', 'DROP TABLE large');

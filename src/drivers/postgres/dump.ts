@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
+import { cancelled, HoldfastError, throwIfCancelled } from '../../base/errors.ts';
 import type { HostProcess } from '../../hosts/host.ts';
 import type { Fact } from '../../model/fingerprint.ts';
 import type { Entry } from '../driver.ts';
@@ -124,7 +124,12 @@ export class DatabaseDump implements AsyncDisposable {
 
   async #begin(format: readonly string[]): Promise<Begun> {
     const { source, programs, reach, isStandby } = this.#tools;
-    const held = this.#open.use(await hold(source, this.database));
+    const held = await hold(source, this.database);
+    if (this.#open.disposed) {
+      await held[Symbol.asyncDispose]();
+      throw cancelled();
+    }
+    this.#open.use(held);
     const { selection } = held;
     const largeObjects = await largeObjectExtent(held);
     const about: DatabaseFacts = {

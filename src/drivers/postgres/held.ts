@@ -3,7 +3,7 @@
  * which stops neither readers nor writers) before the snapshot is taken: TRUNCATE and rewriting ALTER TABLE do not respect
  * snapshots, and would otherwise show between the snapshot and pg_dump's own locks.
  */
-import { HoldfastError, messageOf } from '../../base/errors.ts';
+import { cancelled, HoldfastError, messageOf } from '../../base/errors.ts';
 import { listRelations, type Relation, type Selection, select } from './choice.ts';
 import type { Source } from './place.ts';
 import { openSession, type Session } from './session.ts';
@@ -86,6 +86,7 @@ function present(
   { snapshot, selection }: { snapshot: string; selection: Selection },
 ): Held {
   const shared = new Set<Session>();
+  let isOver = false;
   return {
     database,
     session,
@@ -93,6 +94,10 @@ function present(
     selection,
     async share() {
       const other = await openSession(source, database);
+      if (isOver) {
+        await other[Symbol.asyncDispose]();
+        throw cancelled();
+      }
       shared.add(other);
       await other.query(
         `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = ${source.settings.lockTimeoutMs}; SET TRANSACTION SNAPSHOT '${snapshot}'`,
@@ -101,6 +106,7 @@ function present(
     },
     release: async () => void (await session.query('COMMIT')),
     async [Symbol.asyncDispose]() {
+      isOver = true;
       await Promise.all([session, ...shared].map((one) => one[Symbol.asyncDispose]()));
     },
   };
