@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,7 +33,7 @@ try {
     config,
     stringify({
       repositories: { bench: { url: repository, password: { env: 'HOLDFAST_BENCH' } } },
-      sources: { bench: { driver: 'postgres', url: server.url('bench') } },
+      sources: { bench: { driver: 'postgres', url: server.url('bench'), repository: 'bench' } },
     }),
   );
   await measured('restic init', 'restic init -q', env);
@@ -99,7 +99,8 @@ async function measured(name: string, command: string, env: NodeJS.ProcessEnv): 
     said += chunk.toString();
   });
   const [status] = (await once(child, 'close')) as [number];
-  if (status !== 0) throw new Error(`${name} ended with status ${status}: ${said}`);
+  if (status !== 0)
+    throw new Error(`${name} ended with status ${status}: ${readFileSync(join(folder, 'said'), 'utf8')}`);
   const [wall, user, system] = said.trim().split('\n').at(-1)!.split(' ').map(Number);
   return { wall, cpu: user + system };
 }
