@@ -120,7 +120,7 @@ export const databaseObjectSql = [
 
 /** Of the whole server. The roles of the system and the one that asks are left out. */
 export const rolesSql = `
-SELECT 'role ' || r.rolname, jsonb_build_array(r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication, r.rolbypassrls, r.rolconnlimit, extract(epoch FROM r.rolvaliduntil)::text,
+SELECT 'role ' || r.rolname, jsonb_build_array(r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text,
   (SELECT jsonb_agg(g.rolname ORDER BY g.rolname COLLATE "C") FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid),
   (SELECT to_jsonb(s.setconfig) FROM pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0))::text
 FROM pg_roles r WHERE r.rolname !~ '^pg_' AND r.rolname <> $1`;
