@@ -87,7 +87,16 @@ if (values.one !== undefined) {
     MALLOC_TRIM_THRESHOLD_: '262144',
   };
   for (const gib of values.gib.split(',')) {
-    const args = ['--max-semi-space-size=1', new URL(import.meta.url).pathname, '--one', gib, '--cut', values.cut, '--place', values.place];
+    const args = [
+      '--max-semi-space-size=1',
+      new URL(import.meta.url).pathname,
+      '--one',
+      gib,
+      '--cut',
+      values.cut,
+      '--place',
+      values.place,
+    ];
     execFileSync(process.execPath, args, { env, stdio: 'inherit' });
   }
 }

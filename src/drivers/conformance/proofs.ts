@@ -120,7 +120,7 @@ async function factsIn(contents: SnapshotContents): Promise<string[]> {
     }
   };
   await walk('/');
-  return found.toSorted();
+  return found.toSorted((a, b) => (a < b ? -1 : 1));
 }
 
 async function expectProven(ctx: DriverCaseContext): Promise<void> {

@@ -41,8 +41,8 @@ describe('attributes', () => {
     execFileSync('touch', ['-d', '2001-02-03T04:05:06.987654321Z', original]);
     const wanted = await host.files.attributes(original);
     await using target = await host.openTarget(base, 'refuse');
-    target.writeWhole(join(base, 'copy'), Buffer.from('x'));
-    target.applyAttributes(join(base, 'copy'), wanted, noProblem);
+    await target.writeWhole(join(base, 'copy'), Buffer.from('x'));
+    await target.applyAttributes(join(base, 'copy'), wanted, noProblem);
     const found = await host.files.attributes(join(base, 'copy'));
     const { name, inode, ctimeNs, ...rest } = wanted;
     expect(found).toMatchObject(rest);
@@ -53,9 +53,9 @@ describe('attributes', () => {
     execFileSync('setfacl', ['-d', '-m', 'u:77:rwx', base]);
     await using target = await host.openTarget(base, 'refuse');
     const path = join(base, 'file');
-    target.writeWhole(path, Buffer.from('x'));
+    await target.writeWhole(path, Buffer.from('x'));
     expect((await host.files.attributes(path)).xattrs).toBeDefined();
-    target.applyAttributes(path, node('file'), noProblem);
+    await target.applyAttributes(path, node('file'), noProblem);
     expect((await host.files.attributes(path)).xattrs).toBeUndefined();
     expect(statOf(path).mode & 0o777n).toBe(0o640n);
   });
@@ -66,7 +66,7 @@ describe('attributes', () => {
     await using target = await host.openTarget(base, 'refuse');
     const wanted = node('symlink', { linkTarget: 'victim', mode: 0o777, uid: isRoot ? 4242 : process.getuid!() });
     await target.makeSpecial(join(base, 'link'), wanted);
-    target.applyAttributes(join(base, 'link'), wanted, noProblem);
+    await target.applyAttributes(join(base, 'link'), wanted, noProblem);
     expect(statOf(join(base, 'link'))).toMatchObject({ mtimeNs: wanted.mtimeNs, uid: BigInt(wanted.uid) });
     expect(statOf(join(base, 'victim'))).toEqual(before);
   });
@@ -75,7 +75,7 @@ describe('attributes', () => {
     fs.writeFileSync(join(base, 'victim'), 'x', { mode: 0o600 });
     await using target = await host.openTarget(base, 'refuse');
     const path = join(base, 'file');
-    target.writeWhole(path, Buffer.from('x'));
+    await target.writeWhole(path, Buffer.from('x'));
     fs.unlinkSync(path);
     fs.symlinkSync('victim', path);
     expect(() => target.applyAttributes(path, node('file', { mode: 0o777 }), noProblem)).toThrow(
@@ -94,8 +94,8 @@ describe('attributes', () => {
         const problems: string[] = [];
         for (const name of ['a', 'b', 'c']) {
           const path = join(base, 'mine', name);
-          target.writeWhole(path, Buffer.from('x'));
-          target.applyAttributes(path, node('file', { mode: 0o4755 }), (message) => problems.push(message));
+          await target.writeWhole(path, Buffer.from('x'));
+          await target.applyAttributes(path, node('file', { mode: 0o4755 }), (message) => problems.push(message));
           expect(statOf(path).mode & 0o7777n).toBe(0o755n);
           expect(statOf(path).mtimeNs).toBe(node('file').mtimeNs);
         }
@@ -118,7 +118,7 @@ describe('objects', () => {
     ] as const) {
       const wanted = node(type, { device });
       await target.makeSpecial(join(base, type), wanted);
-      target.applyAttributes(join(base, type), wanted, noProblem);
+      await target.applyAttributes(join(base, type), wanted, noProblem);
       const found = await host.files.attributes(join(base, type));
       expect(found).toMatchObject({ type, mode: 0o640, mtimeNs: wanted.mtimeNs });
       if (device > 0n) expect(found.device).toBe(device);
@@ -130,10 +130,10 @@ describe('objects', () => {
     const [one, two] = [join(base, 'd1/one'), join(base, 'd2/two')];
     await target.makeDirectory(join(base, 'd1'));
     await target.makeDirectory(join(base, 'd2'));
-    target.writeWhole(one, Buffer.from('x'));
+    await target.writeWhole(one, Buffer.from('x'));
     for (let round = 0; round < 2; round++) await target.makeLink(two, one);
     expect(statOf(two).ino).toBe(statOf(one).ino);
-    target.writeWhole(join(base, 'd2/other'), Buffer.from('y'));
+    await target.writeWhole(join(base, 'd2/other'), Buffer.from('y'));
     await target.makeLink(join(base, 'd2/other'), one);
     expect(statOf(one).nlink).toBe(3n);
     expect(fs.readdirSync(join(base, 'd2')).toSorted()).toEqual(['other', 'two']);
@@ -176,8 +176,8 @@ describe('objects', () => {
     let path = base;
     for (let depth = 0; depth < 300; depth++) path += `/${'d'.repeat(30)}`;
     await target.makeDirectory(path);
-    target.writeWhole(`${path}/file`, Buffer.from('deep'));
-    target.applyAttributes(`${path}/file`, node('file'), noProblem);
+    await target.writeWhole(`${path}/file`, Buffer.from('deep'));
+    await target.applyAttributes(`${path}/file`, node('file'), noProblem);
     await target.makeLink(`${base}/top`, `${path}/file`);
     expect(fs.readFileSync(join(base, 'top'), 'utf8')).toBe('deep');
     expect((await host.files.attributes(`${path}/file`)).links).toBe(2);
@@ -203,7 +203,7 @@ describe('what exists', () => {
     fs.mkdirSync(join(base, 'full/inside'), { recursive: true });
     await using target = await host.openTarget(base, 'replace');
     await target.makeDirectory(join(base, 'file'));
-    target.writeWhole(join(base, 'empty'), Buffer.from('x'));
+    await target.writeWhole(join(base, 'empty'), Buffer.from('x'));
     expect(() => target.writeWhole(join(base, 'full'), Buffer.from('x'))).toThrow(
       expect.objectContaining({ code: 'restore.target-exists' }),
     );
@@ -243,10 +243,10 @@ describe('what exists', () => {
     fs.mkdirSync(join(base, 'outside'));
     await using target = await host.openTarget(join(base, 'in'), 'refuse');
     await target.makeDirectory(join(base, 'in/dir'));
-    target.writeWhole(join(base, 'in/dir/first'), Buffer.from('x'));
+    await target.writeWhole(join(base, 'in/dir/first'), Buffer.from('x'));
     fs.renameSync(join(base, 'in/dir'), join(base, 'in/moved'));
     fs.symlinkSync('../outside', join(base, 'in/dir'));
-    target.writeWhole(join(base, 'in/dir/second'), Buffer.from('x'));
+    await target.writeWhole(join(base, 'in/dir/second'), Buffer.from('x'));
     expect(fs.readdirSync(join(base, 'outside'))).toEqual([]);
     expect(fs.readdirSync(join(base, 'in/moved'))).toEqual(['first', 'second']);
   });
@@ -284,7 +284,7 @@ test('a target reached through links of the operator works', async () => {
   fs.mkdirSync(join(base, 'real'));
   fs.symlinkSync('real', join(base, 'via'));
   await using target = await host.openTarget(join(base, 'via'), 'refuse');
-  target.writeWhole(join(base, 'via/file'), Buffer.from('x'));
+  await target.writeWhole(join(base, 'via/file'), Buffer.from('x'));
   await target.finish();
   expect(fs.readdirSync(join(base, 'real'))).toEqual(['file']);
 });
