@@ -175,6 +175,31 @@ describe('PostgreSQL 15', () => {
     await server.run('bank', 'DROP TABLE large');
   });
 
+  test('a table that is emptied several times a second neither stops a backup nor is torn', async () => {
+    const stop = new AbortController();
+    const emptying = (async () => {
+      const client = await server.client('bank');
+      while (!stop.signal.aborted) {
+        await client.query('BEGIN; TRUNCATE scratch; INSERT INTO scratch SELECT generate_series(1, 50); COMMIT');
+        await setTimeout(200);
+      }
+      await client.end();
+    })();
+    const source = await sourceOf(server, 'bank');
+    try {
+      for (let i = 0; i < 3; i++) {
+        const stored = await bench.backUp(source);
+        await withCopy(source, stored, async (copy) => {
+          expect(failedOf(await compare(stored, copy))).toEqual([]);
+          expect(await copy.query!('SELECT count(*) FROM public.scratch')).toBe('50');
+        });
+      }
+    } finally {
+      stop.abort();
+      await emptying;
+    }
+  });
+
   test('the password is in no argument of any program', async () => {
     const seen: string[] = [];
     const source = await sourceOf(server, 'bank', {}, { report: () => void seen.push(...commandLines()) });

@@ -116,6 +116,8 @@ export async function startBankWriters(
     }
     await client.end();
   });
+  // Whoever disposes them hears of it, also where the server went away in between.
+  for (const writer of writers) writer.catch(() => undefined);
   return {
     commits: () => commits,
     async [Symbol.asyncDispose]() {

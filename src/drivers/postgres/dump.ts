@@ -2,14 +2,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cancelled, HoldfastError, throwIfCancelled } from '../../base/errors.ts';
+import { cancelled, HoldfastError, hasCode, throwIfCancelled } from '../../base/errors.ts';
 import type { HostProcess } from '../../hosts/host.ts';
 import type { Fact } from '../../model/fingerprint.ts';
 import type { Entry } from '../driver.ts';
 import { type ByteStream, madeAttributes, madeDirectory, streamEntry, streamOf } from '../entries.ts';
-import { explainProgram } from './failures.ts';
+import { explainProgram, lockConflict } from './failures.ts';
 import { type Extent, nextValues, sequenceFacts, takeFacts } from './fingerprint.ts';
-import { type Held, hold } from './held.ts';
+import { type Held, hold, lockAttempts, sharedLockTimeoutMs } from './held.ts';
 import type { Source } from './place.ts';
 import { type Programs, programIn } from './programs.ts';
 import type { Reach } from './reach.ts';
@@ -38,6 +38,7 @@ export class DatabaseDump implements AsyncDisposable {
   readonly #settle: { resolve: (taken: DatabaseTaken) => void; reject: (error: unknown) => void };
   readonly #open = new AsyncDisposableStack();
   #process: HostProcess | undefined;
+  #held: Held | undefined;
 
   constructor(database: string, tools: DumpTools) {
     this.database = database;
@@ -70,9 +71,10 @@ export class DatabaseDump implements AsyncDisposable {
 
   async *#custom(): AsyncGenerator<Uint8Array> {
     try {
-      const begun = await this.#begin(['--format=custom']);
+      const { begun, first, rest } = await this.#locked(() => this.#firstPiece());
+      yield first;
       try {
-        for await (const piece of begun.process.stdout) yield piece;
+        for await (const piece of rest) yield piece;
       } catch (error) {
         throw begun.failure() ?? error;
       }
@@ -93,18 +95,21 @@ export class DatabaseDump implements AsyncDisposable {
       const spool = await mkdtemp(join(source.settings.spoolDirectory ?? tmpdir(), 'holdfast-'));
       this.#open.defer(() => rm(spool, { recursive: true, force: true, maxRetries: 3 }));
       const folder = join(spool, 'dump');
-      const begun = await this.#begin([
-        '--format=directory',
-        `--file=${folder}`,
-        `--jobs=${source.settings.jobs}`,
-        '--no-sync',
-      ]);
-      try {
-        for await (const _ of begun.process.stdout);
-      } catch (error) {
-        throw begun.failure() ?? error;
-      }
-      await this.#finish(begun);
+      await this.#locked(async () => {
+        await rm(folder, { recursive: true, force: true });
+        const begun = await this.#begin([
+          '--format=directory',
+          `--file=${folder}`,
+          `--jobs=${source.settings.jobs}`,
+          '--no-sync',
+        ]);
+        try {
+          for await (const _ of begun.process.stdout);
+        } catch (error) {
+          throw begun.failure() ?? error;
+        }
+        await this.#finish(begun);
+      });
       const files = await source.local.files.list(folder, (_, error) => {
         throw error;
       });
@@ -122,9 +127,35 @@ export class DatabaseDump implements AsyncDisposable {
     }
   }
 
+  /** pg_dump writes nothing before it has locked every table. */
+  async #firstPiece(): Promise<{ begun: Begun; first: Uint8Array; rest: AsyncIterable<Uint8Array> }> {
+    const begun = await this.#begin(['--format=custom']);
+    const pieces = begun.process.stdout[Symbol.asyncIterator]();
+    const { value, done } = await pieces.next().catch((error: unknown) => {
+      throw begun.failure() ?? error;
+    });
+    if (done) await this.#finish(begun);
+    return { begun, first: value ?? new Uint8Array(), rest: { [Symbol.asyncIterator]: () => pieces } };
+  }
+
+  /** Repeats a task with a new snapshot while pg_dump does not get its locks: somebody asked for a table between ours and its. */
+  async #locked<T>(task: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await task();
+      } catch (error) {
+        const isPassing = hasCode(error, 'source.busy') && lockConflict.test(error.message);
+        if (!isPassing || attempt === lockAttempts) throw error;
+        await this.#held?.[Symbol.asyncDispose]();
+      }
+    }
+  }
+
   async #begin(format: readonly string[]): Promise<Begun> {
     const { source, programs, reach, isStandby } = this.#tools;
-    const held = await hold(source, this.database);
+    const level = source.settings.fingerprint;
+    const held = await hold(source, this.database, level === 'off' ? 1 : source.settings.jobs);
+    this.#held = held;
     if (this.#open.disposed) {
       await held[Symbol.asyncDispose]();
       throw cancelled();
@@ -152,7 +183,7 @@ export class DatabaseDump implements AsyncDisposable {
         '--compress=0',
         '--no-password',
         `--snapshot=${held.snapshot}`,
-        `--lock-wait-timeout=${source.settings.lockTimeoutMs}`,
+        `--lock-wait-timeout=${sharedLockTimeoutMs}`,
         ...selection.dumpArguments,
         // A part of a database needs its extensions as the whole does.
         ...(selection.breadth === 'schemas' && programs.major >= 14 ? ['--extension=*'] : []),
@@ -167,13 +198,10 @@ export class DatabaseDump implements AsyncDisposable {
 
   /** Runs beside the dump; if it fails, the dump is of no use. */
   #measure(held: Held, about: DatabaseFacts, process: HostProcess): { facts: Promise<Fact[]>; failure: () => unknown } {
-    const { jobs, fingerprint: level } = this.#tools.source.settings;
+    const { fingerprint: level } = this.#tools.source.settings;
     const extent: Extent = { ...about, level: level === 'off' ? 'counts' : level };
     let failure: unknown;
-    const facts =
-      level === 'off'
-        ? Promise.resolve([])
-        : takeFacts({ session: held.session, share: () => held.share(), jobs, selection: held.selection, extent });
+    const facts = level === 'off' ? Promise.resolve([]) : takeFacts({ ...held, extent });
     facts.catch((error: unknown) => {
       failure = error;
       process.kill();

@@ -1,6 +1,9 @@
 /** What the server says, as errors with a remedy. */
 import { type ErrorCode, HoldfastError, messageOf, type Retry } from '../../base/errors.ts';
 
+/** A lock on a table that was not granted in time; before version 15 pg_dump limits the time of the whole statement. */
+export const lockConflict = /55P03|lock timeout|could not obtain lock|statement timeout.*LOCK TABLE/is;
+
 interface Reason {
   readonly fits: RegExp;
   readonly code: ErrorCode;
@@ -49,9 +52,10 @@ const reasons: readonly Reason[] = [
     retry: 'later',
   },
   {
-    fits: /^55P03|lock timeout/i,
+    fits: lockConflict,
     code: 'source.busy',
-    remedy: 'Another session holds a table exclusively (see pg_locks): wait for it, or raise «lockTimeoutMs».',
+    remedy:
+      'Another session holds a table exclusively, or empties one (TRUNCATE) again and again; see pg_locks. Wait for it, or raise «lockTimeoutMs».',
     retry: 'later',
   },
   {

@@ -28,20 +28,18 @@ export interface Extent {
 export interface Taking {
   readonly session: Session;
   /** Other connections that see the same; disposed by their owner. */
-  readonly share: () => Promise<Session>;
-  readonly jobs: number;
+  readonly others: readonly Session[];
   readonly selection: Selection;
   readonly extent: Extent;
 }
 
 /** Facts of one database. Errors are those of reading it. */
-export async function takeFacts({ session, share, jobs, selection, extent }: Taking): Promise<Fact[]> {
+export async function takeFacts({ session, others, selection, extent }: Taking): Promise<Fact[]> {
   const facts = await definitionFacts(session, selection);
   if (extent.largeObjects !== 'none') facts.push(...(await largeObjectFacts(session, extent)));
   const tables = selection.relations.filter((one) => one.kind === 'r' && (extent.includesUnlogged || !one.isUnlogged));
   const queue = tables.toSorted((a, b) => b.bytes - a.bytes);
-  const free = [session];
-  for (let i = 1; i < Math.min(jobs, queue.length); i++) free.push(await share());
+  const free = [session, ...others];
   await forEachConcurrent(queue, free.length, async (table) => {
     const own = free.pop()!;
     facts.push(...(await rowFacts(own, table, extent.level, selection.withoutRows.has(table.oid))));

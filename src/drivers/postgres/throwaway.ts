@@ -125,14 +125,9 @@ async function factsOf({ source }: ThrowawayServer, database: DatabaseFacts, lev
   await using opened = new AsyncDisposableStack();
   const session = opened.use(await openSession(source, database.name));
   const selection = { ...selectAll(await listRelations(session)), breadth: database.breadth };
-  const share = async (): Promise<Session> => opened.use(await openSession(source, database.name));
-  const taken = await takeFacts({
-    session,
-    share,
-    jobs: source.settings.jobs,
-    selection,
-    extent: { ...database, level },
-  });
+  const others: Session[] = [];
+  for (let i = 1; i < source.settings.jobs; i++) others.push(opened.use(await openSession(source, database.name)));
+  const taken = await takeFacts({ session, others, selection, extent: { ...database, level } });
   const values = await nextValues(session, selection.relations);
   return [...taken, ...sequenceFacts(selection.relations, values, values)];
 }
