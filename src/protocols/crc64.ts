@@ -28,14 +28,39 @@ function tablesOf(polynomial: bigint): Tables {
 
 /** ECMA-182's polynomial, reflected, as Go's `crc64.ECMA` and xz have it. */
 const ecma = tablesOf(0xc96c5795d7870f42n);
+/** Jones' polynomial 0xad93d23594c935a9, reflected. */
+const jones = tablesOf(0x95ac9329ac4bc9b5n);
 
-/** CRC-64/XZ: starts inverted and is inverted at the end; `123456789` gives 995dc9bbdf1939fa. */
-export class Crc64Ecma {
-  #low = -1;
-  #high = -1;
+/** CRC-64/XZ: starts inverted and is inverted at the end; `123456789` gives 995dc9bbdf1939fa. MongoDB's archives have it. */
+export function crc64Xz(): Crc64 {
+  return new Crc64(ecma, -1);
+}
+
+/**
+ * As Redis and Valkey end their RDB files and DUMP payloads: nothing is inverted; `123456789` gives e9c6d914c4b8d9ca. A
+ * message followed by its own checksum (little-endian) has the checksum 0.
+ */
+export function crc64Redis(): Crc64 {
+  return new Crc64(jones, 0);
+}
+
+/** One checksum under way. Get it from `crc64Xz` or `crc64Redis`. */
+export class Crc64 {
+  readonly #tables: Tables;
+  readonly #inversion: number;
+  #low: number;
+  #high: number;
+
+  /** `inversion`: what both halves start with, and are combined with at the end; -1 or 0. */
+  constructor(tables: Tables, inversion: -1 | 0) {
+    this.#tables = tables;
+    this.#inversion = inversion;
+    this.#low = inversion;
+    this.#high = inversion;
+  }
 
   update(bytes: Uint8Array): this {
-    const { low, high } = ecma;
+    const { low, high } = this.#tables;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const whole = bytes.byteLength - (bytes.byteLength % slices);
     let l = this.#low;
@@ -64,8 +89,19 @@ export class Crc64Ecma {
     return this;
   }
 
+  get isZero(): boolean {
+    return this.#low === this.#inversion && this.#high === this.#inversion;
+  }
+
   /** As a signed 64-bit number, which is how BSON holds it. */
   value(): bigint {
-    return (BigInt(~this.#high) << 32n) | BigInt(~this.#low >>> 0);
+    return (BigInt(this.#high ^ this.#inversion) << 32n) | BigInt((this.#low ^ this.#inversion) >>> 0);
+  }
+
+  /** Eight bytes, little-endian, as they end a file. */
+  bytes(): Uint8Array {
+    const out = Buffer.allocUnsafe(8);
+    out.writeBigInt64LE(this.value());
+    return out;
   }
 }

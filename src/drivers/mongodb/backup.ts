@@ -3,7 +3,7 @@ import type { Timestamp } from 'bson';
 import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
 import { programVersion } from '../../base/version.ts';
 import type { Fingerprint } from '../../model/fingerprint.ts';
-import { Crc64Ecma } from '../../protocols/crc64.ts';
+import { crc64Xz } from '../../protocols/crc64.ts';
 import {
   type ArchiveCollection,
   archivePrelude,
@@ -167,7 +167,7 @@ class Taking {
     batches: AsyncIterable<Buffer[]>,
     see: (documents: readonly Buffer[]) => void,
   ): AsyncGenerator<Uint8Array> {
-    const crc = new Crc64Ecma();
+    const crc = crc64Xz();
     let hasBegun = false;
     for await (const documents of batches) {
       throwIfCancelled(this.plan.source.signal);

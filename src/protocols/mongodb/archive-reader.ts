@@ -1,7 +1,7 @@
 /** Reads an archive of `mongodump --archive`, of any size, and believes none of it. */
 import { BSONError, deserialize } from 'bson';
 import { HoldfastError } from '../../base/errors.ts';
-import { Crc64Ecma } from '../crc64.ts';
+import { type Crc64, crc64Xz } from '../crc64.ts';
 import {
   type ArchiveCollection,
   type ArchiveHeader,
@@ -46,7 +46,7 @@ interface Segment {
 }
 
 interface Running {
-  readonly crc: Crc64Ecma;
+  readonly crc: Crc64;
   hasEnded: boolean;
 }
 
@@ -175,7 +175,7 @@ class Parser {
     const key = keyOf(database, collection);
     const known = this.#running.get(key);
     if (known) return known;
-    const fresh = { crc: new Crc64Ecma(), hasEnded: false };
+    const fresh = { crc: crc64Xz(), hasEnded: false };
     this.#running.set(key, fresh);
     return fresh;
   }

@@ -1,5 +1,5 @@
 /** The payload of DUMP and RESTORE: type byte, value as in an RDB file, RDB version (16 bits), CRC-64 of all that. Source: cluster.c of Redis 7.2. */
-import { Crc64 } from './crc64.ts';
+import { crc64Redis } from '../crc64.ts';
 
 const trailerBytes = 10;
 /** No server knows less. */
@@ -14,7 +14,12 @@ export function dumpPayload(type: number, value: Uint8Array, version: number): U
   payload.set(value, 1);
   const end = 1 + value.byteLength;
   payload.writeUInt16LE(Math.max(version, oldestVersion), end);
-  payload.set(new Crc64().update(payload.subarray(0, end + 2)).bytes(), end + 2);
+  payload.set(
+    crc64Redis()
+      .update(payload.subarray(0, end + 2))
+      .bytes(),
+    end + 2,
+  );
   return payload;
 }
 

@@ -1,5 +1,5 @@
 /** Checks an RDB file as it passes, without decoding it: that its checksum is right and that it ends where it says so. */
-import { Crc64 } from './crc64.ts';
+import { crc64Redis } from '../crc64.ts';
 import { malformed } from './malformed.ts';
 
 const checksumBytes = 8;
@@ -7,7 +7,7 @@ const endOpcode = 0xff;
 
 export class RdbCheck {
   bytes = 0;
-  readonly #crc = new Crc64();
+  readonly #crc = crc64Redis();
   #tail: Buffer = Buffer.alloc(0);
 
   update(piece: Uint8Array): void {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { HoldfastError } from '../../base/errors.ts';
-import { Crc64 } from './crc64.ts';
+import { crc64Redis } from '../crc64.ts';
 import { dumpPayload } from './dump-payload.ts';
 import { nameOf, piecesOf, type ReadFile, readPieces, savedBy, savedFile } from './fixture.ts';
 import { RdbCheck } from './rdb-check.ts';
@@ -275,5 +275,5 @@ function expectCleanEnd(bytes: Buffer): void {
 
 function file(version: number, parts: readonly Uint8Array[]): Buffer {
   const body = Buffer.concat([Buffer.from(`REDIS${String(version).padStart(4, '0')}`), ...parts, Buffer.of(255)]);
-  return version < 5 ? body : Buffer.concat([body, new Crc64().update(body).bytes()]);
+  return version < 5 ? body : Buffer.concat([body, crc64Redis().update(body).bytes()]);
 }
