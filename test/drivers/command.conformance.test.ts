@@ -1,14 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { Secret } from '../../src/base/secrets.ts';
+import { checkDriver } from '../../src/drivers/check.ts';
 import { command } from '../../src/drivers/command/index.ts';
 import { unattended } from '../../src/drivers/conformance/context.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
 import { sshHost } from '../../src/hosts/ssh/index.ts';
+import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { storageKinds } from '../../src/storage/registry.ts';
 import { startSshd } from '../servers/sshd.ts';
 import { settingsOf, tools } from '../support/ssh-hosts.ts';
 import { type DriverTrial, describeDriver } from './trial.ts';
@@ -22,6 +27,17 @@ describeDriver('command over SSH', async () => {
     await host.close();
     await sshd[Symbol.asyncDispose]();
   });
+});
+
+test('a source without a restore command passes what an operator can run against it', async () => {
+  const source = unattended({
+    ...{ name: 'one way', host: localHost(), local: localHost() },
+    settings: command.settings.parse({ command: ['printf', 'all there is'] }),
+  });
+  await using bench = await openDriverBench({ driver: command, storageKinds, clock: systemClock });
+  const results = await checkDriver({ driver: command, source, bench }, () => {});
+  expect(results.filter(({ passed }) => !passed)).toEqual([]);
+  expect(results.map(({ id }) => id)).toContain('dry-run');
 });
 
 async function openState(host: Host, close: () => Promise<void>): Promise<DriverTrial> {
@@ -60,7 +76,9 @@ async function openState(host: Host, close: () => Promise<void>): Promise<Driver
       },
       async damage(copy) {
         const file = copy.environment.HOLDFAST_COPY;
-        writeFileSync(file, 'x', { flag: 'r+' });
+        const bytes = readFileSync(file);
+        bytes[Math.floor(Math.random() * bytes.length)] ^= 1;
+        writeFileSync(file, bytes);
       },
       refused: [
         sourceOf({ command: ['false'] }),

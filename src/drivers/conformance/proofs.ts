@@ -1,11 +1,12 @@
 /** Promises about restoring, and about drills that cannot be fooled. */
-import { truncate } from 'node:fs/promises';
+import { readdir, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { HoldfastError, hasCode } from '../../base/errors.ts';
 import { systemPath } from '../../base/names.ts';
 import type { Check, Fingerprint } from '../../model/fingerprint.ts';
 import type { Node } from '../../model/node.ts';
 import { factsFolder } from '../../model/snapshot.ts';
-import type { SnapshotContents } from '../driver.ts';
+import type { RestoreOutcome, SnapshotContents } from '../driver.ts';
 import { type DriverCase, type DriverCaseContext, expect, fingerprintIn, withCopy } from './case.ts';
 
 const fingerprintPath = `/${factsFolder}/fingerprint.json`;
@@ -47,12 +48,18 @@ export const proofCases: readonly DriverCase[] = [
   {
     id: 'dry-run',
     needs: 'any',
-    why: 'a dry run says what a restore would do',
+    why: 'a dry run says what a restore would do, and does nothing; a source that has no way back in place says so',
     async run({ driver, source, bench }) {
       await using opened = await (await bench.backUp(source)).open();
-      const request = { host: source.host, dryRun: true, overwrite: true, existing: 'make-equal' } as const;
-      const { steps } = await driver.restore(source, opened.contents, request);
-      expect(steps.length > 0, 'no step is named');
+      const dry = { dryRun: true, overwrite: true, existing: 'make-equal' } as const;
+      const inPlace = await orNoWayBack(driver.restore(source, opened.contents, { ...dry, host: source.host }));
+      expect(inPlace === undefined || inPlace.steps.length > 0, 'no step is named');
+      if (inPlace !== undefined) return;
+      const directory = await bench.directory();
+      const target = join(directory, 'restored');
+      const beside = await driver.restore(source, opened.contents, { ...dry, host: source.local, target });
+      expect(beside.steps.length > 0, 'no step is named');
+      expect((await readdir(directory)).length === 0, 'a dry run wrote a file');
     },
   },
   {
@@ -107,6 +114,17 @@ export const proofCases: readonly DriverCase[] = [
     },
   },
 ];
+
+/** `undefined` if there is no target to restore to: a command without its counterpart. That has to say what to do. */
+async function orNoWayBack(restoring: Promise<RestoreOutcome>): Promise<RestoreOutcome | undefined> {
+  try {
+    return await restoring;
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || !hasCode(error, 'restore.target-invalid')) throw error;
+    expect(error.remedy.length > 10, `a restore is refused without a remedy: ${error.message}`);
+    return undefined;
+  }
+}
 
 /** The recorded facts; without any, the content of every file, wherever it lies. */
 async function factsIn(contents: SnapshotContents): Promise<string[]> {
