@@ -48,7 +48,7 @@ async function openTrial(consistency: 'snapshot' | 'oplog'): Promise<DriverTrial
     trial: {
       disturb: async () => startTransfers(server),
       async damage(copy) {
-        const updates = [{ q: { _id: 7 }, u: { $set: { note: 'Order 7' } } }];
+        const updates = [{ q: { _id: Math.floor(Math.random() * 250) }, u: { $set: { note: 'another note' } } }];
         await copy.query!(JSON.stringify({ update: 'orders', updates, $db: 'shop' }));
       },
       refused: [sourceAt({ url, password: clear('wrong') }), sourceAt({ url: server.url })],

@@ -16,6 +16,20 @@ const host = localHost();
 /** REDIS_RELEASES=redis 6.0,redis 8,valkey 8: others than these two. */
 const releases = (process.env.REDIS_RELEASES?.split(',') ?? ['installed', 'valkey 9']) as readonly RedisRelease[];
 
+/** Each makes one value another: any of them must fail a drill. */
+const changes = [
+  'HSET hash:small name other',
+  'APPEND string x',
+  'SETBIT bits 999 1',
+  'PEXPIREAT expires 4102444800001',
+  'LSET list:large 1000 other',
+  'SADD set:numbers:16 4',
+  'ZINCRBY zset:small 0.0000001 a',
+  'XDEL stream 5-0',
+  'INCR moved',
+  'RENAME empty emptied',
+];
+
 for (const release of releases) {
   const program = await redisProgram(release);
   if (program) describeDriver(`the redis driver with ${release}`, () => openTrial(program));
@@ -42,7 +56,7 @@ async function openTrial(program: string): Promise<DriverTrial> {
     trial: {
       disturb: () => startWriters(server),
       async damage(copy) {
-        await copy.query!('HSET hash:small name other');
+        await copy.query!(changes[Math.floor(Math.random() * changes.length)]);
       },
       refused: [sourceAt({ url: closed.url }), sourceAt({ socket: '/nowhere/redis.sock' })],
       elsewhere: async () => ({ target: other.url, source: sourceAt({ url: other.url, serverProgram }) }),

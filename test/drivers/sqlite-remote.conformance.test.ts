@@ -13,6 +13,7 @@ import { settingsOf, tools } from '../support/ssh-hosts.ts';
 import { type DriverTrial, describeDriver } from './trial.ts';
 
 describeDriver('SQLite in WAL mode over SSH, held by python3', () => openBank('python3'));
+describeDriver('SQLite in WAL mode over SSH, held by sqlite3', () => openBank('sqlite3'));
 describeDriver('SQLite in WAL mode over SSH, without a lock', () => openBank('none'));
 
 async function openBank(hold: Settings['hold']): Promise<DriverTrial> {
@@ -44,7 +45,9 @@ async function openBank(hold: Settings['hold']): Promise<DriverTrial> {
       },
       async damage(copy) {
         using db = new DatabaseSync(copy.environment.HOLDFAST_COPY);
-        db.exec('UPDATE account SET balance = balance + 1 WHERE id = 7');
+        db.exec(
+          'UPDATE account SET balance = balance + 1 WHERE id = (SELECT id FROM account ORDER BY random() LIMIT 1)',
+        );
       },
       refused: [source(place.path('missing.db')), source('/etc/passwd')],
       elsewhere: async () => {
