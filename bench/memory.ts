@@ -5,8 +5,8 @@
  *   node bench/memory.ts [--gib 1,5,20] [--cut content|pages] [--place /var/tmp]
  */
 import { execFileSync } from 'node:child_process';
-import { createCipheriv, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Secret } from '../src/base/secrets.ts';
@@ -40,17 +40,17 @@ function withoutPacks(storage: Storage): Storage {
   });
 }
 
-function noiseStream(bytes: number) {
-  const cipher = createCipheriv('aes-128-ctr', randomBytes(16), randomBytes(16));
-  const zeros = Buffer.alloc(1 << 20);
+/** Reads into the caller's buffer: a generator that allocates would be measured, too. */
+async function openNoise(bytes: number) {
+  const file = await open('/dev/urandom');
   let left = bytes;
   return {
     read: async (into: Uint8Array): Promise<number> => {
-      const part = cipher.update(zeros.subarray(0, Math.min(zeros.byteLength, into.byteLength, left)));
-      into.set(part);
-      left -= part.byteLength;
-      return part.byteLength;
+      const { bytesRead } = await file.read(into, 0, Math.min(into.byteLength, left));
+      left -= bytesRead;
+      return bytesRead;
     },
+    [Symbol.asyncDispose]: () => file.close(),
   };
 }
 
@@ -61,7 +61,7 @@ async function measureOne(gib: number): Promise<void> {
     const repository = await initRepository({ storage, password: new Secret('bench') });
     const started = performance.now();
     await using saver = await BlobSaver.open(repository);
-    const stream = noiseStream(gib * 2 ** 30);
+    await using stream = await openNoise(gib * 2 ** 30);
     const options = { pageBytes: 4096, sizeHint: gib * 2 ** 30, progress: () => {} };
     if (values.cut === 'pages') await storePages(saver, stream, options);
     else await storeByContent(saver, stream, () => {});

@@ -20,6 +20,8 @@ export interface RepositoryEntry {
   readonly name: string;
   /** As a storage opens it; local paths are absolute. */
   readonly url: string;
+  /** Of its storage, as the kind's schema gave them. */
+  readonly settings?: unknown;
   readonly password: SecretReference;
   readonly keep?: Retention;
 }

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { secretSetting } from '../base/secret-reference.ts';
 import type { AnyDriver } from '../drivers/driver.ts';
 import type { AnyHostKind } from '../hosts/host.ts';
-import type { StorageKind } from '../storage/storage.ts';
+import type { AnyStorageKind } from '../storage/storage.ts';
 import { ConfigError, loadConfig, type Problem, parseConfig } from './index.ts';
 
 const driverOf = (name: string, settings: z.ZodType): AnyDriver => ({ name, settings }) as AnyDriver;
@@ -33,7 +33,16 @@ const known = {
   hostKinds: [sshLike],
   storageKinds: [
     { name: 'local', urlForm: '/path', recognises: (url: string) => url.startsWith('/') },
-  ] as StorageKind[],
+    {
+      name: 's3',
+      urlForm: 's3:https://host/bucket',
+      recognises: (url: string) => url.startsWith('s3:'),
+      settings: z.strictObject({
+        region: z.string().optional(),
+        secretAccessKey: secretSetting('the secret key').optional(),
+      }),
+    },
+  ] as AnyStorageKind[],
 };
 
 const good = `
@@ -92,7 +101,23 @@ describe('a configuration', () => {
       settings: { paths: ['/etc', join(homedir(), 'x')], exclude: [] },
       placements: [{ repository: 'nas', keep: { last: 5 } }],
     });
-    expect(config.warnings.map((w) => `${w.line} ${w.path}`)).toEqual(['4 repositories.r2.url']);
+    expect(config.repositories.get('r2')?.settings).toEqual({ region: 'auto' });
+    expect(config.warnings).toEqual([]);
+  });
+
+  it('knows the settings of each storage, and refuses those of another', () => {
+    expect(errorsOf(good.replace('region: auto', 'regon: auto'))[0]).toContain(
+      'repositories.r2.s3.regon is not known here — Did you mean «region»?',
+    );
+    expect(errorsOf(good.replace('url: repo,', 'url: repo, s3: {},'))[0]).toContain(
+      'repositories.nas.s3 does not belong to the URL',
+    );
+    expect(errorsOf(good.replace('s3: { region: auto }', 's3: auto'))[0]).toContain('is no mapping of settings');
+    const clear = load(good.replace('region: auto', 'secretAccessKey: hunter2'));
+    expect(clear.warnings[0]).toMatchObject({ kind: 'clear-secret', path: 'repositories.r2.s3.secretAccessKey' });
+    expect(JSON.stringify(clear.repositories.get('r2'))).not.toContain('hunter2');
+    const later = load(good.replace('s3:https', 'azure:https').replace('s3: { region: auto }, ', ''));
+    expect(later.warnings.map((w) => `${w.line} ${w.path}`)).toEqual(['4 repositories.r2.url']);
   });
 
   it('is refused with every error at once, each with its place and a remedy', () => {

@@ -2,13 +2,13 @@
 import type { z } from 'zod';
 import type { AnyDriver } from '../drivers/driver.ts';
 import type { AnyHostKind } from '../hosts/host.ts';
-import type { StorageKind } from '../storage/storage.ts';
+import type { AnyStorageKind } from '../storage/storage.ts';
 import type { ConfigPath, Problem } from './problems.ts';
 import type { Finding } from './schema-issues.ts';
 
 export interface Known {
   readonly drivers: readonly AnyDriver[];
-  readonly storageKinds: readonly StorageKind[];
+  readonly storageKinds: readonly AnyStorageKind[];
   readonly hostKinds: readonly AnyHostKind[];
 }
 

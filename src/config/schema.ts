@@ -46,7 +46,6 @@ export const repositorySection = z.strictObject({
   url: name.describe('a directory like /mnt/nas/holdfast, or the URL of a storage'),
   password: z.unknown().describe('{ file: /path }, { env: NAME } or { command: [program, argument] }'),
   keep: keep.optional(),
-  s3: z.record(z.string(), z.unknown()).optional().describe('settings of an S3 storage'),
 });
 
 export const policySection = z.strictObject({

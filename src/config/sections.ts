@@ -19,9 +19,14 @@ const reservedNames = new Set(['latest', 'all']);
 
 export function readRepositories(reading: Reading): Map<string, RepositoryEntry> {
   return readSection(reading, 'repositories', (name, value, path) => {
-    const entry = reading.check(repositorySection, value, path);
+    const general = Object.keys(repositorySection.shape);
+    const given = isMapping(value) ? Object.entries(value) : [];
+    const own = isMapping(value) ? Object.fromEntries(given.filter(([key]) => general.includes(key))) : value;
+    const entry = reading.check(repositorySection, own, path);
     const password = readSecretReference(reading, value, [...path, 'password']);
-    if (!entry || !password) return undefined;
+    const rest = Object.fromEntries(given.filter(([key]) => !general.includes(key)));
+    const settings = readStorageSettings(reading, entry?.url, rest, path);
+    if (!entry || !password || !settings) return undefined;
     const url = isLocalPath(entry.url) ? expandPath(entry.url, reading.folder) : entry.url;
     if (!reading.storageKinds.some((kind) => kind.recognises(url))) {
       const known = reading.storageKinds.map((kind) => kind.urlForm).join('; ');
@@ -31,8 +36,34 @@ export function readRepositories(reading: Reading): Map<string, RepositoryEntry>
         'warning',
       );
     }
-    return { name, url, password, keep: entry.keep };
+    return { name, url, settings: settings.value, password, keep: entry.keep };
   });
+}
+
+/** What is under the key of the storage's kind; `undefined` if something is wrong with it. */
+function readStorageSettings(
+  reading: Reading,
+  url: string | undefined,
+  given: Readonly<Record<string, unknown>>,
+  path: ConfigPath,
+): { value: unknown } | undefined {
+  const { storageKinds } = reading;
+  const kind = url === undefined ? undefined : storageKinds.find((one) => one.recognises(url));
+  const names = storageKinds.filter(({ settings }) => settings !== undefined).map(({ name }) => name);
+  const strange = Object.keys(given).filter((key) => key !== kind?.name || kind.settings === undefined);
+  for (const key of strange) {
+    const remedy = `The URL is that of ${kind?.name ?? 'another storage'}: remove these settings.`;
+    const misplaced = { path: [...path, key], part: 'key', message: 'does not belong to the URL', remedy } as const;
+    const general = Object.keys(repositorySection.shape);
+    reading.problem(names.includes(key) ? misplaced : unknownKey([...path, key], key, [...general, ...names]));
+  }
+  if (strange.length > 0) return undefined;
+  if (!kind?.settings) return { value: undefined };
+  const own = given[kind.name] ?? {};
+  if (isMapping(own)) return checkSettings(reading, kind.settings, own, { path: [...path, kind.name], general: [] });
+  const remedy = `Write a mapping: ${kind.name}: { … }.`;
+  reading.problem({ path: [...path, kind.name], part: 'value', message: 'is no mapping of settings', remedy });
+  return undefined;
 }
 
 export function readHosts(reading: Reading): Map<string, HostEntry> {

@@ -11,12 +11,12 @@ import { openContents } from '../engine/open-contents.ts';
 import { silent } from '../model/run.ts';
 import { initRepository, listSnapshots } from '../repository/index.ts';
 import { openStorage } from '../storage/open.ts';
-import type { StorageKind } from '../storage/storage.ts';
+import type { AnyStorageKind } from '../storage/storage.ts';
 
 /** Room: the source twice (its snapshots and one restored copy) in `place`. */
 export async function openDriverBench(options: {
   readonly driver: AnyDriver;
-  readonly storageKinds: readonly StorageKind[];
+  readonly storageKinds: readonly AnyStorageKind[];
   readonly clock: Clock;
   readonly place?: string;
 }): Promise<Bench & AsyncDisposable> {

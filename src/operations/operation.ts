@@ -8,7 +8,7 @@ import type { Config } from '../config/index.ts';
 import type { AnyDriver } from '../drivers/driver.ts';
 import type { AnyHostKind, ContainerEngine, Host } from '../hosts/host.ts';
 import type { Report } from '../model/run.ts';
-import type { StorageKind } from '../storage/storage.ts';
+import type { AnyStorageKind } from '../storage/storage.ts';
 
 /** From least to most; whoever has a role may do what the ones before it may. */
 export const roles = ['viewer', 'restorer', 'operator', 'admin', 'owner'] as const;
@@ -39,7 +39,7 @@ export interface Emitting<Item> {
 /** What it takes to open a repository by its name or address. */
 export interface RepositoryAccess {
   readonly config: Config;
-  readonly storageKinds: readonly StorageKind[];
+  readonly storageKinds: readonly AnyStorageKind[];
   readonly env: Readonly<Record<string, string | undefined>>;
   /** This machine: reads secrets, and is the host of local sources. Made when it is first needed. */
   readonly localHost: () => Host;

@@ -4,9 +4,8 @@ import { HoldfastError } from '../base/errors.ts';
 import type { Secret } from '../base/secrets.ts';
 import { expandPath, readSecret, type SecretReference } from '../config/index.ts';
 import { addKey, listKeys, lockRepository, openRepository, removeKey } from '../repository/index.ts';
-import { openStorage } from '../storage/open.ts';
 import { type Execution, operation, type RepositoryAccess } from './operation.ts';
-import { openNamed } from './repository-access.ts';
+import { openNamed, storageOf } from './repository-access.ts';
 
 type Uses = RepositoryAccess & Execution;
 
@@ -75,7 +74,7 @@ export const passwd = operation({
     const old = opened.repository.keyId;
     await using _lock = await lockRepository(opened.repository, { exclusive: true, signal: uses.signal });
     const key = await addKey(opened.repository, password);
-    const storage = await openStorage(uses.storageKinds, opened.entry.url, { create: false });
+    const storage = await storageOf(opened.entry, uses, false);
     await using again = await openRepository({ storage, password, clock: uses.clock });
     const removed = again.keyId === old ? key : await removeKey(again, old);
     return { repository: request.repository, key, removed };

@@ -1,5 +1,6 @@
 /** Opens repositories by the name in the configuration, or by their address. */
 import { HoldfastError } from '../base/errors.ts';
+import type { ReadSecret } from '../base/secret-reference.ts';
 import type { Secret } from '../base/secrets.ts';
 import { expandPath, type RepositoryEntry, readSecret, suggestion } from '../config/index.ts';
 import { initRepository, openRepository, type Repository } from '../repository/index.ts';
@@ -13,6 +14,7 @@ export interface NamedRepository extends AsyncDisposable {
   readonly repository: Repository;
 }
 
+type Place = Pick<RepositoryEntry, 'url' | 'settings'>;
 type Uses = RepositoryAccess & Pick<Execution, 'clock' | 'signal'>;
 
 /**
@@ -78,6 +80,11 @@ async function passwordOf(entry: RepositoryEntry, uses: Uses): Promise<Secret> {
   });
 }
 
-async function storageOf(entry: RepositoryEntry, uses: Uses, create: boolean): Promise<Storage> {
-  return await openStorage(uses.storageKinds, entry.url, { create });
+/** The storage of an entry, not yet a repository. */
+export async function storageOf(entry: Place, uses: Uses, create: boolean): Promise<Storage> {
+  const { clock, env, signal, localHost } = uses;
+  const secret: ReadSecret = (reference, owner) =>
+    readSecret(reference, owner, { env, signal, run: (command) => localHost().run(command) });
+  const { url, settings } = entry;
+  return await openStorage(uses.storageKinds, url, { create, settings, tools: { clock, env, signal, secret } });
 }

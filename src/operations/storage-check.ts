@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { expandPath } from '../config/index.ts';
 import { runStorageConformance, storageCases } from '../storage/check.ts';
-import { openStorage } from '../storage/open.ts';
 import { caseView, viewCase } from './check-view.ts';
 import { type Execution, operation, type RepositoryAccess } from './operation.ts';
+import { storageOf } from './repository-access.ts';
 
 const input = z.object({ url: z.string() });
 const output = z.object({
@@ -22,10 +22,10 @@ export const storageCheck = operation({
   input,
   output,
   run: async ({ url }: z.infer<typeof input>, uses: RepositoryAccess & Execution): Promise<StorageCheckOutput> => {
-    const declared = uses.config.repositories.get(url)?.url;
+    const declared = uses.config.repositories.get(url);
     const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(url);
-    const address = declared ?? (isPath ? expandPath(url, process.cwd()) : url);
-    const open = () => openStorage(uses.storageKinds, address, { create: declared === undefined });
+    const place = declared ?? { url: isPath ? expandPath(url, process.cwd()) : url };
+    const open = () => storageOf(place, uses, declared === undefined);
     const { location } = await open();
     let done = 0;
     const results = await runStorageConformance(

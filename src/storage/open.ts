@@ -1,21 +1,47 @@
 /** Opens a storage by its URL. Knows the contract only; which kinds there are is given by the caller. */
+import { systemClock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
-import type { Storage, StorageKind } from './storage.ts';
+import type { AnyStorageKind, Storage, StorageTools } from './storage.ts';
 
-/** Opens `url` with the first kind that recognises it; `usage.invalid` names the known forms if none does. */
+/**
+ * Opens `url` with the first kind that recognises it; `usage.invalid` names the known forms if none does. `settings` are
+ * those of the repository's entry, checked; without `tools` only secrets in the clear can be read.
+ */
 export async function openStorage(
-  kinds: readonly StorageKind[],
+  kinds: readonly AnyStorageKind[],
   url: string,
-  options: { readonly create: boolean },
+  { create, settings, tools = plainTools() }: OpenRequest,
 ): Promise<Storage> {
   const kind = kinds.find((candidate) => candidate.recognises(url));
-  if (kind) return kind.open(url, options);
+  if (kind) return kind.open(url, { create, settings: settings ?? kind.settings?.parse({}), tools });
   const forms = kinds.map((known) => `${known.name}: ${known.urlForm}`).join('; ');
   throw new HoldfastError({
     code: 'usage.invalid',
     message: `${redactUrl(url)} is not the URL of a known storage`,
     remedy: `Use one of these forms. ${forms}`,
   });
+}
+
+export interface OpenRequest {
+  readonly create: boolean;
+  readonly settings?: unknown;
+  readonly tools?: StorageTools;
+}
+
+function plainTools(): StorageTools {
+  return {
+    clock: systemClock,
+    env: {},
+    signal: new AbortController().signal,
+    secret: async (reference, owner) => {
+      if (reference.from === 'clear') return reference.secret;
+      throw new HoldfastError({
+        code: 'secret.unavailable',
+        message: `the secret of ${owner} is not in the clear`,
+        remedy: 'Give it directly.',
+      });
+    },
+  };
 }
 
 const hidden = '***';

@@ -1,5 +1,5 @@
 /** Every kind of storage this program knows. */
 import { localStorage } from './local/index.ts';
-import type { StorageKind } from './storage.ts';
+import type { AnyStorageKind } from './storage.ts';
 
-export const storageKinds: readonly StorageKind[] = [localStorage];
+export const storageKinds: readonly AnyStorageKind[] = [localStorage];

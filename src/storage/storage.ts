@@ -10,6 +10,10 @@
  * - Errors are HoldfastErrors with a `storage.*` code; `retry` says whether trying again can help. An implementation
  *   retries nothing itself beyond what its client library does for one request.
  */
+import type { z } from 'zod';
+import type { Clock } from '../base/clock.ts';
+import type { ReadSecret } from '../base/secret-reference.ts';
+
 export interface StoredObject {
   readonly name: string;
   readonly sizeBytes: number;
@@ -52,11 +56,35 @@ export interface Storage {
 }
 
 /** One kind of storage: recognises its URLs and opens them. */
-export interface StorageKind {
+export interface StorageKind<Settings = unknown> {
+  /** Also the key of its settings in a repository's entry: `s3: { region: auto }`. */
   readonly name: string;
   /** One line for docs and errors, e.g. `/path or file:///path`. */
   readonly urlForm: string;
+  /** What may stand under its key; every field has `.describe()`, secrets are `secretSetting`s. Without: nothing may. */
+  readonly settings?: z.ZodType<Settings>;
   recognises(url: string): boolean;
-  /** Opens without touching the network where it can; `create` makes what a new repository needs (the directory). */
-  open(url: string, options: { readonly create: boolean }): Promise<Storage>;
+  /** Opens without touching the network where it can. */
+  open(url: string, options: OpenOptions<Settings>): Promise<Storage>;
 }
+
+export interface OpenOptions<Settings> {
+  /** Makes what a new repository needs: the directory, the bucket. */
+  readonly create: boolean;
+  /** As the schema gave them, also where the entry has none. */
+  readonly settings: Settings;
+  readonly tools: StorageTools;
+}
+
+export interface StorageTools {
+  readonly clock: Clock;
+  readonly secret: ReadSecret;
+  /** Where credentials are looked for that the settings do not name, as other programs do (`AWS_ACCESS_KEY_ID`). */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Ends what is under way; a storage that is open afterwards only fails. */
+  readonly signal: AbortSignal;
+}
+
+/** Any kind, for registries: settings are opaque outside the kind. */
+// biome-ignore lint/suspicious/noExplicitAny: a registry holds kinds of different settings; each parses its own with its schema
+export type AnyStorageKind = StorageKind<any>;

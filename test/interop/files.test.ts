@@ -16,6 +16,7 @@ import { localHost } from '../../src/hosts/local/index.ts';
 import type { Check } from '../../src/model/fingerprint.ts';
 import { initRepository, type Repository } from '../../src/repository/index.ts';
 import { localStorage } from '../../src/storage/local/index.ts';
+import { openStorage } from '../../src/storage/open.ts';
 
 const isRoot = process.geteuid!() === 0;
 const base = fs.mkdtempSync(join(fs.realpathSync(tmpdir()), 'holdfast-files-'));
@@ -70,7 +71,7 @@ const asRoot = `
 beforeAll(async () => {
   fs.mkdirSync(tree);
   execFileSync('sh', ['-ec', everything + (isRoot ? asRoot : '')], { cwd: tree });
-  const storage = await localStorage.open(place, { create: true });
+  const storage = await openStorage([localStorage], place, { create: true });
   repository = await initRepository({ storage, password: new Secret(password) });
 });
 afterAll(async () => {

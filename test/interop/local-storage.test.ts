@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { localStorage } from '../../src/storage/local/index.ts';
 import { temporaryName } from '../../src/storage/local/temporary.ts';
+import { openStorage } from '../../src/storage/open.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'holdfast-restic-'));
@@ -40,8 +41,8 @@ describe.each(['restic', 'restic-0.19'])('%s', (program) => {
     restic(repository, 'backup', join(place, 'source'));
 
     const [theirs, copied] = await Promise.all([
-      localStorage.open(repository, { create: false }),
-      localStorage.open(ours, { create: true }),
+      openStorage([localStorage], repository, { create: false }),
+      openStorage([localStorage], ours, { create: true }),
     ]);
     expect(await copy(theirs, copied)).toBeGreaterThan(3);
     for (const folder of readdirSync(join(ours, 'data')))

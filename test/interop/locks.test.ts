@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Secret } from '../../src/base/secrets.ts';
 import { lockRepository, openRepository } from '../../src/repository/index.ts';
 import { localStorage } from '../../src/storage/local/index.ts';
+import { openStorage } from '../../src/storage/open.ts';
 import { BothPrograms, type Ended, type ResticProgram, resticPrograms } from '../support/both-programs.ts';
 
 const both = new BothPrograms('source');
@@ -67,7 +68,7 @@ describe.each(resticPrograms)('%s', (program) => {
   });
 
   test('is kept out by our exclusive lock, and works beside our shared one', async () => {
-    const storage = await localStorage.open(both.repository, { create: false });
+    const storage = await openStorage([localStorage], both.repository, { create: false });
     await using repository = await openRepository({ storage, password: new Secret('a password') });
     {
       await using _lock = await lockRepository(repository, { exclusive: true });

@@ -12,6 +12,7 @@ import type { StoredSnapshot } from '../../src/model/snapshot.ts';
 import { applyRetention } from '../../src/policy/retention.ts';
 import { initRepository, listSnapshots, saveSnapshot } from '../../src/repository/index.ts';
 import { localStorage } from '../../src/storage/local/index.ts';
+import { openStorage } from '../../src/storage/open.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'holdfast-retention-'));
 afterAll(() => rmSync(base, { recursive: true }));
@@ -64,7 +65,7 @@ function argumentsFor(keep: Retention): string[] {
 }
 
 async function storeHistory(place: string, times: readonly string[]): Promise<StoredSnapshot[]> {
-  const storage = await localStorage.open(place, { create: true });
+  const storage = await openStorage([localStorage], place, { create: true });
   await using repository = await initRepository({ storage, password: new Secret('a password') });
   for (const time of times) {
     await saveSnapshot(repository, { time, tree: '0'.repeat(64), paths: ['/srv'], hostname: 'box', tags: [] });

@@ -24,6 +24,7 @@ import {
   repositoryStats,
 } from '../../src/repository/index.ts';
 import { localStorage } from '../../src/storage/local/index.ts';
+import { openStorage } from '../../src/storage/open.ts';
 import { contentOf, impatientClock, makeSnapshot, noise, readSnapshot } from '../support/trial-repository.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'holdfast-upkeep-'));
@@ -32,7 +33,7 @@ afterAll(() => rmSync(base, { recursive: true }));
 const password = 'a password';
 
 async function opened(path: string): Promise<Repository> {
-  const storage = await localStorage.open(path, { create: false });
+  const storage = await openStorage([localStorage], path, { create: false });
   return await openRepository({ storage, password: new Secret(password), clock: impatientClock });
 }
 

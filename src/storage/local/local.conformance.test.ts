@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { runStorageCase, storageCases } from '../check.ts';
+import { openStorage } from '../open.ts';
 import { localStorage } from './index.ts';
 
 const place = mkdtempSync(join(tmpdir(), 'holdfast-local-'));
@@ -10,7 +11,7 @@ afterAll(() => rmSync(place, { recursive: true }));
 
 test.each(storageCases)('local storage: $why', async (each) => {
   const result = await runStorageCase(each, {
-    open: () => localStorage.open(place, { create: true }),
+    open: () => openStorage([localStorage], place, { create: true }),
     prefix: 'holdfast/check',
   });
   expect(result).toMatchObject({ passed: true });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, expect, test } from 'vitest';
+import { openStorage } from '../open.ts';
 import { localStorage } from './index.ts';
 
 const place = mkdtempSync(join(tmpdir(), 'holdfast-crash-'));
@@ -65,7 +66,7 @@ test('whenever a writer is killed, every visible object is complete and every ac
   }
   expect(left, 'no writer was killed in the middle of a put').toBeGreaterThan(0);
 
-  const storage = await localStorage.open(place, { create: false });
+  const storage = await openStorage([localStorage], place, { create: false });
   const found = new Set<string>();
   for await (const { name } of storage.list('data')) {
     expect(hash(await storage.get(name))).toBe(name.slice(-64));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { listed } from '../conformance/case.ts';
+import { openStorage } from '../open.ts';
 import { localStorage } from './index.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'holdfast-mount-'));
@@ -34,7 +35,7 @@ describe.runIf(possible)('a disk', () => {
     unmount();
   });
 
-  const open = () => localStorage.open(disk, { create: false });
+  const open = () => openStorage([localStorage], disk, { create: false });
   const body = (mebibytes: number) => [new Uint8Array(mebibytes * 1024 * 1024).fill(7)];
 
   test('that is full refuses puts, keeps what it has, and works again when there is space', async () => {

@@ -18,6 +18,7 @@ import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../base/bytes.ts';
 import { listed } from '../conformance/case.ts';
+import { openStorage } from '../open.ts';
 import { exclusiveRename } from './exclusive-rename.ts';
 import { localStorage } from './index.ts';
 import { publishNew } from './publish.ts';
@@ -29,7 +30,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(place, { recursive: true, force: true }));
 
-const open = (create = false) => localStorage.open(place, { create });
+const open = (create = false) => openStorage([localStorage], place, { create });
 const names = async (folder: string) => [...(await listed(await open(), folder)).keys()];
 
 test('names are paths, files are read-only and folders private, as restic has them', async () => {
@@ -67,12 +68,12 @@ describe('the URL', () => {
 
   test('may be a file URL with escapes', async () => {
     mkdirSync(join(place, 'a b'));
-    const storage = await localStorage.open(pathToFileURL(join(place, 'a b')).href, { create: false });
+    const storage = await openStorage([localStorage], pathToFileURL(join(place, 'a b')).href, { create: false });
     expect(storage.location).toBe(join(place, 'a b'));
   });
 
   test.each(['file://host/srv', 'local:', '/a\0b'])('%j is refused', async (url) => {
-    await expect((async () => localStorage.open(url, { create: false }))()).rejects.toMatchObject({
+    await expect((async () => openStorage([localStorage], url, { create: false }))()).rejects.toMatchObject({
       code: 'usage.invalid',
     });
   });
@@ -84,7 +85,7 @@ describe('a directory that is not there', () => {
     await expect(open()).rejects.toMatchObject({ code: 'storage.not-found', remedy: expect.stringMatching(/mounted/) });
     expect(existsSync(place)).toBe(false);
     const deep = join(place, 'x/y');
-    await localStorage.open(deep, { create: true });
+    await openStorage([localStorage], deep, { create: true });
     expect(statSync(deep).mode & 0o777).toBe(0o700);
   });
 
@@ -104,10 +105,10 @@ describe('a directory that is not there', () => {
 
   test('is an error when it is a file', async () => {
     writeFileSync(join(place, 'file'), '');
-    await expect(localStorage.open(join(place, 'file'), { create: false })).rejects.toMatchObject({
+    await expect(openStorage([localStorage], join(place, 'file'), { create: false })).rejects.toMatchObject({
       code: 'storage.not-found',
     });
-    await expect(localStorage.open(join(place, 'file'), { create: true })).rejects.toMatchObject({
+    await expect(openStorage([localStorage], join(place, 'file'), { create: true })).rejects.toMatchObject({
       code: 'storage.io',
     });
   });
