@@ -32,7 +32,9 @@ const settings = workerData as WorkerSettings;
 const kernel = createKernel();
 const sealer = new Sealer(settings.masterKey, kernel);
 const tables = chunkerTables(settings.polynomial);
+/** Pack buffers that came back from their upload; a moment of slow uploads must not leave many for good. */
 const spare: SharedArrayBuffer[] = [];
+const mostSpare = 2;
 const builders = {
   data: new PackBuilder({ ...settings, sealer }, 'data', spare),
   tree: new PackBuilder({ ...settings, sealer }, 'tree', spare),
@@ -149,7 +151,7 @@ function answer(message: Extract<ToWorker, { type: 'job' }>): FromWorker {
 
 parentPort!.on('message', (message: ToWorker) => {
   if (message.type === 'recycle') {
-    spare.push(message.buffer);
+    if (spare.length < mostSpare) spare.push(message.buffer);
     return;
   }
   parentPort!.postMessage(answer(message));
