@@ -1,108 +1,172 @@
 /**
- * A PostgreSQL database backed up twice, the second time after some changes: Holdfast, `pg_dump -Fc`, and `pg_dump | restic`.
+ * A shop's database backed up, and again after a few thousand rows changed: Holdfast (with its three kinds of fingerprint)
+ * beside `pg_dump -Fc` as it is by default and at its best ratio, and `pg_dump | restic`. Alternating rounds in one run.
  *
- *   node bench/postgres.ts [megabytes]        1600 by default; a third of it text that compresses, on a server of its own
+ *   node bench/postgres.ts [--scale 1.35] [--rounds 3] [--release 15] [--place DIR] [--only holdfast,restic]
  *
- * Prints wall time, CPU time of client programs, and bytes stored, also as ratios to `pg_dump -Fc`.
+ * Scale 1 is a database of 1.2 GB. Prints medians: wall, CPU of the programs on this side, CPU of the server, bytes stored.
+ * Every round begins with empty repositories. `pg_dump` at its best ratio runs in the first round only.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
-import { startPostgres } from '../test/servers/postgres.ts';
+import { clientPrograms, type PostgresRelease, type PostgresServer, startPostgres } from '../test/servers/postgres.ts';
+import { measure, median } from './measure.ts';
+import { seedShop, workInShop } from './postgres-shop.ts';
 
-const megabytes = Number(process.argv[2] ?? 1600);
+const { values } = parseArgs({
+  options: {
+    scale: { type: 'string', default: '1.35' },
+    rounds: { type: 'string', default: '3' },
+    release: { type: 'string', default: '15' },
+    place: { type: 'string', default: tmpdir() },
+    only: { type: 'string' },
+  },
+});
+const release = Number(values.release) as PostgresRelease;
 const holdfast = fileURLToPath(new URL('../bin/holdfast', import.meta.url));
-const server = await startPostgres();
-const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+const restic = existsSync('/usr/local/bin/restic-0.19') ? '/usr/local/bin/restic-0.19' : 'restic';
+const database = 'shop';
+
+interface Way {
+  readonly name: string;
+  /** Makes what it needs in an empty folder. */
+  readonly prepare?: (folder: string) => Promise<unknown>;
+  readonly command: (folder: string, run: string) => readonly string[];
+  readonly rounds?: number;
+}
+interface Result {
+  readonly wallS: number;
+  readonly cpuS: number;
+  readonly serverCpuS: number;
+  readonly bytes: number;
+}
+type Results = Map<string, Result[]>;
+
+const env = { RESTIC_PASSWORD: 'bench', HOLDFAST_BENCH: 'bench' };
+const place = mkdtempSync(join(values.place, 'holdfast-bench-'));
+const server = await startPostgres({
+  release,
+  options: { shared_buffers: '512MB', autovacuum: 'off', max_wal_size: '8GB' },
+});
 try {
-  await seed();
-  const env = {
-    ...process.env,
-    RESTIC_PASSWORD: 'bench',
-    RESTIC_REPOSITORY: join(folder, 'restic'),
-    HOLDFAST_BENCH: 'bench',
-  };
-  const dump = `pg_dump -h ${server.folder} -p ${server.port} -U postgres`;
-  const config = join(folder, 'holdfast.yaml');
-  const repository = join(folder, 'holdfast');
-  writeFileSync(
-    config,
-    stringify({
-      repositories: { bench: { url: repository, password: { env: 'HOLDFAST_BENCH' } } },
-      sources: { bench: { driver: 'postgres', url: server.url('bench'), repository: 'bench' } },
-    }),
-  );
-  await measured('restic init', 'restic init -q', env);
-  await measured('holdfast init', `${holdfast} --config ${config} repo init bench`, env);
-  const ways = [
+  await seedShop(server, database, Number(values.scale));
+  const [[size]] = await server.run(database, 'SELECT pg_size_pretty(pg_database_size(current_database()))');
+  console.log(`a database of ${size}, PostgreSQL ${release}, ${values.rounds} rounds`);
+  const all = waysOf(server, await clientPrograms(release));
+  const ways = all.filter(({ name }) => values.only?.split(',').some((one) => name.includes(one)) ?? true);
+  const results: Results = new Map();
+  for (let round = 1; round <= Number(values.rounds); round++) await runRound(ways, round, results);
+  report(ways, results);
+} finally {
+  await server[Symbol.asyncDispose]();
+  rmSync(place, { recursive: true, force: true });
+}
+
+function waysOf({ folder: socket, port, url }: PostgresServer, bin: string): Way[] {
+  const dump = `${join(bin, 'pg_dump')} -h ${socket} -p ${port} -U postgres -Fc`;
+  const shell = (line: string): readonly string[] => ['bash', '-c', `set -o pipefail; ${line}`];
+  const best = release >= 16 ? '-Z zstd:12' : '-Z9';
+  const ours = (name: string, settings: Record<string, unknown>): Way => ({
+    name,
+    prepare: async (folder) => {
+      const sources = {
+        bench: {
+          ...{ driver: 'postgres', url: url.call(server, database), repository: 'bench' },
+          ...{ binDirectory: bin, ...settings },
+        },
+      };
+      const repositories = { bench: { url: join(folder, 'data'), password: { env: 'HOLDFAST_BENCH' } } };
+      writeFileSync(join(folder, 'holdfast.yaml'), stringify({ repositories, sources }));
+      await measure([holdfast, '--config', join(folder, 'holdfast.yaml'), 'repo', 'init', 'bench'], env);
+    },
+    command: (folder) => [holdfast, '--config', join(folder, 'holdfast.yaml'), 'backup', 'bench'],
+  });
+  return [
     {
       name: 'pg_dump -Fc',
-      command: `${dump} -Fc -f ${folder}/RUN.dump bench`,
-      stored: (run: number) => sizeOf(join(folder, `${run}.dump`)),
+      prepare: async (folder) => mkdirSync(join(folder, 'data')),
+      command: (folder, run) => shell(`${dump} -f ${folder}/data/${run}.dump ${database}`),
     },
     {
-      name: 'pg_dump -Fc -Z9',
-      command: `${dump} -Fc -Z9 -f ${folder}/best-RUN.dump bench`,
-      stored: (run: number) => sizeOf(join(folder, `best-${run}.dump`)),
+      name: `pg_dump -Fc ${best}`,
+      prepare: async (folder) => mkdirSync(join(folder, 'data')),
+      command: (folder, run) => shell(`${dump} ${best} -f ${folder}/data/${run}.dump ${database}`),
+      rounds: 1,
     },
     {
       name: 'pg_dump | restic',
-      command: `${dump} -Fc -Z0 bench | restic backup -q --stdin --stdin-filename bench.dump`,
-      stored: () => sizeOf(join(folder, 'restic')),
+      prepare: (folder) => measure([restic, '-r', join(folder, 'data'), 'init', '-q'], env),
+      command: (folder) =>
+        shell(`${dump} -Z0 ${database} | ${restic} -r ${folder}/data backup -q --stdin --stdin-filename shop.dump`),
     },
-    { name: 'holdfast', command: `${holdfast} --config ${config} backup bench`, stored: () => sizeOf(repository) },
+    ours('holdfast', {}),
+    ours('holdfast, counts', { fingerprint: 'counts' }),
+    ours('holdfast, off', { fingerprint: 'off' }),
   ];
-  const before = new Map<string, number>();
-  for (const run of [1, 2]) {
-    let reference: { wall: number; cpu: number; bytes: number } | undefined;
-    for (const { name, command, stored } of ways) {
-      const times = await measured(name, command.replaceAll('RUN', String(run)), env);
-      const total = stored(run);
-      const bytes = name.startsWith('pg_dump -') ? total : total - (before.get(name) ?? 0);
-      before.set(name, total);
-      reference ??= { ...times, bytes };
-      const ratio = (value: number, other: number): string => `${(value / other).toFixed(2)}x`;
-      console.log(
-        `run ${run}  ${name.padEnd(17)} wall ${times.wall.toFixed(1)} s (${ratio(times.wall, reference.wall)})  cpu ${times.cpu.toFixed(1)} s (${ratio(times.cpu, reference.cpu)})  stored ${(bytes / 2 ** 20).toFixed(1)} MiB (${ratio(bytes, reference.bytes)})`,
-      );
+}
+
+async function runRound(ways: readonly Way[], round: number, results: Results): Promise<void> {
+  const taking = ways.filter(({ rounds = Number.POSITIVE_INFINITY }) => round <= rounds);
+  // Who comes first finds a cold cache: another one each round.
+  const order = taking.map((_, i) => taking[(i + round) % taking.length]);
+  const folders = new Map(order.map(({ name }) => [name, mkdtempSync(join(place, 'way-'))]));
+  for (const { name, prepare } of order) await prepare?.(folders.get(name)!);
+  for (const run of ['first', 'second']) {
+    for (const { name, command } of order) {
+      const folder = folders.get(name)!;
+      const before = sizeOf(join(folder, 'data'));
+      const serverBefore = serverCpuS();
+      const { wallS, cpuS } = await measure(command(folder, run), env);
+      // Backends count when they have ended, a moment after their clients.
+      await setTimeout(1000);
+      const result = {
+        wallS,
+        cpuS,
+        serverCpuS: serverCpuS() - serverBefore,
+        bytes: sizeOf(join(folder, 'data')) - before,
+      };
+      const key = `${run} ${name}`;
+      results.set(key, [...(results.get(key) ?? []), result]);
+      console.log(`  round ${round} ${key}: ${wallS.toFixed(1)} s, ${(result.bytes / 2 ** 20).toFixed(1)} MiB`);
     }
-    await server.run('bench', "UPDATE event SET payload = 'changed' WHERE id % 5000 = 0");
+    if (run === 'first') console.log(`  round ${round}: ${await workInShop(server, database, round)} rows changed`);
   }
-} finally {
-  await server[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true, force: true });
+  for (const folder of folders.values()) rmSync(folder, { recursive: true, force: true });
 }
 
-async function seed(): Promise<void> {
-  const rows = Math.round((megabytes * 2 ** 20) / 260);
-  await server.run('postgres', 'CREATE DATABASE bench');
-  await server.run('bench', 'CREATE TABLE event (id bigint PRIMARY KEY, at timestamptz, kind text, payload text)');
-  for (let from = 1; from <= rows; from += 500_000) {
-    await server.run(
-      'bench',
-      `INSERT INTO event SELECT i, '2026-01-01'::timestamptz + i * interval '1 second', 'kind ' || i % 20, md5(i::text) || md5((i * 3)::text) || repeat('page ', 16)
-       FROM generate_series(${from}, ${Math.min(rows, from + 499_999)}) i`,
-    );
+/** Ratios are those of medians, to plain `pg_dump -Fc` of the same run. */
+function report(ways: readonly Way[], results: Results): void {
+  for (const run of ['first', 'second']) {
+    const middle = (name: string, key: keyof Result): number =>
+      median((results.get(`${run} ${name}`) ?? []).map((one) => one[key]));
+    const cell = (name: string, key: keyof Result, scale: number): string =>
+      `${(middle(name, key) / scale).toFixed(1).padStart(7)} (${(middle(name, key) / middle(ways[0].name, key)).toFixed(3)}x)`;
+    console.log(`\n${run} run${' '.repeat(13)}wall s            CPU s             server CPU s      stored MiB`);
+    for (const { name } of ways)
+      console.log(
+        `${name.padEnd(22)}${cell(name, 'wallS', 1)}  ${cell(name, 'cpuS', 1)}  ${cell(name, 'serverCpuS', 1)}  ${cell(name, 'bytes', 2 ** 20)}`,
+      );
   }
 }
 
-/** Wall and CPU seconds, those of children included. */
-async function measured(name: string, command: string, env: NodeJS.ProcessEnv): Promise<{ wall: number; cpu: number }> {
-  const timed = `set -o pipefail; TIMEFORMAT='%R %U %S'; time { ${command} >${folder}/said 2>&1; }`;
-  const child = spawn('bash', ['-c', timed], { env, stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    said += chunk.toString();
-  });
-  const [status] = (await once(child, 'close')) as [number];
-  if (status !== 0)
-    throw new Error(`${name} ended with status ${status}: ${readFileSync(join(folder, 'said'), 'utf8')}`);
-  const [wall, user, system] = said.trim().split('\n').at(-1)!.split(' ').map(Number);
-  return { wall, cpu: user + system };
+/** Of the postmaster's ended children: proc(5), cutime and cstime, in ticks of 10 ms. */
+function serverCpuS(): number {
+  const fields = readFileSync(`/proc/${server.pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[13]) + Number(fields[14])) / 100;
 }
 
 function sizeOf(path: string): number {
