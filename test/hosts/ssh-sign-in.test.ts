@@ -9,8 +9,8 @@ import { startEchoServer } from '../../src/hosts/conformance/echo-server.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
 import { sshHost } from '../../src/hosts/ssh/index.ts';
-import { fingerprintOf } from '../../src/hosts/ssh/known-hosts.ts';
 import type { SshSettings } from '../../src/hosts/ssh/settings.ts';
+import { fingerprintOf } from '../../src/protocols/ssh/known-hosts.ts';
 import { startPasswordSshd } from '../servers/password-sshd.ts';
 import { makeKey, publicKey, type Sshd, startSshd } from '../servers/sshd.ts';
 import {

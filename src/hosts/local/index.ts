@@ -1,9 +1,9 @@
 /** This machine as a host. */
 import { hostname } from 'node:os';
 import { type Clock, systemClock } from '../../base/clock.ts';
+import { connectLocally } from '../../protocols/connect-locally.ts';
 import type { Host } from '../host.ts';
 import { readAccounts } from './accounts.ts';
-import { connectLocally } from './connect.ts';
 import { localFiles } from './files.ts';
 import { openLocalTarget } from './restore-target.ts';
 import { runLocally } from './run.ts';

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import type { ClientChannel } from 'ssh2';
 import { cancelled, HoldfastError, throwIfCancelled } from '../../base/errors.ts';
 import { printableName } from '../../base/names.ts';
+import type { Links, Session } from '../../protocols/ssh/links.ts';
 import type { HostCommand, HostProcess } from '../host.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { killScript } from './kill-tree.ts';
-import type { Links, Session } from './links.ts';
 import { wrapperCommand, wrapperInput } from './wrapper.ts';
 
 /** What of the last output on stderr is kept. */

@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import { HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
 import { SftpClient } from '../../protocols/sftp/client.ts';
-import type { Links } from './links.ts';
+import type { Links } from '../../protocols/ssh/links.ts';
 
 export class SftpSession {
   readonly #links: Links;

@@ -1,11 +1,13 @@
 /** Byte streams to programs on this machine, or reachable from it. */
 import { createConnection } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { cancelled, HoldfastError, systemCode } from '../../base/errors.ts';
-import type { Address } from '../host.ts';
+import { cancelled, HoldfastError, systemCode } from '../base/errors.ts';
+
+/** Where a program listens. `socketPath` is a Unix socket. */
+export type Endpoint = { readonly host: string; readonly port: number } | { readonly socketPath: string };
 
 /** `host.unreachable`; `cancelled` if the signal was aborted first. Aborting later does not touch the stream. */
-export async function connectLocally(address: Address, signal?: AbortSignal): Promise<Duplex> {
+export async function connectLocally(address: Endpoint, signal?: AbortSignal): Promise<Duplex> {
   const where = 'socketPath' in address ? { path: address.socketPath } : address;
   const socket = createConnection({ ...where, allowHalfOpen: true, noDelay: true, keepAlive: true });
   const abort = (): void => void socket.destroy(cancelled(signal?.reason));
@@ -26,7 +28,7 @@ export async function connectLocally(address: Address, signal?: AbortSignal): Pr
   }
 }
 
-function unreachable(address: Address, cause: unknown): HoldfastError {
+function unreachable(address: Endpoint, cause: unknown): HoldfastError {
   const name = 'socketPath' in address ? `the socket ${address.socketPath}` : `${address.host}:${address.port}`;
   const reasons: Record<string, string> = {
     ECONNREFUSED: 'nothing listens there',

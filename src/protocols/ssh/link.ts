@@ -2,10 +2,11 @@
 import type { Duplex } from 'node:stream';
 import ssh2, { type Client, type ClientChannel, type ServerHostKeyAlgorithm } from 'ssh2';
 import { cancelled, HoldfastError, messageOf, throwIfCancelled } from '../../base/errors.ts';
-import type { Address } from '../host.ts';
+
+import type { Endpoint } from '../connect-locally.ts';
+import { type SshAddress, showAddress } from './address.ts';
 import type { Credentials } from './credentials.ts';
 import type { ExpectedKey } from './host-key.ts';
-import { type SshAddress, showAddress } from './settings.ts';
 
 /** Silence after which a peer is asked whether it is there, and how often before it counts as gone: a minute in all. */
 const keepalive = { keepaliveInterval: 15_000, keepaliveCountMax: 3 };
@@ -96,7 +97,7 @@ export class Link {
   }
 
   /** Has the server connect to an address as it sees it. */
-  async forward(address: Address): Promise<ClientChannel> {
+  async forward(address: Endpoint): Promise<ClientChannel> {
     if (this.#lost) throw this.#lost;
     try {
       return await new Promise<ClientChannel>((resolve, reject) => {
@@ -217,7 +218,7 @@ function denied(name: string, what: 'programs' | 'files', cause: Error): Holdfas
   });
 }
 
-function forwardFailure(name: string, address: Address, cause: unknown): HoldfastError {
+function forwardFailure(name: string, address: Endpoint, cause: unknown): HoldfastError {
   const where = 'socketPath' in address ? `the socket ${address.socketPath}` : `${address.host}:${address.port}`;
   return new HoldfastError({
     code: 'host.unreachable',

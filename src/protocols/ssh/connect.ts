@@ -2,12 +2,12 @@
 import { Duplex } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import { cancelled, throwIfCancelled } from '../../base/errors.ts';
-import type { Address } from '../host.ts';
+import type { Endpoint } from '../connect-locally.ts';
 import type { Link } from './link.ts';
 import type { Links } from './links.ts';
 
 /** `host.unreachable`; `cancelled` if the signal was aborted first. Aborting later does not touch the stream. */
-export async function connectThere(links: Links, address: Address, signal?: AbortSignal): Promise<Duplex> {
+export async function connectThere(links: Links, address: Endpoint, signal?: AbortSignal): Promise<Duplex> {
   throwIfCancelled(signal);
   const link = await links.any(signal);
   const opening = link.forward(address);

@@ -3,7 +3,7 @@ import ssh2, { type AnyAuthMethod, type ParsedKey } from 'ssh2';
 import { HoldfastError } from '../../base/errors.ts';
 import type { ReadSecret } from '../../base/secret-reference.ts';
 import type { Secret } from '../../base/secrets.ts';
-import type { SshSettings } from './settings.ts';
+import type { SignInSettings } from './settings.ts';
 
 export interface Credentials {
   /** In the order in which they are tried, for any user. */
@@ -12,7 +12,7 @@ export interface Credentials {
   readonly title: string;
 }
 
-type Offer = Pick<SshSettings, 'key' | 'passphrase' | 'password' | 'agent'>;
+type Offer = Pick<SignInSettings, 'key' | 'passphrase' | 'password' | 'agent'>;
 
 /** Reads the secrets. `secret.unavailable`. */
 export async function readCredentials(name: string, settings: Offer, secret: ReadSecret): Promise<Credentials> {

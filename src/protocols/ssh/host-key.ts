@@ -1,8 +1,9 @@
 /** Whether the key a server shows is the one it should have. */
 import { readFile } from 'node:fs/promises';
 import { HoldfastError, messageOf, systemCode } from '../../base/errors.ts';
+import { expandHome, type SshAddress, showAddress } from './address.ts';
 import { fingerprintOf, type KnownKey, knownHostsName, knownKeysOf } from './known-hosts.ts';
-import { expandHome, type SshAddress, type SshSettings, showAddress } from './settings.ts';
+import type { SignInSettings } from './settings.ts';
 import { parseSshString } from './ssh-string.ts';
 
 /** What is known of one server before it is asked. */
@@ -21,7 +22,7 @@ const algorithmsOf: Readonly<Record<string, readonly string[]>> = {
 export async function expectedKey(
   name: string,
   address: SshAddress,
-  settings: Pick<SshSettings, 'hostKey' | 'knownHosts'>,
+  settings: Pick<SignInSettings, 'hostKey' | 'knownHosts'>,
 ): Promise<ExpectedKey> {
   if (settings.hostKey !== undefined) return pinnedKey(name, address, settings.hostKey);
   const files = settings.knownHosts ? [settings.knownHosts] : ['~/.ssh/known_hosts', '/etc/ssh/ssh_known_hosts'];
