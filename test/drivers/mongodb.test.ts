@@ -45,9 +45,10 @@ function movingMoney(server: MongoStandIn): (name: string) => void {
 
 describe.each(['snapshot', 'oplog'] as const)('a backup with «consistency: %s»', (consistency) => {
   it(`restores to one instant while others write, ${runs} of ${runs} times`, async () => {
-    await using server = await seeded();
-    server.batchDocuments = 20;
     for (let run = 0; run < runs; run++) {
+      // Another server each time: a stand-in keeps every state it ever had.
+      await using server = await seeded();
+      server.batchDocuments = 20;
       // Between answers money moves, so that collections read one after another disagree.
       server.after = movingMoney(server);
       await using writers = startTransfers(server);
