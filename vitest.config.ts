@@ -16,7 +16,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'drivers',
-          include: ['test/{drivers,hosts}/**/*.test.ts'],
+          include: ['test/{drivers,hosts,storage}/**/*.test.ts'],
           testTimeout: 240_000,
           hookTimeout: 180_000,
         },

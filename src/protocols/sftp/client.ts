@@ -40,7 +40,15 @@ export type SftpExtension =
   | 'hardlink@openssh.com'
   | 'fsync@openssh.com'
   | 'lsetstat@openssh.com'
+  | 'statvfs@openssh.com'
   | 'limits@openssh.com';
+
+export interface SftpFileSystem {
+  /** For this user. */
+  readonly freeBytes: number;
+  readonly isOutOfFiles: boolean;
+  readonly isReadOnly: boolean;
+}
 
 /** What every server takes and gives in one read or write (draft-ietf-secsh-filexfer-02, section 3). */
 const plainLength = 32_768;
@@ -214,8 +222,25 @@ export class SftpClient {
     if (this.offers('posix-rename@openssh.com')) {
       await this.#extended('posix-rename@openssh.com', (it) => it.string(from).string(to));
     } else {
-      await this.#ask(replies.status, requests.rename, (it) => it.string(from).string(to));
+      await this.renameNew(from, to);
     }
+  }
+
+  /** Fails if something is at `to`, as the draft has it (6.5). */
+  async renameNew(from: Uint8Array, to: Uint8Array): Promise<void> {
+    await this.#ask(replies.status, requests.rename, (it) => it.string(from).string(to));
+  }
+
+  /** Of the file system at a path, as statvfs(3) has it. Needs the extension. */
+  async fileSystem(path: Uint8Array): Promise<SftpFileSystem> {
+    const request = 'statvfs@openssh.com';
+    const body = await this.#ask(replies.extended, requests.extended, (it) => it.string(request).string(path));
+    const [, blockSize, , , freeBlocks, files, , freeFiles, , flags] = Array.from({ length: 11 }, () => body.uint64());
+    return {
+      freeBytes: Number(blockSize * freeBlocks),
+      isOutOfFiles: files > 0n && freeFiles === 0n,
+      isReadOnly: (flags & 1n) === 1n,
+    };
   }
 
   /** OpenSSH takes the arguments the other way round than the draft says (its PROTOCOL, section 4.1), and others followed. */
