@@ -37,7 +37,7 @@ export function openBlob(
   let plain = body;
   if (uncompressedLength > 0) {
     try {
-      plain = decompress(body, uncompressedLength);
+      plain = Buffer.from(decompress(body, uncompressedLength));
     } catch (error) {
       throw damaged(repository, `${type} blob ${toHex(id)} does not decompress`, error);
     }

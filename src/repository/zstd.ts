@@ -12,7 +12,7 @@ function boundBytes(length: number): number {
   return length + (length >> 8) + 1024;
 }
 
-/** A frame; its memory is its own, see `freeMemory`. */
+/** A frame. It lies in memory of this thread that the next call of `compress` uses again. */
 export function compress(plain: Uint8Array, level: number): Buffer {
   const context = compressors.get(level) ?? openCompressor(level);
   const room = boundBytes(plain.byteLength);
@@ -22,7 +22,10 @@ export function compress(plain: Uint8Array, level: number): Buffer {
   return zstdCompressSync(plain, { params: { [constants.ZSTD_c_compressionLevel]: level }, chunkSize: room });
 }
 
-/** Opens a frame that must hold at most `length` bytes; throws what node:zlib throws if it is not one or holds more. */
+/**
+ * Opens a frame that must hold at most `length` bytes; throws what node:zlib throws if it is not one or holds more. The
+ * result lies in memory of this thread that the next call of `decompress` uses again.
+ */
 export function decompress(frame: Uint8Array, length: number): Buffer {
   // Half a frame would leave the context in the middle of it: the next frame would then be taken for its rest.
   if (zstdFrameBytes(frame) === frame.byteLength) {
@@ -44,6 +47,9 @@ function openCompressor(level: number): Context | undefined {
   return context;
 }
 
+/** Most blobs are below this: the output seldom has to grow. */
+const leastOutput = 1 << 20;
+
 interface Handle {
   writeSync(
     flush: number,
@@ -61,6 +67,7 @@ class Context {
   readonly #handle: Handle;
   /** What the last call left: bytes free in the output, bytes not taken from the input. */
   readonly #left: Uint32Array;
+  #output = Buffer.alloc(0);
   #failed = false;
 
   private constructor(handle: Handle, left: Uint32Array) {
@@ -79,9 +86,9 @@ class Context {
 
   /** `undefined` if it failed, or filled the room to its last byte; the context is then of no use any more. */
   run(flush: number, input: Uint8Array, room: number): Buffer | undefined {
-    const output = Buffer.allocUnsafeSlow(room);
-    this.#handle.writeSync(flush, input, 0, input.byteLength, output, 0, room);
+    if (this.#output.byteLength < room) this.#output = Buffer.allocUnsafeSlow(Math.max(room, leastOutput));
+    this.#handle.writeSync(flush, input, 0, input.byteLength, this.#output, 0, room);
     const [free, unread] = this.#left;
-    return this.#failed || free === 0 || unread > 0 ? undefined : output.subarray(0, room - free);
+    return this.#failed || free === 0 || unread > 0 ? undefined : this.#output.subarray(0, room - free);
   }
 }

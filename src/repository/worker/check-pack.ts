@@ -6,7 +6,6 @@
 import { hash } from 'node:crypto';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { messageOf } from '../../base/errors.ts';
-import { freeMemory } from '../../base/free-memory.ts';
 import { type Sealer, sealOverhead } from '../crypto.ts';
 import { decodePackHeader, type PackEntry } from '../format/pack-header.ts';
 import { decompress } from '../zstd.ts';
@@ -56,10 +55,7 @@ function blobFault(bytes: Buffer, entry: PackEntry, sealer: Sealer): string | un
     const length = sealer.openInto(bytes.subarray(entry.offset, entry.offset + entry.length), scratch);
     const body = scratch.subarray(0, length);
     if (entry.uncompressedLength === 0) return fits(body, entry);
-    const plain = decompress(body, entry.uncompressedLength);
-    const fault = fits(plain, entry);
-    freeMemory(plain);
-    return fault;
+    return fits(decompress(body, entry.uncompressedLength), entry);
   } catch (error) {
     return messageOf(error);
   }

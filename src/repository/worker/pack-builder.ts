@@ -2,7 +2,6 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
-import { freeMemory } from '../../base/free-memory.ts';
 import type { BlobType } from '../blob-index.ts';
 import { type Sealer, sealOverhead } from '../crypto.ts';
 import { decodePackHeader, encodePackHeader, type PackEntry } from '../format/pack-header.ts';
@@ -55,7 +54,6 @@ export class PackBuilder {
     const buffer = this.#buffer;
     const sealed = buffer.subarray(this.#used, this.#used + length);
     this.#settings.sealer.sealInto(body, sealed);
-    if (compressed) freeMemory(compressed);
     this.#verify(sealed, compressed ? plain.byteLength : 0, id);
     this.#hash.update(sealed);
     this.#entries.push({
@@ -87,7 +85,6 @@ export class PackBuilder {
       return packed;
     }
     // Data that does not shrink comes in runs (media, archives): after a streak, try only now and then.
-    freeMemory(packed);
     this.#streak++;
     if (this.#streak >= 4) this.#skip = Math.min(7, this.#streak - 3);
     return undefined;
@@ -101,7 +98,6 @@ export class PackBuilder {
     this.#settings.sealer.openInto(sealed, opened);
     const plain = uncompressedLength === 0 ? opened : decompress(opened, uncompressedLength);
     const same = equalBytes(hash('sha256', plain, 'buffer'), id);
-    if (plain !== opened) freeMemory(plain);
     if (!same) throw selfCheckFailed(`blob ${toHex(id).slice(0, 16)}`);
   }
 

@@ -4,7 +4,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { copyBytes } from '../../base/copy-bytes.ts';
 import { HoldfastError, messageOf } from '../../base/errors.ts';
-import { freeMemory } from '../../base/free-memory.ts';
 import { chunkerTables, scanCandidates } from '../chunker.ts';
 import { Sealer, sealOverhead } from '../crypto.ts';
 import { createKernel } from '../kernel.ts';
@@ -91,7 +90,6 @@ function openBlob(sealed: Uint8Array, uncompressedLength: number, id: Uint8Array
     plain = decompress(compressed, uncompressedLength);
     if (plain.byteLength !== uncompressedLength) return 'its length is not the one recorded';
     copyBytes(plain, out);
-    freeMemory(plain);
     plain = out;
   }
   return equalBytes(sha256(plain), id) ? undefined : 'its content does not match its id';
