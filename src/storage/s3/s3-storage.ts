@@ -1,0 +1,216 @@
+/**
+ * A bucket, or a folder of one, as storage. An object's key is the prefix and its name: restic's layout. What S3 promises is
+ * what the contract asks for: an object is there as a whole or not at all, and is seen by everybody once it was stored.
+ */
+import { hasCode, throwIfCancelled } from '../../base/errors.ts';
+import type { HttpReplyHead } from '../../protocols/http/exchange.ts';
+import { checkObjectName, isObjectName } from '../object-name.ts';
+import type { ByteRange, PutOptions, Storage, StoredObject } from '../storage.ts';
+import { putInParts, UploadSweep } from './multipart.ts';
+import { NewObjects } from './new-objects.ts';
+import { objectMissing, objectTooShort, unexpectedReply } from './object-errors.ts';
+import { type ListPage, listPageOf } from './replies.ts';
+import { header } from './s3-errors.ts';
+import type { S3Reply, S3Service } from './service.ts';
+
+export interface S3StorageOptions {
+  readonly service: S3Service;
+  /** Larger bodies are sent in parts of this size. */
+  readonly partBytes: number;
+  /** Sent when an object is made: storage class, encryption. */
+  readonly objectHeaders: Readonly<Record<string, string>>;
+  readonly md5: boolean;
+  /** Ends kept connections. */
+  readonly close: () => void;
+}
+
+export class S3Storage implements Storage {
+  readonly location: string;
+  readonly #service: S3Service;
+  readonly #options: S3StorageOptions;
+  readonly #newObjects: NewObjects;
+  readonly #sweep: UploadSweep;
+  /** The bucket was seen: a missing object then means just that. */
+  #bucketSeen = false;
+
+  constructor(options: S3StorageOptions) {
+    this.location = options.service.shown;
+    this.#service = options.service;
+    this.#options = options;
+    this.#newObjects = new NewObjects(options.service, options);
+    this.#sweep = new UploadSweep(options.service);
+  }
+
+  async put(
+    name: string,
+    parts: readonly Uint8Array[],
+    { mustNotExist = false, signal }: PutOptions = {},
+  ): Promise<void> {
+    checkObjectName(name);
+    throwIfCancelled(signal);
+    const { objectHeaders: headers, md5, partBytes } = this.#options;
+    const key = this.#key(name);
+    if (mustNotExist) return await this.#newObjects.put({ name, key }, parts, signal);
+    const doing = `write ${name}`;
+    const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    if (sizeBytes > partBytes) {
+      await this.#sweep.once(signal);
+      return await putInParts(this.#service, { doing, key, parts, partBytes, headers, md5, signal });
+    }
+    await this.#service.send({ doing, method: 'PUT', key, headers, body: parts, md5, signal, decisive: true });
+  }
+
+  async get(name: string, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array> {
+    if (range) {
+      await this.#checkRange(name, range.offset, range.length, signal);
+      if (range.length === 0) return new Uint8Array(0);
+      return await this.#read(name, range.offset, range.length, () => Buffer.allocUnsafeSlow(range.length), signal);
+    }
+    checkObjectName(name);
+    const room = ({ status, headers }: HttpReplyHead): Uint8Array | undefined => {
+      const length = Number(headers['content-length'] ?? Number.NaN);
+      return status === 200 && Number.isSafeInteger(length) ? Buffer.allocUnsafeSlow(length) : undefined;
+    };
+    const reply = await this.#fetch(name, { room, headers: {} }, signal);
+    // Without a length a reply that was cut off could not be told from a whole one.
+    if (header(reply, 'content-length') === undefined)
+      throw unexpectedReply(`read ${name}`, this.location, 'no length came');
+    return reply.body;
+  }
+
+  async getInto(name: string, offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
+    await this.#checkRange(name, offset, into.byteLength, signal);
+    if (into.byteLength > 0) await this.#read(name, offset, into.byteLength, () => into, signal);
+  }
+
+  async stat(name: string, signal?: AbortSignal): Promise<StoredObject | undefined> {
+    checkObjectName(name);
+    throwIfCancelled(signal);
+    const doing = `look at ${name}`;
+    const key = this.#key(name);
+    const reply = await this.#service.send({ doing, method: 'HEAD', key, signal, accept: [400, 403, 404] });
+    if (reply.status === 404) {
+      await this.#assertBucket(signal);
+      return undefined;
+    }
+    // The answer to HEAD has no body, so a refusal does not say why; asked for a byte, the service says it.
+    if (reply.status >= 300) {
+      await this.#service.send({ doing, method: 'GET', key, headers: { range: 'bytes=0-0' }, signal, accept: [416] });
+    }
+    const sizeBytes = Number(header(reply, 'content-length') ?? Number.NaN);
+    if (!Number.isSafeInteger(sizeBytes)) throw unexpectedReply(doing, this.location, 'no length came');
+    this.#bucketSeen = true;
+    return { name, sizeBytes };
+  }
+
+  async *list(folder: string, signal?: AbortSignal): AsyncGenerator<StoredObject> {
+    checkObjectName(folder);
+    const { prefix } = this.#service.location;
+    const below = `${prefix}${folder}/`;
+    let token: string | undefined;
+    do {
+      throwIfCancelled(signal);
+      const page = await this.#listPage(folder, below, token, signal);
+      for (const { key, sizeBytes } of page.objects) {
+        const name = key.slice(prefix.length);
+        if (key.startsWith(below) && isObjectName(name)) yield { name, sizeBytes };
+      }
+      token = page.next;
+    } while (token !== undefined);
+  }
+
+  async delete(name: string, signal?: AbortSignal): Promise<void> {
+    checkObjectName(name);
+    throwIfCancelled(signal);
+    const doing = `delete ${name}`;
+    const reply = await this.#service.send({ doing, method: 'DELETE', key: this.#key(name), signal, accept: [404] });
+    if (reply.status === 404) await this.#assertBucket(signal);
+  }
+
+  async close(): Promise<void> {
+    this.#options.close();
+  }
+
+  /** `next` is there as long as there are more pages. */
+  async #listPage(folder: string, prefix: string, token: string | undefined, signal?: AbortSignal): Promise<ListPage> {
+    const doing = `list ${folder}`;
+    const first = { 'list-type': '2', 'encoding-type': 'url', prefix };
+    const query = token === undefined ? first : { ...first, 'continuation-token': token };
+    const page = listPageOf(textOfBody(await this.#service.send({ doing, method: 'GET', query, signal })));
+    if (!page) throw unexpectedReply(doing, this.location, 'the answer is no list of objects');
+    this.#bucketSeen = true;
+    if (!page.truncated) return { ...page, next: undefined };
+    if (page.next !== undefined && page.next !== token) return page;
+    throw unexpectedReply(doing, this.location, 'the list has more pages, but no way to the next one');
+  }
+
+  /** Fails with `storage.not-found` if there is no bucket: its objects are then not just absent. Asked once per handle. */
+  async #assertBucket(signal?: AbortSignal): Promise<void> {
+    if (this.#bucketSeen) return;
+    const query = { 'list-type': '2', 'max-keys': '1', prefix: `${this.#service.location.prefix}config` };
+    await this.#service.send({ doing: 'find the bucket', method: 'GET', query, signal });
+    this.#bucketSeen = true;
+  }
+
+  #key(name: string): string {
+    return this.#service.location.prefix + name;
+  }
+
+  /** No bytes cannot be asked for by a range: then only whether the place is within the object is looked at. */
+  async #checkRange(name: string, offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    checkObjectName(name);
+    throwIfCancelled(signal);
+    if (length > 0) return;
+    const object = await this.stat(name, signal);
+    if (!object) throw objectMissing(name, this.location);
+    if (offset > object.sizeBytes) throw objectTooShort(name, this.location, offset);
+  }
+
+  async #read(name: string, offset: number, length: number, memory: () => Uint8Array, signal?: AbortSignal) {
+    const end = offset + length;
+    const room = ({ status, headers }: HttpReplyHead): Uint8Array | undefined => {
+      const found = Number(headers['content-length'] ?? Number.NaN);
+      const whole = status === 200 && offset === 0;
+      if (status !== 206 && !whole) return undefined;
+      if (status === 206 && found < length) throw objectTooShort(name, this.location, end);
+      if (found !== length) throw unexpectedReply(`read ${name}`, this.location, 'it does not send ranges');
+      return memory();
+    };
+    const reply = await this.#fetch(name, { room, headers: { range: `bytes=${offset}-${end - 1}` } }, signal);
+    if (reply.status === 416) throw objectTooShort(name, this.location, end);
+    if (reply.status === 206 && !header(reply, 'content-range')?.startsWith(`bytes ${offset}-${end - 1}/`)) {
+      throw unexpectedReply(`read ${name}`, this.location, 'it sent another range than was asked for');
+    }
+    if (reply.body.byteLength !== length)
+      throw unexpectedReply(`read ${name}`, this.location, 'it does not send ranges');
+    return reply.body;
+  }
+
+  async #fetch(
+    name: string,
+    how: { readonly room: (head: HttpReplyHead) => Uint8Array | undefined; readonly headers: Record<string, string> },
+    signal?: AbortSignal,
+  ): Promise<S3Reply> {
+    throwIfCancelled(signal);
+    const request = {
+      doing: `read ${name}`,
+      method: 'GET',
+      key: this.#key(name),
+      signal,
+      accept: [416],
+      ...how,
+    } as const;
+    try {
+      return await this.#service.send(request);
+    } catch (error) {
+      if (hasCode(error, 'storage.not-found') && error.context.serviceCode !== 'NoSuchBucket') {
+        throw objectMissing(name, this.location);
+      }
+      throw error;
+    }
+  }
+}
+
+function textOfBody({ body }: S3Reply): string {
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+}
