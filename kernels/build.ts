@@ -1,13 +1,25 @@
-/** Compiles the AssemblyScript kernels and writes them, base64, to src/repository/kernel.wasm.ts. Run: node --run kernels */
+/** Compiles the AssemblyScript kernels and writes them, base64, to where they are used. Run: node --run kernels */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-export const generatedFile = `${root}src/repository/kernel.wasm.ts`;
+
+export interface KernelSource {
+  /** In kernels/assembly. */
+  readonly entry: string;
+  /** The generated file, and what it exports. */
+  readonly file: string;
+  readonly name: string;
+}
+
+export const kernels: readonly KernelSource[] = [
+  { entry: 'index.ts', file: `${root}src/repository/kernel.wasm.ts`, name: 'kernelWasm' },
+  { entry: 'mysql-rows.ts', file: `${root}src/drivers/mysql/row-kernel.wasm.ts`, name: 'rowKernelWasm' },
+];
 
 /** The module's bytes. Compiling is deterministic: the same sources give the same bytes. */
-export async function compileKernels(): Promise<Uint8Array> {
+export async function compileKernel({ entry }: KernelSource): Promise<Uint8Array> {
   let wasm: Uint8Array | undefined;
   const options = [
     '-O3',
@@ -21,7 +33,7 @@ export async function compileKernels(): Promise<Uint8Array> {
     '--outFile',
     'kernel.wasm',
   ];
-  const { error, stderr } = await asc.main(['kernels/assembly/index.ts', '--baseDir', root, ...options], {
+  const { error, stderr } = await asc.main([`kernels/assembly/${entry}`, '--baseDir', root, ...options], {
     writeFile(_name, contents) {
       if (typeof contents !== 'string') wasm = contents;
     },
@@ -32,14 +44,14 @@ export async function compileKernels(): Promise<Uint8Array> {
 }
 
 /** The text of the generated file for a module. */
-export function generatedSource(wasm: Uint8Array): string {
+export function generatedSource({ name }: KernelSource, wasm: Uint8Array): string {
   const lines =
     Buffer.from(wasm)
       .toString('base64')
       .match(/.{1,120}/g) ?? [];
   return [
     '// Generated from kernels/assembly by: node --run kernels. Do not edit.',
-    'export const kernelWasm = `',
+    `export const ${name} = \``,
     ...lines,
     '`;',
     '',
@@ -47,7 +59,9 @@ export function generatedSource(wasm: Uint8Array): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const wasm = await compileKernels();
-  writeFileSync(generatedFile, generatedSource(wasm));
-  process.stdout.write(`${generatedFile}: ${wasm.byteLength} bytes of WebAssembly\n`);
+  for (const kernel of kernels) {
+    const wasm = await compileKernel(kernel);
+    writeFileSync(kernel.file, generatedSource(kernel, wasm));
+    process.stdout.write(`${kernel.file}: ${wasm.byteLength} bytes of WebAssembly\n`);
+  }
 }

@@ -1,5 +1,6 @@
 /** Entries of a capture that are made rather than found: streams of dumps, texts, and the directories around them. */
 import { utf8 } from '../base/bytes.ts';
+import { copyBytes } from '../base/copy-bytes.ts';
 import type { FileReader } from '../hosts/host.ts';
 import type { NodeAttributes } from '../model/node.ts';
 import { factsFolder } from '../model/snapshot.ts';
@@ -92,7 +93,7 @@ export function streamOf(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array
           rest = next.value;
         }
         const part = rest.subarray(0, into.byteLength - length);
-        into.set(part, length);
+        copyBytes(part, into, length);
         length += part.byteLength;
         rest = rest.subarray(part.byteLength);
       }

@@ -20,6 +20,8 @@ export interface DatabaseServer extends AsyncDisposable {
   run(...statements: readonly string[]): Promise<void>;
   /** Ends it at once, as a crash does; its folder stays until it is disposed. */
   kill(): Promise<void>;
+  /** Starts it again after `kill`, and waits until it answers. */
+  restart(): Promise<void>;
 }
 
 export interface ServerOptions {
@@ -68,7 +70,7 @@ export async function startServer(start: {
   readonly argv: readonly string[];
 }): Promise<DatabaseServer> {
   const { folder, port, argv } = start;
-  const child = spawn(argv[0], argv.slice(1), { stdio: 'ignore' });
+  let child = spawn(argv[0], argv.slice(1), { stdio: 'ignore' });
   const connect = (database?: string): Promise<mysql.Connection> =>
     mysql.createConnection({
       host: '127.0.0.1',
@@ -87,6 +89,12 @@ export async function startServer(start: {
   }
   return {
     ...{ port, folder, connect, kill, socket: join(folder, 's'), password: rootPassword },
+    async restart() {
+      // what the first start was told is kept
+      const again = argv.slice(1).filter((one) => !one.startsWith('--init-file='));
+      child = spawn(argv[0], again, { stdio: 'ignore' });
+      await answering(child, connect, folder);
+    },
     async run(...statements) {
       const connection = await connect();
       try {

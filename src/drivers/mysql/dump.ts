@@ -2,8 +2,8 @@
  * One database as SQL, read in the snapshot its session holds. Rows are in primary-key order, one a line; a statement ends
  * where the content says so, so that a row that changes leaves the rest of the dump byte for byte as it was.
  */
-import { crc32 } from 'node:zlib';
 import { HoldfastError } from '../../base/errors.ts';
+import { freeMemory } from '../../base/free-memory.ts';
 import type { Fact } from '../../model/fingerprint.ts';
 import { type Database, type Program, type Table, withoutCounter } from './catalog.ts';
 import { explainRefusal } from './failures.ts';
@@ -12,14 +12,10 @@ import { quoteName } from './names.ts';
 import { loadSession, programStatements } from './programs.ts';
 import { readColumns, selectRows } from './read-rows.ts';
 import { RowDigest } from './row-digest.ts';
-import { RowWriter } from './row-writer.ts';
 import { sectionText, statementText } from './script.ts';
 import { oneRow, type Session } from './session.ts';
+import { StatementWriter } from './statement-writer.ts';
 
-/** About how long statements are, and how long they may be: far below the least max_allowed_packet of a server (16 MiB). */
-const statementBytes = 512 * 1024;
-const mostStatementBytes = 4 * 1024 * 1024;
-const pieceBytes = 256 * 1024;
 /** Pieces gathered before the server has to wait. */
 const mostPieces = 8;
 
@@ -35,7 +31,7 @@ export interface DumpRequest {
   readonly tableRead: (table: Table) => Promise<void>;
 }
 
-/** Memory: a few pieces of 256 KiB, or one row doubled. `source.changed` if a definition is not what it was. */
+/** Memory: 7 MB and a few pieces of 256 KiB, or one row doubled. `source.changed` if a definition is not what it was. */
 export async function* dumpDatabase(request: DumpRequest): AsyncGenerator<Uint8Array> {
   const { database, session, title, fact } = request;
   for (const one of definitionFacts(database)) fact(one);
@@ -104,68 +100,31 @@ export function definitionChanged(what: string): HoldfastError {
 async function* dumpRows(request: DumpRequest, table: Table): AsyncGenerator<Uint8Array> {
   const { session, database, level, fact } = request;
   const columns = readColumns(table);
-  const written = columns.filter((column) => !column.generated).map((column) => quoteName(column.name));
-  const insert = `INSERT INTO ${quoteName(table.name)} (${written.join(', ')}) VALUES\n`;
-  const writer = new StatementWriter(new RowWriter(columns), insert);
+  using writer = new StatementWriter(table.name, columns);
   const digest = new RowDigest();
   yield utf8(sectionText({ kind: 'rows', name: table.name }));
   await session.run('SET SESSION character_set_results = NULL');
-  yield* flow(session, selectRows(database.name, table), writer, (packet, offset, end) => {
-    if (level === 'full') digest.row(packet, offset, end);
-    else digest.count();
-    writer.row(packet, offset, end);
+  yield* flow(session, selectRows(database.name, table), writer, (rows, count) => {
+    if (level === 'full') digest.take(rows, count);
+    else digest.count(count);
   });
   await session.run('SET SESSION character_set_results = utf8mb4');
   for (const one of rowFacts(subjectOf(database.name, table), digest, level)) fact(one);
 }
 
-/** Cuts rows into statements. */
-class StatementWriter {
-  readonly #rows: RowWriter;
-  readonly #insert: string;
-  readonly pieces: Buffer[] = [];
-  #statementBytes = 0;
-
-  constructor(rows: RowWriter, insert: string) {
-    this.#rows = rows;
-    this.#insert = insert;
-  }
-
-  row(packet: Buffer, offset: number, end: number): void {
-    const before = this.#rows.length;
-    this.#rows.text(this.#statementBytes === 0 ? this.#insert : ',\n');
-    this.#rows.row(packet, offset, end);
-    const bytes = this.#rows.length - before;
-    this.#statementBytes += bytes;
-    // The chance to be the last row of a statement is the row's share of a statement, whatever came before it.
-    const last = crc32(packet.subarray(offset, end)) < (bytes / statementBytes) * 2 ** 32;
-    if (last || this.#statementBytes > mostStatementBytes) this.#endStatement();
-    if (this.#rows.length >= pieceBytes) this.pieces.push(this.#rows.take());
-  }
-
-  end(): void {
-    if (this.#statementBytes > 0) this.#endStatement();
-    this.pieces.push(this.#rows.take());
-  }
-
-  #endStatement(): void {
-    this.#rows.text(';\n');
-    this.#statementBytes = 0;
-  }
-}
-
-/** Pieces as they are gathered; the server waits while nobody takes them. */
+/** Pieces as they are gathered, each valid until the next is asked for; the server waits while nobody takes them. */
 async function* flow(
   session: Session,
   sql: string,
   writer: StatementWriter,
-  row: (packet: Buffer, offset: number, end: number) => void,
+  digest: (rows: Buffer, count: number) => void,
 ): AsyncGenerator<Uint8Array> {
   let wake = (): void => {};
   let ended = false;
   const reading = session
-    .raw(sql, (packet, offset, end) => {
-      row(packet, offset, end);
+    .raw(sql, (rows, count) => {
+      digest(rows, count);
+      writer.take(rows);
       if (writer.pieces.length >= mostPieces) session.pause();
       if (writer.pieces.length > 0) wake();
     })
@@ -176,7 +135,9 @@ async function* flow(
   reading.catch(() => {}); // awaited below, unless the reader leaves
   while (!ended) {
     while (writer.pieces.length > 0) {
-      yield writer.pieces.shift()!;
+      const piece = writer.pieces.shift()!;
+      yield piece;
+      freeMemory(piece);
       if (writer.pieces.length === 0) session.resume();
     }
     if (ended) break;

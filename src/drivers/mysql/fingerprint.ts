@@ -118,7 +118,7 @@ async function tableFacts(session: Session, database: string, table: Table, leve
   }
   const digest = new RowDigest();
   await session.run('SET SESSION character_set_results = NULL');
-  await session.raw(selectRows(database, table), (packet, offset, end) => digest.row(packet, offset, end));
+  await session.raw(selectRows(database, table), (rows, count) => digest.take(rows, count));
   await session.run('SET SESSION character_set_results = utf8mb4');
   return rowFacts(subjectOf(database, table), digest, level);
 }

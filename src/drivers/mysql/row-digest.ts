@@ -4,46 +4,29 @@
  * order the rows are stored in where there is none. Character sets are not converted and FLOAT is read as DOUBLE, so equal
  * digests mean equal stored values.
  */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 
-const stagingBytes = 64 * 1024;
-
-/** Takes rows, gives one digest. Memory: 64 KiB. */
+/** Takes rows, gives one digest. */
 export class RowDigest {
-  readonly #hash = createHash('sha256');
-  readonly #staging = Buffer.allocUnsafe(stagingBytes);
-  #used = 0;
+  readonly #hash: Hash = createHash('sha256');
   #rows = 0;
 
   get rows(): number {
     return this.#rows;
   }
 
-  /** A row that is only counted. */
-  count(): void {
-    this.#rows++;
+  /** Rows that are only counted. */
+  count(rows: number): void {
+    this.#rows += rows;
   }
 
-  row(packet: Buffer, offset: number, end: number): void {
-    this.#rows++;
-    const length = end - offset;
-    if (this.#used + length + 4 > stagingBytes) this.#flush();
-    this.#used = this.#staging.writeUInt32LE(length, this.#used);
-    if (length + 4 > stagingBytes) {
-      this.#flush();
-      this.#hash.update(packet.subarray(offset, end));
-    } else {
-      this.#used += packet.copy(this.#staging, this.#used, offset, end);
-    }
+  /** Whole rows, each after its length. */
+  take(bytes: Buffer, rows: number): void {
+    this.#rows += rows;
+    this.#hash.update(bytes);
   }
 
   hex(): string {
-    this.#flush();
     return this.#hash.digest('hex');
-  }
-
-  #flush(): void {
-    this.#hash.update(this.#staging.subarray(0, this.#used));
-    this.#used = 0;
   }
 }

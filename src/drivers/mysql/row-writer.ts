@@ -4,7 +4,7 @@
  */
 import type { Column } from './catalog.ts';
 
-/** What a column's values are written as. */
+/** What a column's values are written as; the kernel has the same numbers. */
 const literal = { plain: 0, text: 1, bytes: 2, ascii: 3, foreign: 4, skipped: 5 } as const;
 type Literal = (typeof literal)[keyof typeof literal];
 
@@ -35,35 +35,45 @@ for (const [byte, letter] of [
 ] as const) {
   escapes[byte] = letter.charCodeAt(0);
 }
-const hexDigits = Buffer.from('0123456789ABCDEF', 'latin1');
+const hexDigits = Buffer.from('0123456789abcdef', 'latin1');
 const nullWord = Buffer.from('NULL', 'latin1');
 
 /** Longer values are turned to hex by the runtime at once. */
 const longBytes = 256;
 
-/** Gathers rows of one table; `take` hands out what was gathered. Memory: what is gathered, at least one row doubled. */
+/** How the columns of a table are written. */
+export interface RowForms {
+  /** One byte for each column that is read. */
+  readonly forms: Uint8Array;
+  /** What comes before the digits of a foreign text, for each column. */
+  readonly introducers: readonly Buffer[];
+  /** How many columns are written: the generated ones come after them. */
+  readonly written: number;
+}
+
+export function formsOf(columns: readonly Column[]): RowForms {
+  return {
+    forms: Uint8Array.from(columns, literalOf),
+    introducers: columns.map(({ charset }) => Buffer.from(`_${charset} 0x`, 'latin1')),
+    written: columns.filter(({ generated }) => !generated).length,
+  };
+}
+
+/**
+ * Gathers rows of one table; `take` hands out what was gathered. It says what the kernel must write, and writes the rows that
+ * are too long for it. Memory: what is gathered, at least one row doubled.
+ */
 export class RowWriter {
   readonly #literals: Uint8Array;
   readonly #introducers: readonly Buffer[];
-  /** Columns to write: the generated ones come after them. */
   readonly #written: number;
-  #out: Buffer = Buffer.allocUnsafe(512 * 1024);
+  #out: Buffer = Buffer.allocUnsafe(64 * 1024);
   #used = 0;
 
-  constructor(columns: readonly Column[]) {
-    this.#literals = Uint8Array.from(columns, literalOf);
-    this.#written = columns.filter(({ generated }) => !generated).length;
-    this.#introducers = columns.map(({ charset }) => Buffer.from(`_${charset} 0x`, 'latin1'));
-  }
-
-  /** Bytes gathered. */
-  get length(): number {
-    return this.#used;
-  }
-
-  text(text: string): void {
-    this.#room(text.length * 3);
-    this.#used += this.#out.write(text, this.#used, 'utf8');
+  constructor({ forms, introducers, written }: RowForms) {
+    this.#literals = forms;
+    this.#introducers = introducers;
+    this.#written = written;
   }
 
   /** `(1,'a',NULL)`. */

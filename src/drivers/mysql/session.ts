@@ -7,30 +7,26 @@ import type { SecretReference } from '../../base/secret-reference.ts';
 import type { Host } from '../../hosts/host.ts';
 import type { SourceContext } from '../driver.ts';
 import { explainRefusal } from './failures.ts';
+import { type ByteTaker, ResultTaker } from './result-taker.ts';
+import type { TakeRows } from './row-packets.ts';
 import { type Place, placeOf, type Settings } from './settings.ts';
 
 export type Row = Readonly<Record<string, string | null>>;
 
-/** A packet of mysql2: the row's bytes are `buffer[offset]` to `buffer[end]`, valid during the call only. */
-interface Packet {
-  readonly buffer: Buffer;
-  readonly offset: number;
-  readonly end: number;
-  isEOF(): boolean;
-}
-
-type TakeRow = (buffer: Buffer, offset: number, end: number) => void;
-
 /** What of mysql2's connection its declarations leave out. */
 interface Connection {
   readonly threadId: number;
+  /** Looked up for every chunk that arrives. */
+  packetParser: ByteTaker;
+  /** The number the next packet must have. */
+  sequenceId: number;
   pause(): void;
   resume(): void;
   destroy(): void;
   end(done: (error: unknown) => void): void;
   on(event: 'error', listener: (error: unknown) => void): void;
   once(event: 'connect', listener: () => void): void;
-  query(options: object, done: (error: unknown, rows: unknown) => void): { row: unknown };
+  query(options: object, done: (error: unknown, rows: unknown) => void): void;
 }
 
 export interface SessionOptions {
@@ -93,17 +89,25 @@ export class Session implements AsyncDisposable {
     return Array.isArray(found) ? (found as (string | null)[][]) : [];
   }
 
-  /** Hands every row's bytes (length-encoded values, 0xfb for NULL) to `take`; resolves when the server said that was all. */
-  async raw(sql: string, take: TakeRow): Promise<void> {
+  /** Hands rows to `take` as they come; resolves when the server said that was all. */
+  async raw(sql: string, take: TakeRows): Promise<void> {
+    const connection = this.#connection;
+    const parser = connection.packetParser;
     await this.#call((resolve, reject) => {
-      const query = this.#connection.query({ sql }, (error) => (error ? reject(error) : resolve(undefined)));
-      const fallback = (query as { row: (packet: Packet, connection: unknown) => unknown }).row;
-      const row = function next(this: unknown, packet: Packet, connection: unknown): unknown {
-        if (packet.isEOF()) return fallback.call(this, packet, connection);
-        take(packet.buffer, packet.offset, packet.end);
-        return next;
+      connection.query({ sql }, (error) => (error ? reject(error) : resolve(undefined)));
+      const taker = new ResultTaker(parser, take, (number) => {
+        connection.packetParser = parser;
+        if (number !== undefined) connection.sequenceId = number;
+      });
+      connection.packetParser = {
+        execute: (chunk) => {
+          try {
+            taker.execute(chunk);
+          } catch (error) {
+            this.#fail(error);
+          }
+        },
       };
-      query.row = row;
     });
   }
 
