@@ -1,50 +1,14 @@
 /** A private copy of a database on this machine, as a held state: it stays as it is because nobody else knows of it. */
-import { mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { formatBytes, formatDuration } from '../../base/bytes.ts';
-import { HoldfastError } from '../../base/errors.ts';
+import { open } from 'node:fs/promises';
+import { formatDuration } from '../../base/bytes.ts';
 import { type DatabaseFiles, OverlayStream, plainState } from '../../protocols/sqlite/overlay.ts';
 import type { SourceContext } from '../driver.ts';
 import type { Held } from './held.ts';
 import { explain, startHolder } from './holder-client.ts';
 import type { Fingerprinted, FingerprintLevel } from './messages.ts';
-import { freeBytes } from './place.ts';
 import type { Settings } from './settings.ts';
 import type { Spooled } from './spool.ts';
-
-/** A private directory for a copy. */
-export interface SpoolRoom {
-  readonly directory: string;
-  readonly copyPath: string;
-  remove(): Promise<void>;
-}
-
-/** `storage.full` unless there is room for `neededBytes`. */
-export async function makeSpoolRoom(
-  source: SourceContext<Settings>,
-  name: string,
-  neededBytes: number,
-): Promise<SpoolRoom> {
-  const parent = source.settings.spoolDirectory ?? tmpdir();
-  const free = await freeBytes(parent);
-  if (free <= neededBytes) throw noRoom(parent, free, name, neededBytes);
-  const directory = await mkdtemp(join(parent, 'holdfast-sqlite-'));
-  return {
-    directory,
-    copyPath: join(directory, 'copy.db'),
-    remove: () => rm(directory, { recursive: true, force: true }),
-  };
-}
-
-function noRoom(directory: string, free: number, name: string, needed: number): HoldfastError {
-  return new HoldfastError({
-    code: 'storage.full',
-    message: `${directory} has ${formatBytes(free)} free, the copy of ${name} needs ${formatBytes(needed)}`,
-    remedy:
-      'Set spoolDirectory to a directory with more room. A database in WAL mode needs no copy if it is on this machine, or on a host with python3.',
-  });
-}
+import type { SpoolRoom } from './spool-room.ts';
 
 /** What a snapshot says of a copy whose last comparison made writers wait. */
 export function rollbackReport(spooled: Spooled): Pick<SpoolCopy, 'facts' | 'notes'> {

@@ -2,12 +2,13 @@
 import { HoldfastError } from '../../base/errors.ts';
 import type { SourceContext } from '../driver.ts';
 import type { Held } from './held.ts';
-import { holdSpool, makeSpoolRoom, rollbackReport } from './held-spool.ts';
+import { holdSpool, rollbackReport } from './held-spool.ts';
 import { explain, type HolderClient } from './holder-client.ts';
 import type { Place } from './place.ts';
 import type { Settings } from './settings.ts';
 import { spoolDatabase } from './spool.ts';
 import { localMain } from './spool-local.ts';
+import { makeSpoolRoom } from './spool-room.ts';
 
 /**
  * Copies, lets go of the source (disposes its holder), and gives the copy. The fingerprint is taken from the copy, which was
@@ -39,8 +40,7 @@ export async function holdRollback(source: SourceContext<Settings>, place: Place
     return await holdSpool(source, place.path, copy);
   } catch (error) {
     await holder[Symbol.asyncDispose]();
-    await room.remove();
-    throw explain(error, place.path);
+    throw explain(await room.giveUp(error), place.path);
   }
 }
 

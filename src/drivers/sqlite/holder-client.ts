@@ -1,6 +1,6 @@
 /** Our side of the process that holds SQLite's locks. */
 import { fileURLToPath } from 'node:url';
-import { cancelled, HoldfastError } from '../../base/errors.ts';
+import { cancelled, HoldfastError, messageOf } from '../../base/errors.ts';
 import type { Host, HostProcess } from '../../hosts/host.ts';
 import { type Answers, type Failure, type Question, type Reply, readOnlyRollback, sqliteCode } from './messages.ts';
 
@@ -51,6 +51,7 @@ export class HolderClient implements AsyncDisposable {
     if (this.#ended) throw this.#ended;
     const id = ++this.#id;
     const answer = new Promise<unknown>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    answer.catch(() => {}); // awaited below: it may fail while the question is still being written
     try {
       await this.#process.write(`${JSON.stringify({ id, ...question })}\n`);
     } catch (error) {
@@ -65,7 +66,6 @@ export class HolderClient implements AsyncDisposable {
   /** Ends the process and with it everything it holds; returns when it is gone. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#process.kill();
-    await this.#process.exit;
     await this.#reading;
   }
 
@@ -81,8 +81,7 @@ export class HolderClient implements AsyncDisposable {
     } catch {
       // A cut stream is the end of the process; its exit says more.
     }
-    const { status, signal, stderr } = await this.#process.exit;
-    this.#ended = this.#signal?.aborted ? cancelled(this.#signal.reason) : lostHolder(status, signal, stderr);
+    this.#ended = await endOf(this.#process, this.#signal, (exit) => lostHolder(exit.status, exit.signal, exit.stderr));
     for (const { reject } of this.#waiting.values()) reject(this.#ended);
     this.#waiting.clear();
   }
@@ -99,6 +98,18 @@ export class HolderClient implements AsyncDisposable {
 export async function startHolder(host: Host, signal?: AbortSignal): Promise<HolderClient> {
   const argv = [process.execPath, '--disable-warning=ExperimentalWarning', program];
   return new HolderClient(await host.run({ argv, signal }), signal);
+}
+
+/** Why a process is no more, as an error; also if the way to it was lost, and how it ended will never be known. Does not reject. */
+export async function endOf(
+  process: HostProcess,
+  signal: AbortSignal | undefined,
+  explainExit: (exit: Awaited<HostProcess['exit']>) => Error,
+): Promise<Error> {
+  const why = await process.exit.then(explainExit, (error: unknown) =>
+    error instanceof Error ? error : new Error(messageOf(error)),
+  );
+  return signal?.aborted ? cancelled(signal.reason) : why;
 }
 
 function failureOf(failure: Failure): Error {

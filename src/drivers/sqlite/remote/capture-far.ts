@@ -5,13 +5,14 @@ import { HoldfastError, hasCode } from '../../../base/errors.ts';
 import type { Host } from '../../../hosts/host.ts';
 import type { SourceContext } from '../../driver.ts';
 import type { Held } from '../held.ts';
-import { holdSpool, makeSpoolRoom, rollbackReport, type SpoolRoom } from '../held-spool.ts';
+import { holdSpool, rollbackReport } from '../held-spool.ts';
 import { switchedToWal } from '../hold-rollback.ts';
 import { explain, SqliteRefusal } from '../holder-client.ts';
 import { sqliteCode } from '../messages.ts';
 import type { Place } from '../place.ts';
 import type { Settings } from '../settings.ts';
 import { spoolDatabase } from '../spool.ts';
+import { makeSpoolRoom, type SpoolRoom } from '../spool-room.ts';
 import { BlockDigests } from './block-digests.ts';
 import type { Copied } from './copy-request.ts';
 import { copyUnlocked } from './copy-unlocked.ts';
@@ -151,8 +152,7 @@ async function copyToSpool(source: Source, place: Place, release: () => Promise<
       notes: [],
     });
   } catch (error) {
-    await room.remove();
-    throw error;
+    throw await room.giveUp(error);
   }
 }
 
@@ -214,8 +214,7 @@ async function holdRollbackFar(source: Source, place: Place, holder: FarHolder):
     const copy = { room, pageBytes, sizeBytes: spooled.sizeBytes, ...rollbackReport(spooled) };
     return await holdSpool(source, place.path, copy);
   } catch (error) {
-    await room.remove();
-    throw error;
+    throw await room.giveUp(error);
   }
 }
 

@@ -18,11 +18,11 @@ import type { WalIndex } from '../../../protocols/sqlite/wal-index.ts';
 import type { SourceContext } from '../../driver.ts';
 import type { ByteStream } from '../../entries.ts';
 import type { Held } from '../held.ts';
-import { makeSpoolRoom, type SpoolRoom } from '../held-spool.ts';
 import { explain } from '../holder-client.ts';
 import type { Fingerprinted } from '../messages.ts';
 import type { Place } from '../place.ts';
 import type { Settings } from '../settings.ts';
+import { makeSpoolRoom, type SpoolRoom } from '../spool-room.ts';
 import { fetchFile, fill } from './far-files.ts';
 import { type FarGuard, startGuard } from './far-guard.ts';
 import type { ExactFarHolder, ExactFarState } from './lock-holder.ts';
@@ -94,8 +94,8 @@ async function fetchInto(
     await fetchFile({ host, path: `${place.realPath}-wal`, into: file, limitBytes: bytes, signal });
     return { file, pages: mapWalPages(file.fd, walIndex, place.path), remove };
   } catch (error) {
-    await remove();
-    throw error;
+    await file?.close();
+    throw await room.giveUp(error);
   }
 }
 

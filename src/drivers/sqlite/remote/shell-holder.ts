@@ -1,7 +1,7 @@
 /** SQLite's locks held by the sqlite3 shell of another host. It is spoken to on stdin: statements in, lines out. */
-import { cancelled, type HoldfastError } from '../../../base/errors.ts';
+import type { HoldfastError } from '../../../base/errors.ts';
 import type { Host, HostProcess } from '../../../hosts/host.ts';
-import { lostHolder, SqliteRefusal } from '../holder-client.ts';
+import { endOf, lostHolder, SqliteRefusal } from '../holder-client.ts';
 import { sqliteCode } from '../messages.ts';
 import type { FarHolder, FarOpen, FarState } from './lock-holder.ts';
 
@@ -107,6 +107,7 @@ class SqliteShell implements AsyncDisposable {
     const answer = new Promise<string[]>((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });
+    answer.catch(() => {}); // awaited below: it may fail while the question is still being written
     const text = [...statements, `SELECT '${endOfAnswer}'`].map((statement) => `${statement};\n`).join('');
     await this.#process.write(text).catch(() => {}); // if it ended, #read rejects the answer with the reason
     return await answer;
@@ -122,7 +123,6 @@ class SqliteShell implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#process.kill();
-    await this.#process.exit;
     await this.#reading;
   }
 
@@ -138,8 +138,7 @@ class SqliteShell implements AsyncDisposable {
     } catch {
       // a cut stream is the end of the process; its exit says more
     }
-    const exit = await this.#process.exit;
-    this.#ended = this.#signal?.aborted ? cancelled(this.#signal.reason) : endOf(exit);
+    this.#ended = await endOf(this.#process, this.#signal, explainExit);
     if (!this.#quitting) this.#waiting?.reject(this.#ended);
   }
 
@@ -163,7 +162,7 @@ const refusals: readonly (readonly [RegExp, number])[] = [
   [/malformed/, sqliteCode.corrupt],
 ];
 
-function endOf({ status, signal, stderr }: Awaited<HostProcess['exit']>): SqliteRefusal | HoldfastError {
+function explainExit({ status, signal, stderr }: Awaited<HostProcess['exit']>): SqliteRefusal | HoldfastError {
   const refusal = refusals.find(([words]) => words.test(stderr));
   if (refusal === undefined || signal !== null) return lostHolder(status, signal, stderr);
   return new SqliteRefusal({ message: stderr.trim().slice(-300), sqlite: refusal[1] });
