@@ -1,7 +1,8 @@
 /** Every kind of storage this program knows. */
 import { localStorage } from './local/index.ts';
+import { restStorage } from './rest/index.ts';
 import { s3Storage } from './s3/index.ts';
 import { sftpStorage } from './sftp/index.ts';
 import type { AnyStorageKind } from './storage.ts';
 
-export const storageKinds: readonly AnyStorageKind[] = [localStorage, s3Storage, sftpStorage];
+export const storageKinds: readonly AnyStorageKind[] = [localStorage, s3Storage, sftpStorage, restStorage];

@@ -1,0 +1,120 @@
+/** What a REST server answers, or that it does not, as errors an operator can act on. */
+import { type ErrorCode, HoldfastError, messageOf, type Retry } from '../../base/errors.ts';
+import { ExchangeError, type HttpReply } from '../../protocols/http/exchange.ts';
+import { isPassingNetworkError, isPassingStatus, parseRetryAfter, retryAfterMs } from '../retry.ts';
+
+interface Meaning {
+  readonly code: ErrorCode;
+  readonly remedy: string;
+  readonly retry?: Retry;
+}
+
+const full: Meaning = {
+  code: 'storage.full',
+  remedy: 'Free space on the server or raise its quota, then run it again; what was stored so far is kept.',
+};
+
+const meanings: Readonly<Record<number, Meaning>> = {
+  400: {
+    code: 'storage.io',
+    remedy:
+      'The server does not take this request: see its log. Bytes that changed on the way are refused like this, too.',
+  },
+  401: {
+    code: 'storage.denied',
+    remedy: 'Check rest.user and rest.password (or those in the URL): the server does not let them in.',
+  },
+  403: {
+    code: 'storage.denied',
+    remedy:
+      'The server refuses it. An append-only server lets nothing be deleted or replaced but locks: run forget and prune where the server is not append-only. Otherwise check that this user may use this path (--private-repos).',
+  },
+  404: {
+    code: 'storage.not-found',
+    remedy: 'Check the path of the URL. A new repository is made by holdfast repo init.',
+  },
+  405: { code: 'storage.denied', remedy: 'Is this restic’s REST server? Its URL ends with the repository’s path.' },
+  413: full,
+  507: full,
+};
+
+/** `doing` completes «cannot …». */
+export function refusal(reply: HttpReply, doing: string, place: string, nowMs: number): HoldfastError {
+  const { status, headers } = reply;
+  const text = Buffer.from(reply.body.subarray(0, 200)).toString('utf8').trim();
+  const wait = parseRetryAfter(headers['retry-after'], nowMs);
+  const target = status >= 300 && status < 400 ? headers.location : undefined;
+  return new HoldfastError({
+    ...meaningOf(status, text, target),
+    message: `cannot ${doing} in ${place}: the server answers ${status}${/^[\x20-\x7e]+$/.test(text) ? ` (${text})` : ''}`,
+    context: { status, ...(wait === undefined ? {} : { [retryAfterMs]: wait }) },
+  });
+}
+
+function meaningOf(status: number, text: string, target: string | undefined): Meaning {
+  if (/no space left|quota exceeded/i.test(text)) return full;
+  const known = meanings[status];
+  if (known) return known;
+  if (target !== undefined) return { code: 'storage.unreachable', remedy: `It is elsewhere: write rest:${target}.` };
+  const retry = isPassingStatus(status) ? 'later' : 'never';
+  const remedy = 'The server has a fault of its own (a full disk is a usual one): see its log, and run it again later.';
+  return { code: 'storage.unreachable', remedy, retry };
+}
+
+/** No answer came, or not all of it. */
+export function noAnswer(error: unknown, doing: string, place: string): unknown {
+  if (!(error instanceof ExchangeError)) return error;
+  const passing = isPassingNetworkError(error.code);
+  return new HoldfastError({
+    code: 'storage.unreachable',
+    message: `cannot ${doing} in ${place}: ${messageOf(error)}`,
+    remedy: remedyOf(error.code),
+    retry: error.reused && passing ? 'now' : passing ? 'later' : 'never',
+    cause: error,
+  });
+}
+
+function remedyOf(code: string): string {
+  if (/CERT|SIGNED|SIGNATURE|ISSUER/.test(code)) {
+    return 'The certificate is not trusted: name its authority’s file in rest.ca, and use the host name it is for.';
+  }
+  if (/SSL|EPROTO|HPE_/.test(code))
+    return 'Does the server speak http where the URL says https, or the other way round?';
+  if (code === 'ENOTFOUND') return 'Check the host name of the URL.';
+  return 'Check the network and that the server runs there; run it again when it is back.';
+}
+
+export function objectMissing(name: string, place: string): HoldfastError {
+  return new HoldfastError({
+    code: 'storage.not-found',
+    message: `there is no object ${name} in ${place}`,
+    remedy: 'If it should be there, check the repository; something else may have removed it.',
+    context: { name },
+  });
+}
+
+export function objectExists(name: string, place: string): HoldfastError {
+  return new HoldfastError({
+    code: 'storage.exists',
+    message: `the object ${name} exists in ${place} already`,
+    remedy: 'It was kept as it is. Use another place or name, or delete it first.',
+    context: { name },
+  });
+}
+
+export function objectTooShort(name: string, place: string, end: number): HoldfastError {
+  return new HoldfastError({
+    code: 'storage.io',
+    message: `the object ${name} in ${place} ends before byte ${end}, and bytes up to there were asked for`,
+    remedy: 'Check the repository: the object is shorter than it should be.',
+    context: { name, end },
+  });
+}
+
+export function badAnswer(doing: string, place: string, why: string): HoldfastError {
+  return new HoldfastError({
+    code: 'storage.io',
+    message: `cannot ${doing} in ${place}: ${why}`,
+    remedy: 'Is this restic’s REST server? Something in between may have changed the answer.',
+  });
+}
