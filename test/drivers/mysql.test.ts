@@ -17,7 +17,7 @@ import { localHost } from '../../src/hosts/local/index.ts';
 import { type Check, parseFingerprint } from '../../src/model/fingerprint.ts';
 import { openDriverBench } from '../../src/operations/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
-import { invariants, seedBank, startWriters, strangeDatabase } from '../servers/bank.ts';
+import { invariants, rowChanges, seedBank, startWriters, strangeDatabase } from '../servers/bank.ts';
 import { cuttingProxy, databases, killSessions, sessions, tables } from '../servers/database-asks.ts';
 import { type DatabaseServer, rootPassword, startMariadb } from '../servers/mariadb.ts';
 import { mysqlPrograms, startMysql } from '../servers/mysql.ts';
@@ -96,6 +96,28 @@ function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer
       expect(balance, `round ${round}`).toBe('0');
       expect(writers.commits()).toBeGreaterThan(0);
     }
+  });
+
+  test(`one changed row of a copy is noticed, in its table and nowhere else (${drills} times)`, async () => {
+    await using opened = await (await bench.backUp(source({ users: false }))).open();
+    const expected = parseFingerprint(await textOf(opened.contents, '/.holdfast/fingerprint.json'));
+    await using copy = await driver.restoreThrowaway(source({ users: false }), opened.contents, {
+      directory: await bench.directory(),
+      host,
+    });
+    for (let round = 0; round < drills; round++) {
+      const { table, choose, change, back } = rowChanges[round % rowChanges.length];
+      const which = await copy.query!(choose);
+      await copy.query!(change.replace('?', which));
+      const failed = (await copy.compare(expected)).filter(({ ok }) => !ok);
+      expect(
+        failed.map(({ subject }) => subject),
+        `round ${round}: ${change} ${which}`,
+      ).toContain(`table ${table}`);
+      expect(new Set(failed.map(({ subject }) => subject)).size).toBe(1);
+      await copy.query!(back.replace('?', which));
+    }
+    expect((await copy.compare(expected)).filter(({ ok }) => !ok)).toEqual([]);
   });
 
   test('tables without transactions are held while they are read, refused, or left as they are: as the settings say', async () => {

@@ -146,3 +146,54 @@ export const invariants = `SELECT
   + (SELECT COUNT(*) FROM bank.account a WHERE a.balance - ${startBalance} <
      (SELECT COALESCE(SUM(CASE WHEN m.target = a.id THEN m.amount ELSE 0 END) - SUM(CASE WHEN m.source = a.id THEN m.amount ELSE 0 END), 0)
       FROM bank.movement m WHERE a.id IN (m.source, m.target)))`;
+
+/** A change of one row with what takes it back; `?` stands for what `choose` gives. */
+export interface RowChange {
+  readonly table: string;
+  readonly choose: string;
+  readonly change: string;
+  readonly back: string;
+}
+
+const strange = `\`${strangeDatabase.replaceAll('`', '``')}\``;
+const anyMovement = 'SELECT FLOOR(1 + RAND() * 1600)';
+
+/** Another value, a longer text, one bit, a row less, letters that compare alike, NULL for a text. */
+export const rowChanges: readonly RowChange[] = [
+  {
+    table: 'bank.movement',
+    choose: anyMovement,
+    change: 'UPDATE bank.movement SET amount = amount + 1 WHERE id = ?',
+    back: 'UPDATE bank.movement SET amount = amount - 1 WHERE id = ?',
+  },
+  {
+    table: 'bank.movement',
+    choose: anyMovement,
+    change: "UPDATE bank.movement SET note = CONCAT(note, ' ') WHERE id = ?",
+    back: "UPDATE bank.movement SET note = REPEAT('note ', 20) WHERE id = ?",
+  },
+  {
+    table: 'bank.account',
+    choose: `SELECT FLOOR(1 + RAND() * ${accounts})`,
+    change: 'UPDATE bank.account SET balance = balance + 1 WHERE id = ?',
+    back: 'UPDATE bank.account SET balance = balance - 1 WHERE id = ?',
+  },
+  {
+    table: 'bank.total',
+    choose: 'SELECT sum FROM bank.total',
+    change: 'DELETE FROM bank.total',
+    back: 'INSERT INTO bank.total VALUES (1, ?)',
+  },
+  {
+    table: `${strangeDatabase}.sam`,
+    choose: 'SELECT FLOOR(1 + RAND() * 2)',
+    change: `UPDATE ${strange}.sam SET v = UPPER(v) WHERE id = ?`,
+    back: `UPDATE ${strange}.sam SET v = LOWER(v) WHERE id = ?`,
+  },
+  {
+    table: `${strangeDatabase}.nokey`,
+    choose: 'SELECT 3',
+    change: `UPDATE ${strange}.nokey SET b = NULL WHERE a = ?`,
+    back: `UPDATE ${strange}.nokey SET b = 'c' WHERE a = ?`,
+  },
+];
