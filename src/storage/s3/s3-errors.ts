@@ -43,7 +43,7 @@ const refused: Meaning = {
 const noBucket: Meaning = {
   code: 'storage.not-found',
   remedy:
-    'Check the bucket’s name and the endpoint. A new bucket is made by holdfast init, or in the service’s console.',
+    'Check the bucket’s name and the endpoint. A new bucket is made by holdfast repo init, or in the service’s console.',
 };
 const busy: Meaning = {
   code: 'storage.unreachable',
