@@ -5,12 +5,11 @@ import { HoldfastError } from '../../base/errors.ts';
 import type { HttpConnections, HttpReply } from '../../protocols/http/exchange.ts';
 import { withRetries } from '../retry.ts';
 import type { StorageTools } from '../storage.ts';
-import type { Credentials } from './credentials.ts';
 import { escapeText } from './location.ts';
 import { serviceErrorOf, textOf } from './replies.ts';
 import { type Asking, errorOfExchange, errorOfReply } from './s3-errors.ts';
 import type { S3Settings } from './settings.ts';
-import { sign } from './signer.ts';
+import { type Credentials, sign } from './signer.ts';
 
 type Role = Pick<S3Settings, 'region' | 'roleExternalId' | 'stsEndpoint'> & { readonly roleArn: string };
 

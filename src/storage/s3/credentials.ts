@@ -9,14 +9,7 @@ import type { HttpConnections } from '../../protocols/http/exchange.ts';
 import type { StorageTools } from '../storage.ts';
 import { assumeRole } from './assume-role.ts';
 import type { S3Settings } from './settings.ts';
-
-export interface Credentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-  /** Absent: they do not end. */
-  readonly expiration?: { getTime(): number };
-}
+import type { Credentials } from './signer.ts';
 
 export interface CredentialSource {
   /** Asked for before every request; cached. `secret.unavailable` if there are none. */

@@ -4,7 +4,14 @@ import { setImmediate } from 'node:timers/promises';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { formatInstant } from '../../base/clock.ts';
 import { throwIfCancelled } from '../../base/errors.ts';
-import type { Credentials } from './credentials.ts';
+
+export interface Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  /** Absent: they do not end. */
+  readonly expiration?: { getTime(): number };
+}
 
 export interface UnsignedRequest {
   readonly method: string;
