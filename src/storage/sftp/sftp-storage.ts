@@ -60,7 +60,8 @@ export class SftpStorage implements Storage {
     let naming = false;
     await this.#ask(doing, signal, async (sftp) => {
       // the answer to the naming was lost: whether it happened is seen by what is there
-      if (naming && mustNotExist && (await this.#holds(sftp, name, parts))) return;
+      if (naming && mustNotExist && (await this.#holds(sftp, name, parts)))
+        return await this.#upload.settle(sftp, name);
       const onNaming = (): void => {
         naming = true;
       };

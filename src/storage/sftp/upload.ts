@@ -61,12 +61,18 @@ export class Upload {
     await this.#write(sftp, to);
     await this.#sweep(sftp, temporary);
     throwIfCancelled(signal);
-    const folder = name.slice(0, Math.max(0, name.lastIndexOf('/')));
+    const folder = folderOf(name);
     to.onNaming();
     const published = await this.#publish(sftp, { ...to, folder, mode: modes.folder });
     if (published === 'exists') {
       throw to.mustNotExist ? objectExists(name, this.#place) : cannotReplace(name, this.#place);
     }
+    await this.settle(sftp, name);
+  }
+
+  /** Makes a name survive power loss, with the folders it is in. */
+  async settle(sftp: SftpClient, name: string): Promise<void> {
+    const folder = folderOf(name);
     if (!this.#settled.has(folder)) await this.#directory.flushAbove(sftp, folder);
     this.#settled.add(folder);
     await this.#directory.flush(sftp, this.#directory.resolve(folder));
@@ -149,6 +155,10 @@ async function explained(
   const needed = parts.reduce((sum, part) => sum + part.byteLength, 64 * 1024);
   if (isReadOnly) return readOnly(`write ${name}`, place, error);
   return freeBytes < needed || isOutOfFiles ? storageFull(`write ${name}`, place, error) : error;
+}
+
+function folderOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('/')));
 }
 
 function unlessRefused(error: unknown): void {
