@@ -1,35 +1,35 @@
 /** What the driver says of itself, against real servers. PG_DRILLS: how many drills of backups under writers. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import { Secret } from '../../src/base/secrets.ts';
 import type { Bench } from '../../src/drivers/check.ts';
-import { unattended } from '../../src/drivers/conformance/context.ts';
-import type { RestoredCopy, RestoreRequest, SourceContext } from '../../src/drivers/driver.ts';
+import type { RestoredCopy } from '../../src/drivers/driver.ts';
 import { postgres } from '../../src/drivers/postgres/index.ts';
-import { type Settings, settings } from '../../src/drivers/postgres/settings.ts';
-import { localHost } from '../../src/hosts/local/index.ts';
-import { type Check, parseFingerprint } from '../../src/model/fingerprint.ts';
 import { openDriverBench } from '../../src/operations/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
-import {
-  clientPrograms,
-  type PostgresRelease,
-  type PostgresServer,
-  serverPrograms,
-  startPostgres,
-} from '../servers/postgres.ts';
+import { clientPrograms, type PostgresRelease, type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { seedPostgres, startBankWriters, total } from '../servers/postgres-data.ts';
+import {
+  compare,
+  failedOf,
+  host,
+  isDump,
+  programs,
+  read,
+  restoreTo,
+  type Source,
+  type Stored,
+  secret,
+  sessions,
+  sourceOf,
+  withCopy as withCopyOf,
+} from './postgres-proof.ts';
 
-const host = localHost();
-const secret = 'geheim-9c2e "x"';
 const drills = Number(process.env.PG_DRILLS ?? 3);
-type Source = SourceContext<Settings>;
-type Stored = Awaited<ReturnType<Bench['backUp']>>;
 
 let bench: Bench & AsyncDisposable;
 const place = mkdtempSync(join(tmpdir(), 'holdfast-trial-'));
@@ -47,67 +47,11 @@ afterAll(async () => {
   expect(left).toEqual([]);
 });
 
-async function sourceOf(
-  server: PostgresServer,
-  database: string,
-  more: Record<string, unknown> = {},
-  context: Partial<Source> = {},
-): Promise<Source> {
-  const { release } = server;
-  const own = settings.parse({
-    url: server.url(database),
-    password: { from: 'clear', secret: new Secret(secret) },
-    binDirectory: [await clientPrograms(release), serverPrograms(release)],
-    ...more,
-  });
-  return unattended({ name: 'trial', settings: own, host, local: host, ...context });
-}
-
 const start = (release: PostgresRelease, options: Record<string, string> = {}) =>
   startPostgres({ release, password: secret, options });
 
-async function withCopy<T>(source: Source, stored: Stored, task: (copy: RestoredCopy) => Promise<T>): Promise<T> {
-  await using opened = await stored.open();
-  await using copy = await postgres.restoreThrowaway(source, opened.contents, {
-    directory: await bench.directory(),
-    host,
-  });
-  return await task(copy);
-}
-
-async function read(stored: Stored, path: string): Promise<Buffer> {
-  await using opened = await stored.open();
-  const parts: Uint8Array[] = [];
-  for await (const part of opened.contents.read(path)) parts.push(Uint8Array.from(part));
-  return Buffer.concat(parts);
-}
-
-async function compare(stored: Stored, copy: RestoredCopy): Promise<Check[]> {
-  const checks = await copy.compare(
-    parseFingerprint((await read(stored, '/.holdfast/fingerprint.json')).toString('utf8')),
-  );
-  expect(checks.length).toBeGreaterThan(0);
-  return checks;
-}
-
-const failedOf = (checks: readonly Check[]): Check[] => checks.filter(({ ok }) => !ok);
-
-async function restoreTo(source: Source, stored: Stored, more: Partial<RestoreRequest>) {
-  await using opened = await stored.open();
-  return await postgres.restore(source, opened.contents, { host, dryRun: false, overwrite: false, ...more });
-}
-
-/** Sessions of ours; a backend needs a moment to go after its client was killed. */
-async function sessions(server: PostgresServer): Promise<unknown[][]> {
-  for (let i = 0; ; i++) {
-    const rows = await server.run(
-      'postgres',
-      "SELECT application_name, state, query FROM pg_stat_activity WHERE application_name = 'holdfast' OR application_name LIKE 'pg_%'",
-    );
-    if (rows.length === 0 || i > 50) return rows;
-    await setTimeout(100);
-  }
-}
+const withCopy = <T>(source: Source, stored: Stored, task: (copy: RestoredCopy) => Promise<T>): Promise<T> =>
+  withCopyOf(bench, source, stored, task);
 
 for (const release of [14, 16] as const) {
   describe(`PostgreSQL ${release}`, () => {
@@ -336,21 +280,8 @@ test('a dump of 12 restored into 15 has every fact that both versions tell alike
   });
 });
 
-/** Of programs this process started. */
-function own(): { id: number; line: string }[] {
-  return readdirSync('/proc').flatMap((name) => {
-    try {
-      const parent = Number(readFileSync(`/proc/${name}/stat`, 'latin1').split(') ').at(-1)!.split(' ')[1]);
-      if (!/^\d+$/.test(name) || parent !== process.pid) return [];
-      return [{ id: Number(name), line: readFileSync(`/proc/${name}/cmdline`, 'utf8') }];
-    } catch {
-      return [];
-    }
-  });
-}
-
 function commandLines(): string[] {
-  return own().map(({ line }) => line);
+  return programs().map(({ line }) => line);
 }
 
 function isDumping(): boolean {
@@ -359,7 +290,7 @@ function isDumping(): boolean {
 
 /** True if there was one. */
 function killPrograms(): boolean {
-  const found = own().filter(({ line }) => line.includes('pg_dump\0--format'));
+  const found = programs().filter(isDump);
   for (const { id } of found) process.kill(id, 'SIGKILL');
   return found.length > 0;
 }

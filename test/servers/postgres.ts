@@ -75,13 +75,15 @@ export class PostgresServer implements AsyncDisposable {
   readonly folder: string;
   readonly release: PostgresRelease;
   #process: ChildProcess;
+  readonly #launch: () => ChildProcess;
   readonly #clients: pg.Client[] = [];
 
-  constructor(parts: { port: number; folder: string; release: PostgresRelease; process: ChildProcess }) {
+  constructor(parts: { port: number; folder: string; release: PostgresRelease; launch: () => ChildProcess }) {
     this.port = parts.port;
     this.folder = parts.folder;
     this.release = parts.release;
-    this.#process = parts.process;
+    this.#launch = parts.launch;
+    this.#process = parts.launch();
   }
 
   /** The superuser is `postgres`. */
@@ -117,16 +119,38 @@ export class PostgresServer implements AsyncDisposable {
     }
   }
 
-  kill(signal: NodeJS.Signals = 'SIGQUIT'): void {
+  /** Stops it, at once by default as a crash does (`pg_ctl stop -m immediate`); `start` starts it again. */
+  async stop(signal: NodeJS.Signals = 'SIGQUIT'): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const ended = once(this.#process, 'exit');
     this.#process.kill(signal);
+    await ended;
+  }
+
+  /** Starts it again, at the same port. */
+  async start(): Promise<void> {
+    this.#process = this.#launch();
+    await this.ready();
+  }
+
+  /** Rejects with its log if it does not start. */
+  async ready(): Promise<void> {
+    let said = '';
+    const process = this.#process;
+    process.stderr!.on('data', (chunk: Buffer) => {
+      said = `${said}${chunk.toString()}`.slice(-8192);
+    });
+    for (let attempt = 0; attempt < 500 && process.exitCode === null; attempt++) {
+      await setTimeout(30);
+      if (await this.run('postgres', 'SELECT 1').catch(() => undefined)) return;
+    }
+    await this.stop();
+    throw new Error(`PostgreSQL ${this.release} does not start: ${said}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#clients) await client.end().catch(() => undefined);
-    if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      this.#process.kill('SIGQUIT');
-      await once(this.#process, 'exit');
-    }
+    await this.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
@@ -168,32 +192,23 @@ export async function startPostgres({
       ...options,
     };
     const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    const process = spawn(join(bin, 'postgres'), ['-D', data, ...args], {
-      ...user,
-      cwd: folder,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let said = '';
-    process.stderr.on('data', (chunk: Buffer) => {
-      said = `${said}${chunk.toString()}`.slice(-8192);
-    });
-    const server = new PostgresServer({ port, folder, release, process });
-    await untilReady(server, process, () => said);
+    // What tests set later (TMPDIR) is not for a server that is started again.
+    const env = { ...process.env };
+    const launch = () =>
+      spawn(join(bin, 'postgres'), ['-D', data, ...args], {
+        ...user,
+        env,
+        cwd: folder,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+    const server = new PostgresServer({ port, folder, release, launch });
+    await server.ready();
     if (password !== undefined) await server.run('postgres', `ALTER ROLE postgres PASSWORD '${password}'`);
     return server;
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
   }
-}
-
-async function untilReady(server: PostgresServer, process: ChildProcess, said: () => string): Promise<void> {
-  for (let attempt = 0; attempt < 500 && process.exitCode === null; attempt++) {
-    await setTimeout(30);
-    if (await server.run('postgres', 'SELECT 1').catch(() => undefined)) return;
-  }
-  await server[Symbol.asyncDispose]();
-  throw new Error(`PostgreSQL ${server.release} does not start: ${said()}`);
 }
 
 /** PostgreSQL refuses to run as root. */

@@ -15,6 +15,13 @@ interface Reason {
 /** Matched against `SQLSTATE message`, or against what a client program printed. */
 const reasons: readonly Reason[] = [
   {
+    fits: /No space left on device|^53100/i,
+    // Before what else is said then: who was connected lost the server.
+    code: 'source.unreadable',
+    remedy: 'Free disk space where the message says, then run it again.',
+    retry: 'later',
+  },
+  {
     fits: /^28P01|password authentication failed|no password supplied|client password must be a string/i,
     code: 'source.unreadable',
     why: 'the user or password is wrong',
@@ -73,12 +80,6 @@ const reasons: readonly Reason[] = [
     fits: /^57P0[12]|terminating connection|terminated unexpectedly|server closed the connection|connection to server was lost|SSL SYSCALL|ECONNRESET|Connection terminated/i,
     code: 'host.unreachable',
     remedy: 'Look at the log of the server: it, or somebody, ended the connection. Then run it again.',
-    retry: 'later',
-  },
-  {
-    fits: /No space left on device|^53100/i,
-    code: 'source.unreadable',
-    remedy: 'Free disk space where the message says, then run it again.',
     retry: 'later',
   },
 ];

@@ -1,7 +1,7 @@
 /** Puts databases back into a server: made anew under another name, and exchanged with what is there by the last step. */
 import { randomBytes } from 'node:crypto';
 import { formatInstant } from '../../base/clock.ts';
-import { HoldfastError } from '../../base/errors.ts';
+import { HoldfastError, messageOf } from '../../base/errors.ts';
 import type { RestoreOutcome, RestoreRequest, SnapshotContents } from '../driver.ts';
 import { chooseEntries } from './choose-entries.ts';
 import { type Loader, load, requireExtensions } from './load.ts';
@@ -252,9 +252,25 @@ async function restoreOne(
     await exchange(session, item, name);
     return bytes;
   } catch (error) {
-    await dropQuietly(loader.source, session, making);
+    await dropQuietly(loader.source, session, making).catch((failure: unknown) => {
+      throw halfMade(error, making, failure);
+    });
     throw error;
   }
+}
+
+/** What failed first stays the reason. */
+function halfMade(error: unknown, name: string, failure: unknown): HoldfastError {
+  const { code, remedy } =
+    error instanceof HoldfastError
+      ? error
+      : ({ code: 'restore.failed', remedy: 'Look at the log of the server.' } as const);
+  return new HoldfastError({
+    code,
+    message: `${messageOf(error)}; and what was restored of it could not be removed: ${messageOf(failure)}`,
+    remedy: `${remedy} Then drop the database ${name}; nothing else has changed.`,
+    cause: error,
+  });
 }
 
 /** The old one under its aside name and the new one under its own: both, or neither. */

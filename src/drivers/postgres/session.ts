@@ -27,6 +27,8 @@ const fixedSettings = [
   'SET statement_timeout = 0',
   'SET idle_in_transaction_session_timeout = 0',
   "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN ('transaction_timeout', 'idle_session_timeout')",
+  // Else a query goes on for nobody when this machine is gone. From 14 on; other systems than Linux may not have it.
+  "SELECT pg_catalog.set_config(name, '2000', false) FROM pg_catalog.pg_settings WHERE name = 'client_connection_check_interval' AND pg_catalog.version() ~ 'linux'",
   "SELECT pg_catalog.set_config('search_path', '', false)",
 ].join(';');
 
@@ -133,6 +135,8 @@ export async function openSession(source: Source, database?: string): Promise<Se
   const name = database ?? place.database;
   const doing = `connect to ${name} at ${place.title}`;
   const stream = await openStream(source, place);
+  // A server that crashes closes its half and says nothing: without ours closed, too, a query would wait for ever.
+  stream.once('end', () => stream.destroy());
   const { settings } = source;
   try {
     const password =

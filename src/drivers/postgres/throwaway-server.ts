@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Clock } from '../../base/clock.ts';
 import { HoldfastError, hasCode, messageOf, throwIfCancelled } from '../../base/errors.ts';
 import type { Host, HostProcess } from '../../hosts/host.ts';
 import type { Throwaway } from '../driver.ts';
+import { explainProgram } from './failures.ts';
 import { throwawayRole } from './fingerprint.ts';
 import type { Source } from './place.ts';
 import { findPrograms, output, type Programs, programIn } from './programs.ts';
@@ -22,6 +24,8 @@ export interface ThrowawayServer extends AsyncDisposable {
   readonly role: string;
   readonly major: number;
   readonly title: string;
+  /** The same error, or why the server is gone if that is what is behind it. */
+  explain(error: unknown): Promise<unknown>;
 }
 
 const port = 5432;
@@ -30,6 +34,8 @@ const longestSocketPath = 100;
 const folderInContainer = '/var/lib/holdfast';
 const startPolls = 1500;
 const pollMs = 40;
+/** A server that crashed has ended by then. */
+const crashMs = 5000;
 
 /** `host.command-missing` if there is no server of the dump's version or newer; `drill.failed` if it does not start. */
 export async function startThrowawayServer(
@@ -89,6 +95,8 @@ export async function startThrowawayServer(
     role,
     major: programs.major,
     title: place.title,
+    explain: async (error) =>
+      hasCode(error, 'host.unreachable') ? ((await running.failure(copy.clock)) ?? error) : error,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
@@ -234,6 +242,8 @@ function serverOptions(sockets: string): string[] {
     maintenance_work_mem: '256MB',
     max_connections: 100,
     max_locks_per_transaction: 1024,
+    // A crash is told, not hidden.
+    restart_after_crash: 'off',
     logging_collector: 'off',
     log_destination: 'stderr',
     log_min_messages: 'warning',
@@ -257,6 +267,14 @@ class Running {
   async stop(): Promise<void> {
     this.#process.kill();
     await this.#done;
+  }
+
+  /** Why it ended by itself; `undefined` if it runs. */
+  async failure(clock: Clock): Promise<HoldfastError | undefined> {
+    await Promise.race([this.#done, clock.sleep(crashMs, { background: true })]);
+    if (!this.hasEnded) return undefined;
+    const panics = this.said.split('\n').filter((line) => /PANIC|FATAL/.test(line));
+    return explainProgram(panics.join('\n') || this.said, 'go on with the throwaway server', 'drill.failed');
   }
 
   async #follow(): Promise<void> {

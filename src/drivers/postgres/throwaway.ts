@@ -34,7 +34,9 @@ export async function restoreThrowaway(
   const facts = await readSourceFacts(contents);
   await using opening = new AsyncDisposableStack();
   const server = opening.use(await startThrowawayServer(source, throwaway, facts.server.major));
-  const filled = await fill(server, contents, facts);
+  const filled = await fill(server, contents, facts).catch(async (error: unknown) => {
+    throw await server.explain(error);
+  });
   const opened = opening.move();
   const [first] = facts.databases;
   const isLocal = server.host.kind === 'local';
