@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DrillOutput } from '../../src/operations/drill.ts';
+import { initCheaply } from '../support/cheap-repository.ts';
 import { Trial } from './trial.ts';
 
 describe('assertions of a drill', () => {
@@ -11,7 +12,7 @@ describe('assertions of a drill', () => {
       "CREATE TABLE orders (id INTEGER PRIMARY KEY, item TEXT); INSERT INTO orders VALUES (1, 'cup')",
     );
     configure('1');
-    await trial.ok('repo', 'init', 'main');
+    await initCheaply(trial.path('repo'), 'assertions');
     await trial.ok('backup', '--all');
   });
   afterAll(() => trial.dispose());

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BackupOutput } from '../../src/operations/backup.ts';
 import type { StatusOutput } from '../../src/operations/status.ts';
+import { initCheaply } from '../support/cheap-repository.ts';
 import { Trial } from './trial.ts';
 
 const systemctl = `#!/bin/sh
@@ -73,7 +74,7 @@ describe('a maintenance window', () => {
 
   test('is open while the source is captured, and told of with its downtime', async () => {
     trial.configure('cat units/app', window());
-    await trial.ok('repo', 'init', 'main');
+    await initCheaply(trial.path('repo'), 'window');
     const { results } = await trial.json<BackupOutput>('backup', 'shop');
     expect(results[0]).toMatchObject({ ok: true, window: { failures: [] }, bytes: expect.any(Number) });
     expect(results[0].window?.downtimeMs).toBeGreaterThan(0);
@@ -87,7 +88,7 @@ describe('a maintenance window', () => {
 
   test('closes when the capture fails or a step before it does, and nothing is stored', async () => {
     trial.configure('exit 4', window());
-    await trial.ok('repo', 'init', 'main');
+    await initCheaply(trial.path('repo'), 'window');
     expect((await trial.run(['backup', 'shop'])).status).toBe(1);
     expect(trial.unit('app')).toBe('active');
     trial.configure('touch captured; echo x', window().replace('service: idle', 'service: none'));
@@ -101,7 +102,7 @@ describe('a maintenance window', () => {
   test('makes the run a failure when something does not start again, and keeps the snapshot', async () => {
     trial.configure('echo x', window());
     trial.write('units/app.broken', '');
-    await trial.ok('repo', 'init', 'main');
+    await initCheaply(trial.path('repo'), 'window');
     const { status, stdout, stderr } = await trial.run(['backup', 'shop']);
     expect(status).toBe(1);
     expect(stdout).toContain('FAILED: the service app IS STILL STOPPED');
@@ -117,7 +118,7 @@ describe('a maintenance window', () => {
 
   test('closes in order when the run is told to stop', async () => {
     trial.configure('echo $$ > pid; exec sleep 60', window());
-    await trial.ok('repo', 'init', 'main');
+    await initCheaply(trial.path('repo'), 'window');
     const { status } = await trial.run(['backup', 'shop'], async (child) => {
       await expect.poll(() => existsSync(trial.path('pid')), { timeout: 120_000 }).toBe(true);
       expect(trial.unit('app')).toBe('inactive');
@@ -131,7 +132,7 @@ describe('a maintenance window', () => {
 
   test('is closed by the next command when the backup was killed in it, and that is said', async () => {
     trial.configure('echo $$ > pid; exec sleep 60', window());
-    await trial.ok('repo', 'init', 'main');
+    await initCheaply(trial.path('repo'), 'window');
     await trial.run(['backup', 'shop'], async (child) => {
       await expect
         .poll(() => existsSync(trial.path('pid')) && readFileSync(trial.path('pid'), 'utf8') !== '', {

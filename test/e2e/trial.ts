@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { compiled } from '../support/cheap-repository.ts';
 
 export const program = fileURLToPath(new URL('../../bin/holdfast', import.meta.url));
 
@@ -41,6 +42,7 @@ export class Trial {
       TZ: 'UTC',
       HOME: this.path('home'),
       TMPDIR: this.#temporary,
+      ...compiled,
     };
   }
 

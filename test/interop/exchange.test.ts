@@ -3,6 +3,7 @@ import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { BothPrograms, type ResticProgram, resticPrograms } from '../support/both-programs.ts';
+import { initCheaply } from '../support/cheap-repository.ts';
 import { type TreeFacts, treeFacts } from '../support/tree-facts.ts';
 
 let both: BothPrograms;
@@ -47,9 +48,9 @@ function expectSound(program: ResticProgram): void {
 }
 
 describe.each(resticPrograms)('%s', (program) => {
-  test('restores what we stored, and what it forgot and pruned is sound to us', () => {
+  test('restores what we stored, and what it forgot and pruned is sound to us', async () => {
     const source = prepare(program);
-    both.holdfast('repo', 'init', 'both');
+    await initCheaply(both.repository, 'a password');
     const before = treeFacts(source);
     const first = both.holdfastBackup('source');
     change(source);

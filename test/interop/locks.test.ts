@@ -8,12 +8,13 @@ import { lockRepository, openRepository } from '../../src/repository/index.ts';
 import { localStorage } from '../../src/storage/local/index.ts';
 import { openStorage } from '../../src/storage/open.ts';
 import { BothPrograms, type Ended, type ResticProgram, resticPrograms } from '../support/both-programs.ts';
+import { initCheaply } from '../support/cheap-repository.ts';
 
 const both = new BothPrograms('source');
 let stored = 0;
-beforeAll(() => {
+beforeAll(async () => {
   writeFileSync(both.path('source/file'), 'content');
-  both.holdfast('repo', 'init', 'both');
+  await initCheaply(both.repository, 'a password');
   both.holdfastBackup('source');
 });
 beforeEach(() => {
