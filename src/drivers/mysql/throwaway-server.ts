@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { HoldfastError, hasCode } from '../../base/errors.ts';
+import { HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
 import type { Host, HostProcess } from '../../hosts/host.ts';
 import type { SourceContext, Throwaway } from '../driver.ts';
 import { type Flavour, isAtLeast, productName, versionNumbers } from './server.ts';
@@ -118,7 +118,7 @@ async function startProgram(source: Source, { directory, host }: Throwaway, star
     const fresh = { address: { socketPath }, hostName: 'localhost', title: 'the drill’s server', user: 'root' };
     const place = { ...fresh, user: administrator };
     await using first = await untilReady(source, ended, () => openSessionAt({ host, place: fresh, signal }), directory);
-    await makeAdministrator(first, password);
+    await makeAdministrator(first, password, 'localhost');
     const open = () => openSessionAt({ host, place, password, signal });
     return {
       title: `${productName[start.origin.flavour]} ${start.program.version} from ${start.program.path}`,
@@ -220,8 +220,8 @@ function serverArguments(directory: string, socketPath: string, { program, origi
 }
 
 /** An account of our own, with all that root has, so that it can grant it: those of the snapshot replace every other. */
-async function makeAdministrator(root: Session, password: string): Promise<void> {
-  const account = `${administrator}@localhost`;
+async function makeAdministrator(root: Session, password: string, from: string): Promise<void> {
+  const account = `${administrator}@'${from}'`;
   await root.run(
     `CREATE USER ${account} IDENTIFIED BY '${password}'`,
     `GRANT ALL PRIVILEGES ON *.* TO ${account} WITH GRANT OPTION`,
@@ -257,17 +257,20 @@ async function untilReady(
     () => {},
   );
   const deadlineMs = clock.monotonicMs() + startMs;
+  let last = '';
   for (;;) {
     try {
       return await open();
     } catch (error) {
       if (hasCode(error, 'cancelled')) throw error;
+      last = messageOf(error);
     }
     if (!running || clock.monotonicMs() > deadlineMs) break;
     await clock.sleep(50, { signal });
   }
   const log = await readFile(join(directory, 'log.err'), 'utf8').catch(() => '');
-  throw notStarted(`it does not start: ${log.trim().split('\n').slice(-4).join(' ').slice(-600)}`);
+  const said = log.trim().split('\n').slice(-4).join(' ').slice(-600);
+  throw notStarted(`it does not ${said === '' ? `answer: ${last}` : `start: ${said}`}`);
 }
 
 function notStarted(why: string): HoldfastError {
@@ -303,12 +306,19 @@ async function startContainer(source: Source, { containers }: Throwaway, origin:
     const address = { host: '127.0.0.1', port: 3306 };
     const place = { address, hostName: '127.0.0.1', title: `the container of ${image}`, user: 'root' };
     const open = () => openSessionAt({ host: container.host, place, password, signal: source.signal });
-    await using _first = await untilReady(source, new Promise(() => {}), open, '/nonexistent');
-    const environment = { HOLDFAST_COPY_USER: 'root', HOLDFAST_COPY_PASSWORD: password, MYSQL_PWD: password };
+    await using root = await untilReady(source, new Promise(() => {}), open, '/nonexistent');
+    await makeAdministrator(root, password, '%');
+    const environment = { HOLDFAST_COPY_USER: administrator, HOLDFAST_COPY_PASSWORD: password, MYSQL_PWD: password };
     return {
       title: `container of ${image}`,
       environment,
-      open,
+      open: () =>
+        openSessionAt({
+          host: container.host,
+          place: { ...place, user: administrator },
+          password,
+          signal: source.signal,
+        }),
       [Symbol.asyncDispose]: () => container[Symbol.asyncDispose](),
     };
   } catch (error) {
