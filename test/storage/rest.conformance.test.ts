@@ -6,14 +6,18 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runStorageCase, storageCases } from '../../src/storage/check.ts';
 import { restStorage } from '../../src/storage/rest/index.ts';
 import { type RcloneServer, startRclone } from '../servers/rclone.ts';
+import { type StrictRest, startStrictRest } from '../servers/strict-rest.ts';
 import { clearSecret, openAt } from '../support/storages.ts';
 
 let server: RcloneServer;
+let strict: StrictRest;
 const place = mkdtempSync(join(tmpdir(), 'holdfast-rest-'));
 beforeAll(async () => {
   server = await startRclone({ protocol: 'restic', directory: place, user: 'me', password: 'right' });
+  strict = await startStrictRest();
 });
 afterAll(async () => {
+  await strict[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
   rmSync(place, { recursive: true });
 });
@@ -32,4 +36,20 @@ test.each(storageCases.filter(({ id }) => !left.includes(id)))('REST to rclone: 
   });
   expect(result.error).toBeUndefined();
   expect(result).toMatchObject({ passed: true });
+});
+
+test.each(storageCases.filter(({ id }) => !left.includes(id)))(
+  'REST with the rules of rest-server: $why',
+  async (each) => {
+    const result = await runStorageCase(each, {
+      open: () => openAt(restStorage, `rest:http://127.0.0.1:${strict.port}/me/shop/`, { settings: {}, create: true }),
+      prefix: 'holdfast/check',
+    });
+    expect(result.error).toBeUndefined();
+    expect(result).toMatchObject({ passed: true });
+  },
+);
+
+test('nothing is left on it', () => {
+  expect([...strict.stored.keys()]).toEqual([]);
 });

@@ -18,7 +18,7 @@ const meanings: Readonly<Record<number, Meaning>> = {
   400: {
     code: 'storage.io',
     remedy:
-      'The server does not take this request: see its log. Bytes that changed on the way are refused like this, too.',
+      'The server does not say why: see its log. rest-server answers like this when its disk is full, and when bytes changed on the way.',
   },
   401: {
     code: 'storage.denied',
