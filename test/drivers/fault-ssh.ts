@@ -15,7 +15,7 @@ export interface FarVictim extends AsyncDisposable {
   connect(): Promise<Host>;
   /** Closes every host that was connected. */
   disconnect(): Promise<void>;
-  /** `program` is part of the command line of what a backup runs there, if it does. */
+  /** `program` begins or ends the command line of what a backup runs there, if it does. */
   faults(program?: string): Readonly<Record<string, Fault>>;
   /** Programs that run there still. */
   programs(): string[];
@@ -64,7 +64,7 @@ export async function openFarVictim(sshd: Sshd): Promise<FarVictim> {
 }
 
 function killAll(running: readonly [number, string][], program: string): void {
-  for (const [id, line] of running) if (line.includes(program)) kill(id);
+  for (const [id, line] of running) if (line.startsWith(program) || line.endsWith(program)) kill(id);
 }
 
 function kill(id: number): void {
