@@ -7,8 +7,8 @@
  *   that failed or was killed leaves no object under that name (leftovers under other names are swept by later puts).
  * - Read after write, list after write, for every process.
  * - Calls may be made concurrently; the caller bounds how many.
- * - Errors are HoldfastErrors with a `storage.*` code; `retry` says whether trying again can help. An implementation
- *   retries nothing itself beyond what its client library does for one request.
+ * - Errors are HoldfastErrors with a `storage.*` code; `retry` says whether trying again can help. Storages
+ *   across a network have tried again themselves by then (`retry.ts`).
  */
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
