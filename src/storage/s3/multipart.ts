@@ -142,9 +142,10 @@ export class UploadSweep {
 
   once(signal?: AbortSignal): Promise<void> {
     this.#swept ??= this.#sweep(signal).catch((error: unknown) => {
-      this.#swept = undefined;
       // Who may store but not look at uploads can store; services that cannot list them have no such leftovers to show.
-      if (!hasCode(error, 'storage.denied', 'storage.io', 'storage.not-found')) throw error;
+      if (hasCode(error, 'storage.denied', 'storage.io', 'storage.not-found')) return;
+      this.#swept = undefined;
+      throw error;
     });
     return this.#swept;
   }

@@ -23,7 +23,8 @@ export async function openBucket(url: string, { create, settings, tools }: OpenO
   const service = new S3Service({
     location,
     shown: redactUrl(url),
-    region: regionFrom(settings, env),
+    region: settings.region,
+    likelyRegion: env.AWS_REGION || env.AWS_DEFAULT_REGION || undefined,
     pathStyle: settings.pathStyle,
     connections,
     credentials: credentialSource({ settings, tools, connections }),
@@ -40,10 +41,6 @@ export async function openBucket(url: string, { create, settings, tools }: OpenO
   });
   if (create) await makeBucket(service);
   return storage;
-}
-
-function regionFrom({ region }: S3Settings, env: Readonly<Record<string, string | undefined>>): string {
-  return region === 'auto' ? env.AWS_REGION || env.AWS_DEFAULT_REGION || 'auto' : region;
 }
 
 function objectHeadersOf({ storageClass, serverSideEncryption, kmsKeyId }: S3Settings): Record<string, string> {

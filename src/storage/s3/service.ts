@@ -45,6 +45,8 @@ export interface S3ServiceOptions {
   readonly shown: string;
   /** `auto`: learned. */
   readonly region: string;
+  /** To begin with, where it is learned. */
+  readonly likelyRegion?: string;
   readonly pathStyle?: boolean;
   readonly connections: HttpConnections;
   readonly credentials: CredentialSource;
@@ -78,7 +80,9 @@ export class S3Service {
     this.shown = options.shown;
     this.location = options.location;
     this.#learns = options.region === 'auto';
-    this.#region = this.#learns ? (regionOfHost(options.location.host) ?? anyRegion) : options.region;
+    this.#region = this.#learns
+      ? (regionOfHost(options.location.host) ?? options.likelyRegion ?? anyRegion)
+      : options.region;
   }
 
   /** The region requests are signed for by now. */
