@@ -51,6 +51,7 @@ test(`${kills} kills at random moments lose nothing`, { timeout: 300_000 + kills
     } else {
       killed++;
       landed.set(operation, (landed.get(operation) ?? 0) + 1);
+      if (killed % 25 === 0) console.log(`${killed} kills`);
     }
     const left = place.snapshots();
     const lost = [...known].filter((id) => !left.has(id));
