@@ -351,7 +351,8 @@ function expectSecretsHidden(directory: string, copyPassword: string): void {
   const lines = processes.map(commandLine).join('\n');
   expect(lines).toContain(directory);
   for (const secret of [rootPassword, copyPassword]) expect(lines).not.toContain(secret);
-  const found = spawnSync('grep', ['-rlF', '-e', rootPassword, '-e', copyPassword, directory], { encoding: 'utf8' });
+  const input = `${rootPassword}\n${copyPassword}\n`;
+  const found = spawnSync('grep', ['-rlF', '-f', '-', directory], { encoding: 'utf8', input });
   expect(found.stdout).toBe('');
 }
 
