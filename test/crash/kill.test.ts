@@ -30,6 +30,12 @@ function argsOf(place: CrashPlace, operation: Operation): string[] {
   return operation === 'restore' ? [...operations.restore, target] : [...operations[operation]];
 }
 
+async function expectSound(place: CrashPlace, when: string): Promise<void> {
+  expect(await place.resticCheck(), when).toContain('no errors were found');
+  const check = await place.holdfast(['repo', 'check', 'main', '--read-data']);
+  expect(check.status, `${when}: ${check.output}`).toBe(0);
+}
+
 test(`${kills} kills at random moments lose nothing`, { timeout: 300_000 + kills * 20_000 }, async () => {
   using place = new CrashPlace();
   expect((await place.holdfast(['repo', 'init', 'main'])).status).toBe(0);
@@ -57,11 +63,7 @@ test(`${kills} kills at random moments lose nothing`, { timeout: 300_000 + kills
     const lost = [...known].filter((id) => !left.has(id));
     if (removes.has(operation)) expect(left.size).toBeGreaterThanOrEqual(Math.min(4, known.size));
     else expect(lost, operation).toEqual([]);
-    if (outcome.killed && (killed % 4 === 0 || kills > 100)) {
-      expect(await place.resticCheck(), `after a kill of ${operation}`).toContain('no errors were found');
-      const check = await place.holdfast(['repo', 'check', 'main', '--read-data']);
-      expect(check.status, `after a kill of ${operation}: ${check.output}`).toBe(0);
-    }
+    if (outcome.killed && (killed % 4 === 0 || kills > 100)) await expectSound(place, `after a kill of ${operation}`);
   }
   console.log(`kills that landed: ${[...landed].map(([name, count]) => `${name} ${count}`).join(', ')}`);
   expect((await place.holdfast(['backup', 'data'])).status).toBe(0);
