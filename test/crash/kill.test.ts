@@ -32,7 +32,30 @@ function argsOf(place: CrashPlace, operation: Operation): string[] {
 
 function expectKept(operation: Operation, known: ReadonlySet<string>, left: ReadonlySet<string>): void {
   if (removes.has(operation)) expect(left.size).toBeGreaterThanOrEqual(Math.min(4, known.size));
-  else expect([...known].filter((id) => !left.has(id)), operation).toEqual([]);
+  else
+    expect(
+      [...known].filter((id) => !left.has(id)),
+      operation,
+    ).toEqual([]);
+}
+
+/** Backs up without help, then kills an operation somewhere within the longest time it has taken; false if it was quicker. */
+async function strike(place: CrashPlace, operation: Operation, durations: Map<Operation, number>): Promise<boolean> {
+  place.change(newBytes);
+  const help = await place.holdfast(['backup', 'data']);
+  expect(help.status, `the backup before ${operation}: ${help.output}`).toBe(0);
+  if (operation === 'backup') place.change(newBytes);
+  const known = place.snapshots();
+  const longest = durations.get(operation);
+  const outcome = await place.holdfast(
+    argsOf(place, operation),
+    longest === undefined ? undefined : Math.random() * longest,
+  );
+  expectKept(operation, known, place.snapshots());
+  if (outcome.killed) return true;
+  expect(outcome.status, `${operation}: ${outcome.output}`).toBe(0);
+  durations.set(operation, Math.max(longest ?? 0, outcome.durationMs));
+  return false;
 }
 
 async function expectSound(place: CrashPlace, when: string): Promise<void> {
@@ -48,20 +71,8 @@ test(`${kills} kills at random moments lose nothing`, { timeout: 300_000 + kills
   const landed = new Map<Operation, number>();
   for (let killed = 0, round = 0; killed < kills; round++) {
     expect(round, 'kills come too late to land').toBeLessThan(kills * 10);
-    place.change(newBytes);
-    const help = await place.holdfast(['backup', 'data']);
-    expect(help.status, `the backup after kill ${killed}: ${help.output}`).toBe(0);
     const operation = names[round % names.length];
-    if (operation === 'backup') place.change(newBytes);
-    const known = place.snapshots();
-    const killAfterMs = durations.has(operation) ? Math.random() * durations.get(operation)! : undefined;
-    const outcome = await place.holdfast(argsOf(place, operation), killAfterMs);
-    expectKept(operation, known, place.snapshots());
-    if (!outcome.killed) {
-      expect(outcome.status, `${operation}: ${outcome.output}`).toBe(0);
-      durations.set(operation, Math.max(durations.get(operation) ?? 0, outcome.durationMs));
-      continue;
-    }
+    if (!(await strike(place, operation, durations))) continue;
     killed++;
     landed.set(operation, (landed.get(operation) ?? 0) + 1);
     if (killed % 4 === 0 || kills > 100) await expectSound(place, `after kill ${killed}, of ${operation}`);
