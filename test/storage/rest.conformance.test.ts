@@ -30,15 +30,18 @@ const left = [...notPromised, ...slow];
 /** rclone before 1.63 writes an object in place, under its own name: who reads it meanwhile finds a part. */
 const notByRclone = ['atomic-replace'];
 
-test.each(storageCases.filter(({ id }) => ![...left, ...notByRclone].includes(id)))('REST to rclone: $why', async (each) => {
-  const settings = { user: 'me', password: clearSecret('right') };
-  const result = await runStorageCase(each, {
-    open: () => openAt(restStorage, `rest:http://127.0.0.1:${server.port}/repository/`, { settings, create: true }),
-    prefix: 'holdfast/check',
-  });
-  expect(result.error).toBeUndefined();
-  expect(result).toMatchObject({ passed: true });
-});
+test.each(storageCases.filter(({ id }) => ![...left, ...notByRclone].includes(id)))(
+  'REST to rclone: $why',
+  async (each) => {
+    const settings = { user: 'me', password: clearSecret('right') };
+    const result = await runStorageCase(each, {
+      open: () => openAt(restStorage, `rest:http://127.0.0.1:${server.port}/repository/`, { settings, create: true }),
+      prefix: 'holdfast/check',
+    });
+    expect(result.error).toBeUndefined();
+    expect(result).toMatchObject({ passed: true });
+  },
+);
 
 test.each(storageCases.filter(({ id }) => !left.includes(id)))(
   'REST with the rules of rest-server: $why',
