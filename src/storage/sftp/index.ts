@@ -1,57 +1,13 @@
 /** A directory on an SSH server as storage: restic's SFTP layout, so that restic opens the same repository. */
-import { connectLocally } from '../../protocols/connect-locally.ts';
-import { showAddress } from '../../protocols/ssh/address.ts';
-import { readCredentials } from '../../protocols/ssh/credentials.ts';
-import { linksTo, wayThrough } from '../../protocols/ssh/dial.ts';
-import type { OpenOptions, Storage, StorageKind } from '../storage.ts';
-import { Directory } from './directory.ts';
-import { isSftpUrl, parseSftpUrl, type SftpPlace, urlForm } from './location.ts';
-import { type Connection, Sessions } from './sessions.ts';
+import type { StorageKind } from '../storage.ts';
+import { isSftpUrl, urlForm } from './location.ts';
 import { type SftpSettings, sftpSettings } from './settings.ts';
-import { SftpStorage } from './sftp-storage.ts';
 
 export const sftpStorage: StorageKind<SftpSettings> = {
   name: 'sftp',
   urlForm,
   settings: sftpSettings,
   recognises: isSftpUrl,
-  open: openSftp,
+  // Loaded when it is used: SSH costs every other command 60 ms and 20 MiB.
+  open: async (url, options) => (await import('./open-server.ts')).openSftp(url, options),
 };
-
-async function openSftp(url: string, { create, settings, tools }: OpenOptions<SftpSettings>): Promise<Storage> {
-  const place = parseSftpUrl(url, settings.port);
-  const { signal } = tools;
-  const sessions = new Sessions({
-    connect: () => connectTo(place, settings, tools),
-    place: place.shown,
-    most: settings.connections,
-    signal,
-  });
-  const directory = new Directory(place.path, place.shown);
-  const storage = new SftpStorage({ location: place.shown, directory, sessions, clock: tools.clock, signal });
-  try {
-    if (create) await storage.create();
-    return storage;
-  } catch (error) {
-    await storage.close();
-    throw error;
-  }
-}
-
-/** The secrets are read when the first connection is made. */
-async function connectTo(
-  { address }: SftpPlace,
-  settings: SftpSettings,
-  { clock, secret }: OpenOptions<SftpSettings>['tools'],
-): Promise<Connection> {
-  const name = showAddress(address);
-  const credentials = await readCredentials(name, settings, secret);
-  const ends = { name, credentials, settings, clock, dial: connectLocally };
-  const way = settings.jump === undefined ? undefined : wayThrough(settings.jump, ends);
-  const links = linksTo({ ...ends, address, dial: way?.dial ?? connectLocally });
-  const close = (): void => {
-    links.close();
-    way?.close();
-  };
-  return { session: (start, signal) => links.session(start, signal), close };
-}
