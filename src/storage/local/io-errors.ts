@@ -71,24 +71,6 @@ export function isUnsupported(error: unknown): boolean {
   return ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENOTTY'].includes(systemCode(error) ?? '');
 }
 
-export function objectMissing(name: string, root: string): HoldfastError {
-  return new HoldfastError({
-    code: 'storage.not-found',
-    message: `there is no object ${name} in ${root}`,
-    remedy: 'If it should be there, check the repository; something else may have removed the file.',
-    context: { name },
-  });
-}
-
-export function objectExists(name: string, root: string): HoldfastError {
-  return new HoldfastError({
-    code: 'storage.exists',
-    message: `the object ${name} exists in ${root} already`,
-    remedy: 'It was kept as it is. Use another place or name, or delete it first.',
-    context: { name },
-  });
-}
-
 export function objectTooShort(name: string, root: string, end: number, sizeBytes: number): HoldfastError {
   return new HoldfastError({
     code: 'storage.io',

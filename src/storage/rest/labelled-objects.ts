@@ -10,9 +10,9 @@ import { createHash } from 'node:crypto';
 import { utf8 } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { hasCode } from '../../base/errors.ts';
+import { objectExists, objectMissing } from '../object-faults.ts';
 import type { StoredObject } from '../storage.ts';
 import type { RestObjects, Target } from './objects.ts';
-import { objectExists, objectMissing } from './rest-errors.ts';
 
 interface Labelled {
   readonly id: string;

@@ -4,8 +4,9 @@
 import { equalBytes } from '../../base/bytes.ts';
 import { hasCode } from '../../base/errors.ts';
 import type { HttpReplyHead } from '../../protocols/http/exchange.ts';
+import { objectExists, objectMissing, objectTooShort } from '../object-faults.ts';
 import type { ByteRange } from '../storage.ts';
-import { badAnswer, objectExists, objectMissing, objectTooShort } from './rest-errors.ts';
+import { badAnswer } from './rest-errors.ts';
 import type { RestRequest, RestServer } from './server.ts';
 
 /** What to ask for, and how it is called in messages. */
@@ -135,7 +136,9 @@ export class RestObjects {
     const entries: unknown = parsed(reply.body);
     if (entries === null) return new Map();
     if (!Array.isArray(entries)) throw badAnswer(doing, this.#shown, 'the answer is no list');
-    return new Map(entries.flatMap((entry) => (isEntry(entry) ? [[entry.name, entry.size] as const] : [])));
+    // An object that is left out of a list would be taken for lost.
+    if (!entries.every(isEntry)) throw badAnswer(doing, this.#shown, 'the list has an entry without name or size');
+    return new Map(entries.map(({ name, size }) => [name, size]));
   }
 
   get #shown(): string {

@@ -84,33 +84,6 @@ function remedyOf(code: string): string {
   return 'Check the network and that the server runs there; run it again when it is back.';
 }
 
-export function objectMissing(name: string, place: string): HoldfastError {
-  return new HoldfastError({
-    code: 'storage.not-found',
-    message: `there is no object ${name} in ${place}`,
-    remedy: 'If it should be there, check the repository; something else may have removed it.',
-    context: { name },
-  });
-}
-
-export function objectExists(name: string, place: string): HoldfastError {
-  return new HoldfastError({
-    code: 'storage.exists',
-    message: `the object ${name} exists in ${place} already`,
-    remedy: 'It was kept as it is. Use another place or name, or delete it first.',
-    context: { name },
-  });
-}
-
-export function objectTooShort(name: string, place: string, end: number): HoldfastError {
-  return new HoldfastError({
-    code: 'storage.io',
-    message: `the object ${name} in ${place} ends before byte ${end}, and bytes up to there were asked for`,
-    remedy: 'Check the repository: the object is shorter than it should be.',
-    context: { name, end },
-  });
-}
-
 export function badAnswer(doing: string, place: string, why: string): HoldfastError {
   return new HoldfastError({
     code: 'storage.io',

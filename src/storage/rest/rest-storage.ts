@@ -1,10 +1,10 @@
 /** A repository on restic's REST server: restic's own objects at their own paths, all others labelled beside them. */
 import { HoldfastError } from '../../base/errors.ts';
+import { objectTooShort } from '../object-faults.ts';
 import { checkObjectName } from '../object-name.ts';
 import type { ByteRange, PutOptions, Storage, StoredObject } from '../storage.ts';
 import { besidePath, LabelledObjects } from './labelled-objects.ts';
 import { RestObjects, type Target } from './objects.ts';
-import { objectTooShort } from './rest-errors.ts';
 import type { RestServer } from './server.ts';
 
 const folders = ['data', 'index', 'keys', 'locks', 'snapshots'];

@@ -8,9 +8,8 @@ import { parseInstant } from '../../base/clock.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { HoldfastError, hasCode } from '../../base/errors.ts';
 import { parseHttpDate } from '../retry.ts';
-import { unexpectedReply } from './object-errors.ts';
 import { escapeXml, textOf, uploadsOf } from './replies.ts';
-import { header } from './s3-errors.ts';
+import { header, unexpectedReply } from './s3-errors.ts';
 import type { S3Service } from './service.ts';
 
 export interface LargeObject {

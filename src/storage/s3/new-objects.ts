@@ -8,7 +8,7 @@
  * came last, which is said in docs/storage/s3.md.
  */
 import { randomBytes } from 'node:crypto';
-import { objectExists } from './object-errors.ts';
+import { objectExists } from '../object-faults.ts';
 import { header } from './s3-errors.ts';
 import type { S3Reply, S3Service } from './service.ts';
 

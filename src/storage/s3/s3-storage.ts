@@ -4,13 +4,13 @@
  */
 import { hasCode, throwIfCancelled } from '../../base/errors.ts';
 import type { HttpReplyHead } from '../../protocols/http/exchange.ts';
+import { objectMissing, objectTooShort } from '../object-faults.ts';
 import { checkObjectName, isObjectName } from '../object-name.ts';
 import type { ByteRange, PutOptions, Storage, StoredObject } from '../storage.ts';
 import { putInParts, UploadSweep } from './multipart.ts';
 import { NewObjects } from './new-objects.ts';
-import { objectMissing, objectTooShort, unexpectedReply } from './object-errors.ts';
 import { type ListPage, listPageOf } from './replies.ts';
-import { header } from './s3-errors.ts';
+import { header, unexpectedReply } from './s3-errors.ts';
 import type { S3Reply, S3Service } from './service.ts';
 
 export interface S3StorageOptions {

@@ -66,33 +66,6 @@ function isSignInRefusal(cause: unknown): boolean {
   return cause instanceof Error && 'level' in cause && cause.level === 'client-authentication';
 }
 
-export function objectMissing(name: string, place: string): HoldfastError {
-  return new HoldfastError({
-    code: 'storage.not-found',
-    message: `there is no object ${name} in ${place}`,
-    remedy: 'If it should be there, check the repository; something else may have removed the file.',
-    context: { name },
-  });
-}
-
-export function objectExists(name: string, place: string): HoldfastError {
-  return new HoldfastError({
-    code: 'storage.exists',
-    message: `the object ${name} exists in ${place} already`,
-    remedy: 'It was kept as it is. Use another place or name, or delete it first.',
-    context: { name },
-  });
-}
-
-export function objectTooShort(name: string, place: string, end: number): HoldfastError {
-  return new HoldfastError({
-    code: 'storage.io',
-    message: `the object ${name} in ${place} ends before byte ${end}, and bytes up to there were asked for`,
-    remedy: 'Check the repository: the file is shorter than it should be.',
-    context: { name, end },
-  });
-}
-
 export function directoryAway(place: string, why: string): HoldfastError {
   return new HoldfastError({
     code: 'storage.not-found',

@@ -2,8 +2,9 @@
 import { throwIfCancelled } from '../../base/errors.ts';
 import { type SftpClient, SftpError } from '../../protocols/sftp/client.ts';
 import { statuses } from '../../protocols/sftp/packets.ts';
+import { objectExists } from '../object-faults.ts';
 import type { Directory, Modes } from './directory.ts';
-import { cannotReplace, hasStatus, objectExists, readOnly, storageFull } from './failures.ts';
+import { cannotReplace, hasStatus, readOnly, storageFull } from './failures.ts';
 import { isThere, type Published, publishNew, publishOver } from './publish.ts';
 import { removeQuietly, sweepTemporaries, temporaryFolder, temporaryName } from './temporary.ts';
 import { writeAll } from './transfer.ts';

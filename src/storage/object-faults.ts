@@ -1,11 +1,11 @@
-/** What may be wrong with one object. */
-import { HoldfastError } from '../../base/errors.ts';
+/** What may be wrong with one object, whatever the storage. `location` is the storage's. */
+import { HoldfastError } from '../base/errors.ts';
 
 export function objectMissing(name: string, location: string): HoldfastError {
   return new HoldfastError({
     code: 'storage.not-found',
     message: `there is no object ${name} in ${location}`,
-    remedy: 'If it should be there, check the repository; something else, or a lifecycle rule, may have removed it.',
+    remedy: 'If it should be there, check the repository; something else may have removed it.',
     context: { name },
   });
 }
@@ -19,19 +19,12 @@ export function objectExists(name: string, location: string): HoldfastError {
   });
 }
 
+/** `end`: the first byte after what was asked for. */
 export function objectTooShort(name: string, location: string, end: number): HoldfastError {
   return new HoldfastError({
     code: 'storage.io',
-    message: `the object ${name} in ${location} ends before byte ${end}, which was asked for`,
+    message: `the object ${name} in ${location} ends before byte ${end}, and bytes up to there were asked for`,
     remedy: 'Check the repository: the object is shorter than it should be.',
     context: { name, end },
-  });
-}
-
-export function unexpectedReply(doing: string, location: string, why: string): HoldfastError {
-  return new HoldfastError({
-    code: 'storage.io',
-    message: `cannot ${doing} in ${location}: ${why}`,
-    remedy: 'The service does not do what S3 promises: check the endpoint, and that no proxy changes its answers.',
   });
 }
