@@ -3,6 +3,7 @@
  * the newest proven one of each source are never removed. Their data is freed by prune.
  */
 import { z } from 'zod';
+import { localOffsetMinutes } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Retention } from '../model/policy.ts';
 import { type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
@@ -180,7 +181,7 @@ async function decide(
   });
   const byRule = [...orders.rules].flatMap(([source, keep]) => {
     const own = snapshots.filter((one) => sourceOf(one) === source);
-    const decided = applyRetention(own, keep, { nowMs: uses.clock.nowMs(), protectedBy });
+    const decided = applyRetention(own, keep, { nowMs: uses.clock.nowMs(), localOffsetMinutes, protectedBy });
     return decided.map((one) => view(one.snapshot, one.keep, one.reasons));
   });
   const byName = namedIn(snapshots, orders.named, uses.found).map((one) => {

@@ -27,6 +27,12 @@ export interface RetentionDecision<S> {
 
 export interface RetentionFacts {
   readonly nowMs: number;
+  /**
+   * Minutes east of UTC of this machine's zone at an instant. With it, `within` counts a snapshot's days by the clock on
+   * the wall if it was made in that zone, changes to and from summer time included, as restic does; without, by the
+   * offset the snapshot states.
+   */
+  readonly localOffsetMinutes?: (epochMs: number) => number;
   /** Snapshots that stay whatever the rules say, by id, with the reason. They take their place in the buckets all the same. */
   readonly protectedBy?: ReadonlyMap<string, readonly string[]>;
 }
@@ -54,15 +60,15 @@ export function applyRetention<S extends DatedSnapshot>(
   keep: Retention,
   facts: RetentionFacts,
 ): RetentionDecision<S>[] {
-  const newestFirst = snapshots.toSorted((a, b) => b.timeMs - a.timeMs || (a.id < b.id ? -1 : 1));
+  const newestFirst = snapshots.toSorted((a, b) => compareMoments(momentOf(b), momentOf(a)) || (a.id < b.id ? -1 : 1));
   const buckets = bucketsOf(keep);
-  const withinMs = withinLimit(newestFirst, keep.within, facts.nowMs);
+  const limit = withinLimit(newestFirst, keep.within, facts);
   const noRule = isEmptyRetention(keep);
   return newestFirst.map((snapshot, position) => {
     const isOldest = position === newestFirst.length - 1;
     const reasons = [...(facts.protectedBy?.get(snapshot.id) ?? [])];
     if (noRule) reasons.push('no retention rule');
-    if (snapshot.timeMs > withinMs) reasons.push(`within ${keep.within}`);
+    if (compareMoments(momentOf(snapshot), limit) > 0) reasons.push(`within ${keep.within}`);
     for (const bucket of buckets) {
       const reason = claim(bucket, snapshot, position, isOldest);
       if (reason !== undefined) reasons.push(reason);
@@ -130,14 +136,46 @@ function ownCalendar(snapshot: DatedSnapshot): ReturnType<typeof calendarOf> {
   return calendarOf(snapshot.timeMs, statedOffsetMinutes(snapshot.time));
 }
 
+/** An instant to the nanosecond: milliseconds since the epoch, and what a snapshot's time says beyond them. */
+interface Moment {
+  readonly ms: number;
+  readonly ns: number;
+}
+
+function momentOf({ time, timeMs }: DatedSnapshot): Moment {
+  const beyondMs = /\.\d{3}(\d{1,6})/.exec(time)?.[1] ?? '';
+  return { ms: timeMs, ns: Number(beyondMs.padEnd(6, '0')) };
+}
+
+function compareMoments(a: Moment, b: Moment): number {
+  if (a.ms !== b.ms) return a.ms < b.ms ? -1 : 1;
+  return a.ns - b.ns;
+}
+
 /** Snapshots after this instant are within the span; +Infinity without the rule. */
-function withinLimit(newestFirst: readonly DatedSnapshot[], within: string | undefined, nowMs: number): number {
-  if (within === undefined || isZeroSpan(within)) return Number.POSITIVE_INFINITY;
-  const newest = newestFirst.find((snapshot) => snapshot.timeMs < nowMs);
-  if (!newest) return Number.NEGATIVE_INFINITY;
+function withinLimit(newestFirst: readonly DatedSnapshot[], within: string | undefined, facts: RetentionFacts): Moment {
+  if (within === undefined || isZeroSpan(within)) return { ms: Number.POSITIVE_INFINITY, ns: 0 };
+  const newest = newestFirst.find((snapshot) => snapshot.timeMs < facts.nowMs);
+  if (!newest) return { ms: Number.NEGATIVE_INFINITY, ns: 0 };
   const span = spanOf(within);
   const back = { years: -span.years, months: -span.months, days: -span.days };
-  return shiftCalendar(newest.timeMs, statedOffsetMinutes(newest.time), back) - span.hours * 3_600_000;
+  const shiftedMs = shiftOnWall(newest, back, facts.localOffsetMinutes);
+  return { ms: shiftedMs - span.hours * 3_600_000, ns: momentOf(newest).ns };
+}
+
+/** In the zone a snapshot was made in, if that is known, else by the offset it states. */
+function shiftOnWall(
+  { time, timeMs }: DatedSnapshot,
+  by: Parameters<typeof shiftCalendar>[2],
+  localOffsetMinutes: RetentionFacts['localOffsetMinutes'],
+): number {
+  const stated = statedOffsetMinutes(time);
+  const shiftedMs = shiftCalendar(timeMs, stated, by);
+  if (!localOffsetMinutes || /Z$/i.test(time) || localOffsetMinutes(timeMs) !== stated) return shiftedMs;
+  // A time of day that the zone skips or has twice: the offset is looked up as Go's time.Date does it.
+  const wallMs = shiftedMs + stated * 60_000;
+  const firstMs = wallMs - localOffsetMinutes(wallMs) * 60_000;
+  return wallMs - localOffsetMinutes(firstMs) * 60_000;
 }
 
 function isZeroSpan(within: string): boolean {
