@@ -8,6 +8,8 @@ import type { SecretReference } from './secret-reference.ts';
 export interface Config {
   /** Absolute path of the file. */
   readonly file: string;
+  /** What the file held when it was read; absent where nothing was read. */
+  readonly bytes?: Uint8Array;
   readonly repositories: ReadonlyMap<string, RepositoryEntry>;
   readonly hosts: ReadonlyMap<string, HostEntry>;
   readonly policies: ReadonlyMap<string, PolicyEntry>;

@@ -30,6 +30,7 @@ export function parseConfig(file: string, bytes: Uint8Array, known: Known, shown
   const reading = startReading(document, known, { folder: dirname(file), shown, problems });
   const config = {
     file,
+    bytes,
     repositories: readRepositories(reading),
     hosts: readHosts(reading),
     policies: readPolicies(reading),

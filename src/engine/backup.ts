@@ -5,7 +5,14 @@ import { throwIfCancelled } from '../base/errors.ts';
 import { programVersion } from '../base/version.ts';
 import type { AnyDriver, Capture, SourceContext } from '../drivers/driver.ts';
 import type { Report } from '../model/run.ts';
-import { type Snapshot, type SnapshotSummary, type StoredSnapshot, snapshotTags, sourceOf } from '../model/snapshot.ts';
+import {
+  isState,
+  type Snapshot,
+  type SnapshotSummary,
+  type StoredSnapshot,
+  snapshotTags,
+  sourceOf,
+} from '../model/snapshot.ts';
 import {
   adoptPacks,
   BlobSaver,
@@ -159,7 +166,7 @@ async function findParent(
   capture: Capture,
 ): Promise<StoredSnapshot | undefined> {
   const paths = JSON.stringify(capture.paths.toSorted());
-  const snapshots = await listSnapshots(repository, source.signal);
+  const snapshots = (await listSnapshots(repository, source.signal)).filter((one) => !isState(one));
   return (
     snapshots.findLast((one) => sourceOf(one) === source.name) ??
     snapshots.findLast((one) => one.hostname === source.host.hostname && JSON.stringify(one.paths.toSorted()) === paths)

@@ -67,5 +67,12 @@ export function driverOf(snapshot: Snapshot): string | undefined {
   return tagValue(snapshot, 'driver');
 }
 
+/** Marks a snapshot of Holdfast's own state: the configuration that a repository was filled by. It belongs to no source. */
+export const stateTag = 'holdfast-state';
+
+export function isState(snapshot: Snapshot): boolean {
+  return snapshot.tags?.includes(stateTag) === true;
+}
+
 /** The folder inside a snapshot that holds fingerprint, tool versions and runbook facts. */
 export const factsFolder = '.holdfast';

@@ -12,6 +12,7 @@ import { Maintenance } from './maintenance.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
 import { openNamed } from './repository-access.ts';
 import { chooseSources, contextOf, driverNamed } from './source-access.ts';
+import { keepState, type StateView, stateView } from './state.ts';
 
 const input = z.object({
   sources: z.array(z.string()).default([]),
@@ -54,7 +55,12 @@ const stored = z.object({
 });
 export type StoredResult = z.infer<typeof stored>;
 
-const output = z.object({ ok: z.boolean(), results: z.array(stored) });
+const output = z.object({
+  ok: z.boolean(),
+  results: z.array(stored),
+  /** Of each repository that something was stored in: whether it holds the configuration as it is now. */
+  states: z.array(stateView),
+});
 export type BackupOutput = z.infer<typeof output>;
 
 type Uses = SourceAccess & Execution;
@@ -66,6 +72,7 @@ export const backup = operation({
   output,
   run: async (request: z.infer<typeof input>, uses: Uses): Promise<BackupOutput> => {
     const sources = chooseSources(uses.config, request);
+    const readAtMs = uses.clock.nowMs() - 1;
     const results: StoredResult[] = [];
     await using open = new OpenRepositories(uses);
     await using hosts = new HostPool(uses);
@@ -79,9 +86,23 @@ export const backup = operation({
       }
     }
     if (results.length === 0) throw nothingToDo(request);
-    return { ok: results.every((result) => result.ok), results };
+    const states = await keepStates(results, { readAtMs, lockWaitMs: request.lockWaitMs, open }, uses);
+    const isKept = states.every((one) => one.outcome !== 'failed');
+    return { ok: isKept && results.every((result) => result.ok), results, states };
   },
 });
+
+/** Where nothing was stored, nothing is: such a repository may not even open. */
+async function keepStates(
+  results: readonly StoredResult[],
+  { open, ...when }: { readAtMs: number; lockWaitMs: number; open: OpenRepositories },
+  uses: Uses,
+): Promise<StateView[]> {
+  const names = new Set(results.flatMap((one) => (one.snapshot === undefined ? [] : [one.repository])));
+  const states: StateView[] = [];
+  for (const name of names) states.push(await keepState({ name, repository: await open.get(name), ...when }, uses));
+  return states;
+}
 
 /** A source that is named goes wherever it is sent; of many, only those that belong into the repository. */
 function placesOf(source: SourceEntry, { repository, sources }: z.infer<typeof input>): string[] {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { HoldfastError } from '../base/errors.ts';
 import { findInSnapshots } from '../engine/find.ts';
-import { type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
+import { isState, type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
 import { findSnapshot, listSnapshots, lockForReading } from '../repository/index.ts';
 import { nodeView, viewNode } from './node-view.ts';
 import { type Emitting, type Execution, operation, type RepositoryAccess } from './operation.ts';
@@ -73,5 +73,5 @@ async function findIn(
 
 function chosen(snapshots: readonly StoredSnapshot[], request: Request): readonly StoredSnapshot[] {
   if (request.snapshot !== undefined) return [findSnapshot(snapshots, request.snapshot)];
-  return snapshots.filter((one) => request.source === undefined || sourceOf(one) === request.source);
+  return snapshots.filter((one) => (request.source === undefined ? !isState(one) : sourceOf(one) === request.source));
 }

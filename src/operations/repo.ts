@@ -1,6 +1,6 @@
 /** Make a repository, and look after it. */
 import { z } from 'zod';
-import { sourceOf } from '../model/snapshot.ts';
+import { isState, sourceOf } from '../model/snapshot.ts';
 import {
   checkRepository,
   listKeys,
@@ -282,7 +282,7 @@ export const repoList = operation({
             exclusive,
             stale,
           })),
-          snapshots: (await listSnapshots(repository, uses.signal)).length,
+          snapshots: (await listSnapshots(repository, uses.signal)).filter((one) => !isState(one)).length,
         },
       ],
     };

@@ -1,6 +1,7 @@
 /** List snapshots, each with its last proof. */
 import { z } from 'zod';
 import { HoldfastError, hasCode } from '../base/errors.ts';
+import { isState } from '../model/snapshot.ts';
 import { listPins, listProofs, listSnapshots } from '../repository/index.ts';
 import { describeError } from './describe-error.ts';
 import { type Execution, operation, type RepositoryAccess } from './operation.ts';
@@ -8,7 +9,12 @@ import { openNamed } from './repository-access.ts';
 import { repositoriesToSearch } from './snapshot-access.ts';
 import { lastProofs, type SnapshotView, snapshotView, viewSnapshot } from './snapshot-view.ts';
 
-const input = z.object({ source: z.string().optional(), repository: z.string().optional() });
+const input = z.object({
+  source: z.string().optional(),
+  repository: z.string().optional(),
+  /** Also the ones that hold the configuration (`holdfast-state`). */
+  all: z.boolean().default(false),
+});
 const output = z.object({
   /** Oldest first. */
   snapshots: z.array(snapshotView),
@@ -27,7 +33,7 @@ export const snapshots = operation({
   output,
   run: async (request: z.infer<typeof input>, uses: Uses): Promise<SnapshotsOutput> => {
     const names = repositoriesToSearch(request.source ?? '', request.repository, uses);
-    const answers = await Promise.allSettled(names.map((name) => listIn(name, uses)));
+    const answers = await Promise.allSettled(names.map((name) => listIn(name, request.all, uses)));
     const failed = answers.flatMap((answer, i) =>
       answer.status === 'rejected' ? [{ repository: names[i], error: answer.reason as unknown }] : [],
     );
@@ -47,7 +53,7 @@ export const snapshots = operation({
   },
 });
 
-async function listIn(name: string, uses: Uses): Promise<SnapshotView[]> {
+async function listIn(name: string, all: boolean, uses: Uses): Promise<SnapshotView[]> {
   await using opened = await openNamed(name, uses);
   const { repository } = opened;
   const [stored, pins, proofs] = await Promise.all([
@@ -56,7 +62,8 @@ async function listIn(name: string, uses: Uses): Promise<SnapshotView[]> {
     listProofs(repository, uses.signal),
   ]);
   const proven = lastProofs(proofs);
-  return stored.map((one) =>
+  const shown = stored.filter((one) => all || !isState(one));
+  return shown.map((one) =>
     viewSnapshot(one, { repository: name, pinned: pins.has(one.id), proof: proven.get(one.id) }),
   );
 }

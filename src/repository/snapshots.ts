@@ -2,7 +2,7 @@
 import { parseInstant } from '../base/clock.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
-import { type Snapshot, type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
+import { isState, type Snapshot, type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
 import { decodeSnapshot, encodeSnapshot, snapshotTimeMs } from './format/snapshot.ts';
 import type { Repository } from './repository.ts';
 import { listUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
@@ -43,7 +43,10 @@ export function findSnapshot(snapshots: readonly StoredSnapshot[], wanted: strin
   const at = wanted.lastIndexOf('@');
   const source = at > 0 ? wanted.slice(0, at) : wanted;
   const moment = at > 0 ? wanted.slice(at + 1) : 'latest';
-  const candidates = wanted === 'latest' ? [...snapshots] : snapshots.filter((one) => sourceOf(one) === source);
+  const candidates =
+    wanted === 'latest'
+      ? snapshots.filter((one) => !isState(one))
+      : snapshots.filter((one) => sourceOf(one) === source);
   if (candidates.length > 0) return newestAt(candidates, moment, wanted);
   if (at < 0 && /^[0-9a-f]{4,64}$/.test(wanted)) return byPrefix(snapshots, wanted);
   throw unknownSnapshot(`no snapshot matches «${wanted}»`);

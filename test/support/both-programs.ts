@@ -26,6 +26,7 @@ export interface Ended {
 export interface ListedSnapshot {
   readonly id: string;
   readonly paths: readonly string[];
+  readonly tags?: readonly string[];
 }
 
 /** What restic says of a backup with --json. */
@@ -123,9 +124,10 @@ export class BothPrograms implements Disposable {
     return { status, ...output };
   }
 
-  /** All snapshots as restic lists them, oldest first. */
+  /** All snapshots of sources as restic lists them, oldest first: those of the configuration are left out. */
   snapshots(program: ResticProgram): ListedSnapshot[] {
-    return JSON.parse(this.restic(program, 'snapshots', '--json')) as ListedSnapshot[];
+    const all = JSON.parse(this.restic(program, 'snapshots', '--json')) as ListedSnapshot[];
+    return all.filter((one) => !one.tags?.includes('holdfast-state'));
   }
 
   resticBackup(program: ResticProgram, directory: string, ...args: readonly string[]): ResticSummary {

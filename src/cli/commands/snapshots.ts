@@ -10,7 +10,8 @@ export function add(program: Command, face: Face): void {
     .description('list snapshots, oldest first, each with its last proof')
     .argument('[source]', 'only those of this source')
     .option('--repository <name>', 'only in this repository')
-    .action(async (source: string | undefined, options: { repository?: string }) => {
+    .option('--all', 'also those that hold the configuration (holdfast-state)')
+    .action(async (source: string | undefined, options: { repository?: string; all?: boolean }) => {
       const { snapshots } = await import('../../operations/snapshots.ts');
       await face.perform(snapshots, { source, ...options }, await face.uses(options.repository), {
         wrong: (output) => output.failed.length > 0,
@@ -28,7 +29,7 @@ function describe(snapshots: readonly SnapshotView[]): string {
   const text = table(snapshots, [
     { title: 'ID', value: (one) => shortId(one.id) },
     { title: 'TIME', value: (one) => localTime(one.timeMs) },
-    { title: 'SOURCE', value: (one) => one.source ?? '' },
+    { title: 'SOURCE', value: (one) => one.source ?? (one.tags.includes('holdfast-state') ? '(configuration)' : '') },
     { title: 'HOST', value: (one) => one.hostname ?? '' },
     ...(several ? [repository] : []),
     { title: 'SIZE', align: 'right', value: (one) => sizeOf(one.bytes) },

@@ -1,0 +1,54 @@
+/** Keeps the state of whoever fills a repository in it, so that the repository describes itself. */
+import { z } from 'zod';
+import { hasCode } from '../base/errors.ts';
+import { programVersion } from '../base/version.ts';
+import { type Repository, saveState } from '../repository/index.ts';
+import { describeError } from './describe-error.ts';
+import type { Execution, SourceAccess } from './operation.ts';
+import { stateFiles } from './state-files.ts';
+
+export const stateView = z.object({
+  repository: z.string(),
+  outcome: z.enum(['stored', 'unchanged', 'postponed', 'failed']),
+  snapshot: z.string().optional(),
+  error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).optional(),
+});
+export type StateView = z.infer<typeof stateView>;
+
+type Uses = Pick<SourceAccess, 'config' | 'drivers' | 'hostKinds' | 'storageKinds' | 'localHost'> & Execution;
+
+export interface StateRequest {
+  /** The name of the repository in the configuration. */
+  readonly name: string;
+  readonly repository: Repository;
+  /** When the configuration was read, in milliseconds: before the sources, so that restic's `latest` is one of them. */
+  readonly readAtMs: number;
+  readonly lockWaitMs: number;
+}
+
+/** Stores what changed. Its failure is told, not thrown: what was backed up is stored all the same. `cancelled` is thrown. */
+export async function keepState({ name, repository, ...request }: StateRequest, uses: Uses): Promise<StateView> {
+  const { config, signal } = uses;
+  if (config.bytes === undefined) return { repository: name, outcome: 'unchanged' };
+  try {
+    const { hostname } = uses.localHost();
+    const owner = { repository: { name, id: repository.config.id }, hostname };
+    const { snapshot } = await saveState(
+      repository,
+      {
+        hostname,
+        path: config.file,
+        files: stateFiles(config, uses, owner),
+        timeMs: request.readAtMs,
+        programVersion: `holdfast ${programVersion}`,
+      },
+      { lockWaitMs: request.lockWaitMs, signal },
+    );
+    return { repository: name, outcome: snapshot === undefined ? 'unchanged' : 'stored', snapshot };
+  } catch (error) {
+    if (signal.aborted || hasCode(error, 'cancelled')) throw error;
+    // Whoever holds the lock is busy with the repository; the next backup finds the state still to be stored.
+    const outcome = hasCode(error, 'repository.locked') ? 'postponed' : 'failed';
+    return { repository: name, outcome, error: describeError(error) };
+  }
+}

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { makeSnapshot, memoryRepository, noise } from '../../test/support/trial-repository.ts';
+import { listSnapshots, listStates, type Repository, readState, saveState } from './index.ts';
+import { findSnapshot } from './snapshots.ts';
+
+const inOrder = (a: string, b: string): number => (a < b ? -1 : 1);
+let timeMs = Date.parse('2026-11-20T03:00:00Z');
+
+async function save(repository: Repository, text: string, facts: { hostname?: string; path?: string } = {}) {
+  timeMs += 60_000;
+  const files = new Map([
+    ['holdfast.yaml', Buffer.from(text)],
+    ['large', noise('large', 2_500_000)],
+    ['empty', Buffer.alloc(0)],
+  ]);
+  const record = { hostname: 'here', path: '/etc/holdfast.yaml', files, timeMs, programVersion: 'holdfast', ...facts };
+  return await saveState(repository, record);
+}
+
+describe('state snapshots', () => {
+  it('give back what was stored, byte for byte', async () => {
+    const { repository } = await memoryRepository();
+    await save(repository, 'first');
+    const [stored] = await listStates(repository);
+    const files = await readState(repository, stored);
+    expect([...files.keys()]).toEqual(['empty', 'holdfast.yaml', 'large']);
+    expect(String(files.get('holdfast.yaml'))).toBe('first');
+    expect(files.get('large')!.equals(noise('large', 2_500_000))).toBe(true);
+    expect(files.get('empty')).toHaveLength(0);
+  });
+
+  it('add nothing at all while the state is the same', async () => {
+    const { repository, place } = await memoryRepository();
+    expect(await save(repository, 'first')).toMatchObject({ snapshot: expect.any(String) });
+    const names = [...place.keys()].sort(inOrder);
+    expect(await save(repository, 'first')).toEqual({ removed: [] });
+    expect([...place.keys()].sort(inOrder)).toEqual(names);
+  });
+
+  it('stay in a small number of each configuration, the newest always', async () => {
+    const { repository } = await memoryRepository();
+    await save(repository, 'another machine', { hostname: 'there' });
+    await save(repository, 'another file', { path: '/home/holdfast.yaml' });
+    for (let i = 0; i < 8; i++) await save(repository, `state ${i}`);
+    const states = await listStates(repository);
+    expect(states.map((one) => `${one.hostname} ${one.paths[0]}`).sort(inOrder)).toEqual([
+      'here /etc/holdfast.yaml',
+      'here /etc/holdfast.yaml',
+      'here /etc/holdfast.yaml',
+      'here /etc/holdfast.yaml',
+      'here /etc/holdfast.yaml',
+      'here /home/holdfast.yaml',
+      'there /etc/holdfast.yaml',
+    ]);
+    expect(String((await readState(repository, states.at(-1)!)).get('holdfast.yaml'))).toBe('state 7');
+    // Back to an older state: that is a change, too.
+    expect(await save(repository, 'state 6')).toMatchObject({ snapshot: expect.any(String) });
+  });
+
+  it('are never what a person means by latest', async () => {
+    const { repository } = await memoryRepository();
+    const id = await makeSnapshot(repository, { a: [noise('a', 10)] }, { time: '2026-11-20T03:00:00Z' });
+    await save(repository, 'later');
+    expect(findSnapshot(await listSnapshots(repository), 'latest').id).toBe(id);
+  });
+});
