@@ -9,9 +9,10 @@ export async function lockForReading(
   repository: Repository,
   report: Report,
   signal?: AbortSignal,
+  waitMs = 0,
 ): Promise<HeldLock | undefined> {
   try {
-    return await lockRepository(repository, { exclusive: false, signal });
+    return await lockRepository(repository, { exclusive: false, waitMs, signal });
   } catch (error) {
     if (!hasCode(error, 'storage.denied', 'storage.full')) throw error;
     report({ type: 'note', message: `reading ${repository.storage.location} without a lock: it cannot be written` });

@@ -6,6 +6,7 @@ import { BlobIndex } from '../blob-index.ts';
 import { BlobSaver } from '../blob-saver.ts';
 import { BlobFetcher, type OpenedBlobs } from '../fetch-blobs.ts';
 import { Repository } from '../repository.ts';
+import { storeOpened } from '../store-opened.ts';
 
 export interface RepackParts {
   readonly repository: Repository;
@@ -32,20 +33,4 @@ export async function repackBlobs(parts: RepackParts, entries: readonly number[]
   await fetcher.fetchTogether(entries, copy, signal);
   await saver.finish();
   return stored;
-}
-
-async function storeOpened(saver: BlobSaver, index: BlobIndex, { entries, offsets, slab }: OpenedBlobs): Promise<void> {
-  for (const type of ['data', 'tree'] as const) {
-    const places = entries
-      .keys()
-      .filter((i) => index.type(entries[i]) === type)
-      .toArray();
-    const ids = new Uint8Array(places.length * 32);
-    const ranges = new Uint32Array(places.length * 2);
-    places.forEach((place, i) => {
-      ids.set(index.id(entries[place]), i * 32);
-      ranges.set([offsets[place], index.plainLength(entries[place])], i * 2);
-    });
-    await saver.store(type, slab, ranges, ids);
-  }
 }
