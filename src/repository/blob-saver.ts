@@ -2,8 +2,8 @@
  * Stores blobs: asks the index, has what is new sealed by the workers, uploads packs while the source is still being read,
  * and writes the index last. Until `finish` resolved, nothing of it is visible but packs that a later run adopts.
  *
- * Memory: 6 slabs of 12 MiB (of which 4–5 MiB are touched), per worker two open packs, and at most 3 packs being
- * uploaded: about 150 MiB whatever the size of the source. At most one saver at a time uses a Repository object: the claims
+ * Memory: 6 slabs of 6 MiB and 2 of 8 MiB, and buffers of 16 MiB for the packs: one a worker and 3 for uploads (as many again if the
+ * trees, too, fill packs): about 130 MiB with two workers, whatever the size of the source. At most one saver at a time uses a Repository object: the claims
  * on its index are this saver's promises.
  */
 import { createHash } from 'node:crypto';
@@ -11,15 +11,19 @@ import { view } from '../base/bytes.ts';
 import { Semaphore } from '../base/concurrency.ts';
 import { throwIfCancelled } from '../base/errors.ts';
 import type { BlobIndex, BlobType } from './blob-index.ts';
+import { chunkLimits } from './chunker.ts';
 import type { PackEntry } from './format/pack-header.ts';
 import { type IndexedPack, loadIndex, saveIndexFile } from './index-files.ts';
 import { packName } from './layout.ts';
 import type { Repository } from './repository.ts';
-import { makeSlab, type Slab, SlabPool } from './slabs.ts';
+import { makeSlab, type Slab, SlabPool, slabBytes, tailBytes } from './slabs.ts';
 import type { Compression, FinishedPack } from './worker/messages.ts';
-import { type Recycle, WorkerPool } from './worker/pool.ts';
+import { makePackBuffers, type PackBuffers, releasePackBuffer } from './worker/pack-buffers.ts';
+import { packBufferBytes } from './worker/pack-builder.ts';
+import { usualThreads, WorkerPool } from './worker/pool.ts';
 
 const slabCount = 6;
+const jointCount = 2;
 const uploadsAtOnce = 3;
 const packBytes = 16 << 20;
 /** An index file is written when it would hold this many blobs, or this long after the last one: what is indexed survives a crash as it is. */
@@ -47,9 +51,12 @@ export class BlobSaver implements AsyncDisposable {
   readonly repository: Repository;
   readonly index: BlobIndex;
   readonly pool: WorkerPool;
-  readonly slabs = new SlabPool(slabCount);
+  readonly slabs = new SlabPool(slabCount, tailBytes + slabBytes);
+  /** Each takes one chunk of any length. */
+  readonly joints = new SlabPool(jointCount, chunkLimits.maxBytes);
   readonly stats: SaverStats = { dataBlobs: 0, treeBlobs: 0, addedBytes: 0, storedBytes: 0 };
   readonly #signal: AbortSignal | undefined;
+  readonly #packBuffers: Readonly<Record<BlobType, PackBuffers>>;
   readonly #uploads = new Semaphore(uploadsAtOnce);
   readonly #working = new Set<Promise<void>>();
   #failure: { error: unknown } | undefined;
@@ -67,6 +74,9 @@ export class BlobSaver implements AsyncDisposable {
     this.index = index;
     this.#signal = options.signal;
     this.#indexedAtMs = repository.clock.monotonicMs();
+    const threads = options.threads ?? usualThreads();
+    const buffers = () => makePackBuffers(threads + uploadsAtOnce, packBufferBytes(packBytes));
+    this.#packBuffers = { data: buffers(), tree: buffers() };
     this.pool = new WorkerPool(
       {
         masterKey: repository.masterKey,
@@ -74,8 +84,10 @@ export class BlobSaver implements AsyncDisposable {
         version: repository.config.version,
         compression: options.compression ?? 'auto',
         packBytes,
+        packBuffers: this.#packBuffers,
       },
-      options.threads,
+      threads,
+      (pack) => this.inBackground(this.#upload(pack)),
     );
     options.signal?.addEventListener('abort', () => this.#fail(options.signal?.reason), { once: true });
   }
@@ -105,9 +117,7 @@ export class BlobSaver implements AsyncDisposable {
       wanted.set(ids.subarray(index * 32, index * 32 + 32), i * 32);
     });
     const job = { kind: 'seal', type, slab: slab.memory, ranges: Uint32Array.from(newRanges), ids: wanted } as const;
-    const { packs, storedBytes, recycle } = await this.pool.seal(job);
-    this.#count(type, newRanges, storedBytes);
-    for (const pack of packs) await this.#upload(pack, recycle);
+    this.#count(type, newRanges, await this.pool.run<'seal'>(job));
   }
 
   /** Runs work beside the caller's; its failure surfaces at the next `throwIfFailed` or `finish`. */
@@ -147,9 +157,7 @@ export class BlobSaver implements AsyncDisposable {
   async finish(): Promise<void> {
     this.#sendTrees();
     await this.#settle();
-    for (const { packs } of await this.pool.flush()) {
-      for (const pack of packs) await this.#upload(pack, () => {});
-    }
+    await this.pool.flush();
     await this.#settle();
     await this.#writeIndex();
     this.#finished = true;
@@ -169,6 +177,7 @@ export class BlobSaver implements AsyncDisposable {
   #fail(error: unknown): void {
     this.#failure ??= { error };
     this.slabs.fail(this.#failure.error);
+    this.joints.fail(this.#failure.error);
     this.#uploads.fail(this.#failure.error);
   }
 
@@ -194,24 +203,28 @@ export class BlobSaver implements AsyncDisposable {
     this.#treeIds = [];
   }
 
-  /** Waits for a free place among the uploads (that is the back-pressure), then uploads in the background. */
-  async #upload(pack: FinishedPack, recycle: Recycle): Promise<void> {
-    await this.#uploads.acquire();
-    this.inBackground(this.#putPack(pack, recycle));
+  async #upload(pack: FinishedPack): Promise<void> {
+    try {
+      await this.#putPack(pack);
+    } finally {
+      // Also after a failure: a worker that waits for a buffer for ever could not be asked for anything else.
+      if (pack.slot !== undefined) releasePackBuffer(this.#packBuffers[pack.type], pack.slot);
+    }
+    this.#unindexed.push({ id: pack.id, entries: this.#recordPack(pack) });
+    this.#unindexedBlobs += pack.blobs.facts.length / 4;
+    const due = this.repository.clock.monotonicMs() - this.#indexedAtMs > indexEveryMs;
+    if (due || this.#unindexedBlobs >= indexBlobs) await this.#writeIndex();
   }
 
-  async #putPack(pack: FinishedPack, recycle: Recycle): Promise<void> {
+  /** Puts the pack when it is its turn. Back-pressure comes from its buffer: workers wait while all are taken. */
+  async #putPack(pack: FinishedPack): Promise<void> {
+    await this.#uploads.acquire();
     try {
       const body = view(new Uint8Array(pack.buffer, 0, pack.size));
       await this.repository.storage.put(packName(pack.id), [body], { signal: this.#signal });
     } finally {
       this.#uploads.release();
     }
-    recycle(pack.buffer);
-    this.#unindexed.push({ id: pack.id, entries: this.#recordPack(pack) });
-    this.#unindexedBlobs += pack.blobs.facts.length / 4;
-    const due = this.repository.clock.monotonicMs() - this.#indexedAtMs > indexEveryMs;
-    if (due || this.#unindexedBlobs >= indexBlobs) await this.#writeIndex();
   }
 
   #recordPack(pack: FinishedPack): PackEntry[] {

@@ -7,6 +7,7 @@ import type { BlobType } from './blob-index.ts';
 import { decodeTree } from './format/tree.ts';
 import { idBytesOf, loadIndex } from './index-files.ts';
 import { packName } from './layout.ts';
+import { readAgainIfDamaged } from './read-again.ts';
 import type { Repository } from './repository.ts';
 import { decompress } from './zstd.ts';
 
@@ -21,8 +22,10 @@ export async function loadBlob(
   const place = index.location(index.find(type, id));
   if (!place) throw damaged(repository, `${type} blob ${toHex(id)} is in no index`);
   const range = { offset: place.offset, length: place.length };
-  const stored = await repository.storage.get(packName(place.pack), range, signal);
-  return openBlob(repository, stored, place.uncompressedLength, type, id);
+  return await readAgainIfDamaged(async () => {
+    const stored = await repository.storage.get(packName(place.pack), range, signal);
+    return openBlob(repository, stored, place.uncompressedLength, type, id);
+  });
 }
 
 /** Opens what was read from a pack. */

@@ -6,6 +6,7 @@ import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { BlobIndex } from './blob-index.ts';
 import { packName } from './layout.ts';
+import { readAgainIfDamaged } from './read-again.ts';
 import type { Repository } from './repository.ts';
 import { makeSlab, type Slab } from './slabs.ts';
 import type { WorkerPool } from './worker/pool.ts';
@@ -104,8 +105,10 @@ export class BlobFetcher {
     const opened = take(this.#opened, Math.max(read.plain, plainBytes));
     try {
       const name = packName(this.#index.packs[read.pack]);
-      await this.#repository.storage.getInto(name, read.offset, stored.bytes.subarray(0, read.length), signal);
-      const offsets = await this.#open(read, stored, opened);
+      const offsets = await readAgainIfDamaged(async () => {
+        await this.#repository.storage.getInto(name, read.offset, stored.bytes.subarray(0, read.length), signal);
+        return await this.#open(read, stored, opened);
+      });
       await deliver({ entries: read.entries, offsets, slab: opened });
     } finally {
       // Oversized slabs are for one unusual blob: not kept.

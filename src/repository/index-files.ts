@@ -2,7 +2,7 @@
 
 import { fromHex } from '../base/bytes.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
-import { hasCode } from '../base/errors.ts';
+import { HoldfastError, hasCode } from '../base/errors.ts';
 import { BlobIndex } from './blob-index.ts';
 import { decodeIndexFile, encodeIndexFile } from './format/index-file.ts';
 import type { PackEntry } from './format/pack-header.ts';
@@ -11,6 +11,8 @@ import { listUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
 
 /** Concurrent reads: enough to hide a network's latency, few enough to bound memory (an index file is at most some MiB). */
 const readsAtOnce = 4;
+/** Each prune meanwhile costs one more look at the list. */
+const mostPasses = 5;
 
 /** Where every blob lies; read from all index files once and kept. Memory: about 60 bytes a blob. */
 export async function loadIndex(repository: Repository, signal?: AbortSignal): Promise<BlobIndex> {
@@ -31,19 +33,48 @@ export async function reloadIndex(repository: Repository, signal?: AbortSignal):
 
 async function readAll(repository: Repository, signal?: AbortSignal): Promise<BlobIndex> {
   const index = new BlobIndex();
+  const loaded = new Set<string>();
+  for (let pass = 0; await readListed(repository, { index, loaded }, signal); pass++) {
+    if (pass === mostPasses) throw vanishing(repository);
+  }
+  return index;
+}
+
+/** Adds every listed index file that was not read before; true if one was gone by then. */
+async function readListed(
+  repository: Repository,
+  { index, loaded }: { readonly index: BlobIndex; readonly loaded: Set<string> },
+  signal?: AbortSignal,
+): Promise<boolean> {
+  let isGone = false;
   await forEachConcurrent(
     listUnpacked(repository, 'index', signal),
     readsAtOnce,
     async ({ id }) => {
+      if (loaded.has(id)) return;
       const bytes = await loadIfPresent(repository, id, signal);
-      if (bytes) addIndexFile(index, bytes);
+      if (bytes) {
+        addIndexFile(index, bytes);
+        loaded.add(id);
+      } else {
+        isGone = true;
+      }
     },
     signal,
   );
-  return index;
+  return isGone;
 }
 
-/** An index file that vanished between listing and reading was replaced by a prune; its successor is listed or will be. */
+function vanishing(repository: Repository): HoldfastError {
+  return new HoldfastError({
+    code: 'storage.io',
+    message: `${repository.storage.location} lists index files that it then says are not there`,
+    remedy: 'Look at the storage: its listing and its objects disagree. Then run it again.',
+    retry: 'later',
+  });
+}
+
+/** An index file that vanished between listing and reading was replaced by a prune; its successor is listed by then. */
 async function loadIfPresent(
   repository: Repository,
   id: string,

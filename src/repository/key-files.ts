@@ -26,8 +26,10 @@ export async function openWithPassword(
   for await (const { id, name } of keyFiles(storage)) {
     tried++;
     try {
-      const masterKey = await unlockKeyFile(decodeKeyFile(await storage.get(name)), password, kernel);
+      const { bytes, sound } = await readKeyFile(storage, { id, name });
+      const masterKey = await unlockKeyFile(decodeKeyFile(bytes), password, kernel);
       if (masterKey) return { masterKey, keyId: id };
+      if (!sound) damage = alteredKey(name, storage);
     } catch (error) {
       if (!hasCode(error, 'repository.damaged', 'repository.unsupported', 'storage.not-found')) throw error;
       damage = error;
@@ -45,6 +47,25 @@ export async function openWithPassword(
         ? 'Restore the folder keys/ from a copy of the repository: without a key nothing in it can be read.'
         : 'Check the password and where the configuration reads it from (holdfast validate shows the place).',
     cause: damage,
+  });
+}
+
+/** Read twice if the bytes are not those the file is named after; it may open all the same. */
+async function readKeyFile(
+  storage: Storage,
+  { id, name }: { readonly id: string; readonly name: string },
+): Promise<{ bytes: Uint8Array; sound: boolean }> {
+  const first = await storage.get(name);
+  if (sha256Hex(first) === id) return { bytes: first, sound: true };
+  const bytes = await storage.get(name);
+  return { bytes, sound: sha256Hex(bytes) === id };
+}
+
+function alteredKey(name: string, storage: Storage): HoldfastError {
+  return new HoldfastError({
+    code: 'repository.damaged',
+    message: `${name} in ${storage.location} does not have the content its name stands for, and does not open with this password`,
+    remedy: 'Restore this file from another copy of the repository if there is one.',
   });
 }
 

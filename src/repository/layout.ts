@@ -32,3 +32,8 @@ export function idInName(name: string): string | undefined {
   const last = name.slice(name.lastIndexOf('/') + 1);
   return /^[0-9a-f]{64}$/.test(last) ? last : undefined;
 }
+
+/** True for what comes and goes with each run: locks. Nothing else may be removed while somebody may want it back. */
+export function isPassing(name: string): boolean {
+  return name.startsWith('locks/');
+}

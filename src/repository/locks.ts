@@ -9,6 +9,8 @@ import type { Clock } from '../base/clock.ts';
 import { currentUser } from '../base/current-user.ts';
 import { HoldfastError, hasCode, systemCode } from '../base/errors.ts';
 import { decodeLock, encodeLock, type Lock } from './format/lock.ts';
+import { sha256Hex } from './ids.ts';
+import { unpackedName } from './layout.ts';
 import type { Repository } from './repository.ts';
 import { deleteUnpacked, listUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
 
@@ -19,6 +21,8 @@ const staleMs = 30 * 60_000;
 const lostMs = 25 * 60_000;
 /** Time for another program's lock file to become visible. */
 const settleMs = 200;
+/** A lock is one small write: one that is incomplete for this long is no longer being written. */
+const tornMs = 2000;
 
 /** Locks held by this very process: not stale although their pid is ours. */
 const own = new Set<string>();
@@ -71,7 +75,7 @@ async function tryLock(repository: Repository, { exclusive, signal }: LockReques
   return lock;
 }
 
-/** All locks with what is known of them. One that cannot be read counts as held by somebody: `repository.locked`. */
+/** All locks with what is known of them. One that was stored in part only is stale; one that cannot be read otherwise counts as held by somebody: `repository.locked`. */
 export async function listLocks(repository: Repository): Promise<StoredLock[]> {
   const locks: StoredLock[] = [];
   for await (const { id } of listUnpacked(repository, 'locks')) {
@@ -79,11 +83,32 @@ export async function listLocks(repository: Repository): Promise<StoredLock[]> {
       const lock = decodeLock(await loadUnpacked(repository, 'locks', id));
       locks.push({ ...lock, id, stale: isStale(lock, id, repository.clock) });
     } catch (error) {
-      if (hasCode(error, 'repository.damaged', 'repository.unsupported')) throw unreadableLock(repository, id, error);
-      if (!hasCode(error, 'storage.not-found')) throw error;
+      if (hasCode(error, 'storage.not-found')) continue;
+      if (!hasCode(error, 'repository.damaged', 'repository.unsupported')) throw error;
+      const torn = await tornLock(repository, id);
+      if (!torn) throw unreadableLock(repository, id, error);
+      locks.push(torn);
     }
   }
   return locks;
+}
+
+/**
+ * A lock whose bytes are not those it is named after, and do not change any more, was never stored whole: nobody holds it,
+ * since whoever takes a lock looks at it again. `undefined`: it is no such one.
+ */
+async function tornLock(repository: Repository, id: string): Promise<StoredLock | undefined> {
+  const { storage, clock } = repository;
+  const name = unpackedName('locks', id);
+  try {
+    const before = await storage.get(name);
+    await clock.sleep(tornMs);
+    const after = await storage.get(name);
+    if (Buffer.compare(before, after) !== 0 || sha256Hex(after) === id) return undefined;
+  } catch (error) {
+    if (!hasCode(error, 'storage.not-found')) throw error;
+  }
+  return { id, stale: true, timeMs: 0, exclusive: false, hostname: '', username: '', pid: 0, uid: 0, gid: 0 };
 }
 
 /** Removes stale locks, or with `all` every lock; returns how many. */
@@ -106,16 +131,27 @@ async function refuseConflicts(
   ownId: string | undefined,
 ): Promise<boolean> {
   let foundStale = false;
+  let foundOwn = ownId === undefined;
   for (const lock of await listLocks(repository)) {
-    if (lock.id === ownId) continue;
-    if (lock.stale) {
-      await deleteUnpacked(repository, 'locks', lock.id);
+    if (lock.id === ownId) foundOwn = true;
+    else if (lock.stale) {
+      await removeWhereAllowed(repository, lock.id);
       foundStale = true;
     } else if (exclusive || lock.exclusive) {
       throw lockedBy(repository, lock);
     }
   }
+  if (!foundOwn) throw lockUnseen(repository);
   return foundStale;
+}
+
+/** Who may only add leaves stale locks to who may delete; they bind nobody. */
+async function removeWhereAllowed(repository: Repository, id: string): Promise<void> {
+  try {
+    await deleteUnpacked(repository, 'locks', id);
+  } catch (error) {
+    if (!hasCode(error, 'storage.denied')) throw error;
+  }
 }
 
 function isStale(lock: Lock, id: string, clock: Clock): boolean {
@@ -141,6 +177,16 @@ function lockedBy(repository: Repository, lock: StoredLock): HoldfastError {
       'Wait until it is done. If that process is gone for certain: holdfast repo unlock REPOSITORY (a lock is ignored by itself 30 min after its last refresh).',
     retry: 'later',
     context: { pid: lock.pid, hostname: lock.hostname, exclusive: lock.exclusive },
+  });
+}
+
+function lockUnseen(repository: Repository): HoldfastError {
+  return new HoldfastError({
+    code: 'storage.io',
+    message: `the lock that was stored in ${repository.storage.location} a moment ago is not there`,
+    remedy:
+      'Nothing was done. Look whether another program removes locks (unlock --all), or the storage says «stored» of what it does not store; then run it again.',
+    retry: 'later',
   });
 }
 
@@ -229,8 +275,9 @@ class RefreshedLock implements HeldLock {
   }
 
   async #remove(id: string): Promise<void> {
-    await deleteUnpacked(this.#repository, 'locks', id);
+    // From here on it is nobody's, whether or not it can be removed.
     own.delete(id);
+    await removeWhereAllowed(this.#repository, id);
   }
 }
 

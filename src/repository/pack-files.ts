@@ -3,6 +3,7 @@ import { HoldfastError, messageOf } from '../base/errors.ts';
 import { sealOverhead } from './crypto.ts';
 import { decodePackHeader, type PackEntry } from './format/pack-header.ts';
 import { packName } from './layout.ts';
+import { readAgainIfDamaged } from './read-again.ts';
 import type { Repository } from './repository.ts';
 
 /** Most headers fit in this many last bytes of a pack, so that one request is enough. */
@@ -14,6 +15,15 @@ export async function readPackHeader(
   id: string,
   sizeBytes: number,
   signal?: AbortSignal,
+): Promise<PackEntry[]> {
+  return await readAgainIfDamaged(() => readHeaderOnce(repository, id, sizeBytes, signal));
+}
+
+async function readHeaderOnce(
+  repository: Repository,
+  id: string,
+  sizeBytes: number,
+  signal: AbortSignal | undefined,
 ): Promise<PackEntry[]> {
   if (sizeBytes < 4 + sealOverhead) throw unsound(id, 'it is too short');
   const name = packName(id);

@@ -8,16 +8,21 @@ import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, throwIfCancelled } from '../base/errors.ts';
 import type { Report } from '../model/run.ts';
 import { BlobIndex } from './blob-index.ts';
-import { decodeIndexFile } from './format/index-file.ts';
 import type { IndexedPack } from './index-files.ts';
 import { packName } from './layout.ts';
 import { lockRepository } from './locks.ts';
 import type { Repository } from './repository.ts';
-import { listUnpacked, loadUnpacked } from './unpacked.ts';
+import { listUnpacked } from './unpacked.ts';
 import { PackTable } from './upkeep/pack-table.ts';
 import { type PruneLimits, type PrunePlan, planPrune } from './upkeep/prune-plan.ts';
 import { repackBlobs } from './upkeep/repack.ts';
-import { blobsPerFile, removeIndexFiles, verifyIndexFiles, writeIndexFiles } from './upkeep/rewrite-index.ts';
+import {
+  blobsPerFile,
+  removeIndexFiles,
+  replaceableIndexFiles,
+  verifyIndexFiles,
+  writeIndexFiles,
+} from './upkeep/rewrite-index.ts';
 import { surveyUsage, type Usage } from './upkeep/usage.ts';
 import { workerPoolFor } from './worker/pool.ts';
 
@@ -122,7 +127,8 @@ async function repack({ repository, usage, plan, report, signal }: Work): Promis
 async function replaceIndex(work: Work, newIndex: BlobIndex, removed: ReadonlySet<string>): Promise<void> {
   const { repository, usage, signal } = work;
   const { inventory, used } = usage;
-  const replaced = await replaceableIndexFiles(work, newIndex);
+  const known = new Set(inventory.indexFiles.map((file) => file.id));
+  const replaced = await replaceableIndexFiles(repository, { known, fresh: newIndex }, signal);
   const kept = packsOf(inventory.index, new PackTable(inventory.index, inventory.duplicates), removed);
   const fresh = packsOf(newIndex, new PackTable(newIndex), new Set());
   const written = await writeIndexFiles(repository, concat(kept, fresh), signal);
@@ -130,30 +136,6 @@ async function replaceIndex(work: Work, newIndex: BlobIndex, removed: ReadonlySe
   await refuseNewSnapshots(repository, usage, signal);
   throwIfCancelled(signal);
   await removeIndexFiles(repository, replaced, signal);
-}
-
-/** The index files that were read, and those written while packing anew. Any other was put there in spite of the lock, and stays. */
-async function replaceableIndexFiles(work: Work, newIndex: BlobIndex): Promise<string[]> {
-  const { repository, usage, signal } = work;
-  const known = new Set(usage.inventory.indexFiles.map((file) => file.id));
-  const files: string[] = [];
-  for await (const { id } of listUnpacked(repository, 'index', signal)) {
-    if (known.has(id) || (await namesOnly(repository, id, newIndex, signal))) files.push(id);
-  }
-  return files;
-}
-
-async function namesOnly(
-  repository: Repository,
-  file: string,
-  index: BlobIndex,
-  signal: AbortSignal,
-): Promise<boolean> {
-  let only = true;
-  decodeIndexFile(await loadUnpacked(repository, 'index', file, signal), (pack) => {
-    only &&= index.hasPack(pack);
-  });
-  return only;
 }
 
 /** A snapshot that appeared in spite of the lock may need what would be removed. */

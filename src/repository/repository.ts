@@ -14,6 +14,7 @@ import { decodeConfig, encodeConfig, type RepositoryConfig } from './format/conf
 import { createKernel } from './kernel.ts';
 import { createKeyFile, type KdfCost, openWithPassword } from './key-files.ts';
 import { configName } from './layout.ts';
+import { readAgainIfDamaged } from './read-again.ts';
 
 export class Repository implements AsyncDisposable {
   readonly storage: Storage;
@@ -63,7 +64,7 @@ export async function openRepository({ storage, password, clock = systemClock }:
   const kernel = createKernel();
   const { masterKey, keyId } = await openWithPassword(storage, password, kernel);
   const sealer = new Sealer(masterKey, kernel);
-  const config = decodeConfig(sealer.open(sealedConfig));
+  const config = await decodedConfig(storage, sealer, sealedConfig);
   return new Repository({ storage, config, masterKey, keyId, sealer, clock });
 }
 
@@ -94,6 +95,16 @@ export async function initRepository(
     throw error;
   }
   return new Repository({ storage, config, masterKey, keyId, sealer, clock });
+}
+
+/** The config has no hash for a name, so whether it came as it was stored is known only now. */
+async function decodedConfig(storage: Storage, sealer: Sealer, sealed: Uint8Array): Promise<RepositoryConfig> {
+  let read: Uint8Array | undefined = sealed;
+  return await readAgainIfDamaged(async () => {
+    const bytes = read ?? (await readConfigFile(storage));
+    read = undefined;
+    return decodeConfig(sealer.open(bytes));
+  });
 }
 
 async function readConfigFile(storage: Storage): Promise<Uint8Array> {

@@ -7,27 +7,32 @@ import { Semaphore } from '../base/concurrency.ts';
 
 /** New bytes a slab takes. */
 export const slabBytes = 4 << 20;
-/** Room before them for the unfinished chunk of the slab before (at most one maximal chunk) so that chunks are contiguous. */
-export const tailBytes = 8 << 20;
+/**
+ * Room before them for the unfinished chunk of the slab before, so that chunks are contiguous. A longer one (one in seven)
+ * is joined in a slab of its own: room for the longest before every slab would be touched sooner or later.
+ */
+export const tailBytes = 2 << 20;
 
 export interface Slab {
   readonly memory: SharedArrayBuffer;
-  /** The same memory as one Buffer of `tailBytes + slabBytes`. */
+  /** The same memory. */
   readonly bytes: Buffer;
 }
 
 export class SlabPool {
   readonly #free: Slab[] = [];
   readonly #permits: Semaphore;
+  readonly #bytes: number;
 
-  constructor(count: number) {
+  constructor(count: number, bytes: number) {
     this.#permits = new Semaphore(count);
+    this.#bytes = bytes;
   }
 
   /** Waits for a free slab; rejects with the failure's error after `fail`. */
   async acquire(): Promise<Slab> {
     await this.#permits.acquire();
-    return this.#free.pop() ?? makeSlab(tailBytes + slabBytes);
+    return this.#free.pop() ?? makeSlab(this.#bytes);
   }
 
   release(slab: Slab): void {

@@ -4,7 +4,8 @@ import { makeRepository, noise, type TestRepository, unevenStream } from '../../
 import { HoldfastError } from '../base/errors.ts';
 import { BlobSaver } from './blob-saver.ts';
 import { loadBlob } from './blobs.ts';
-import { chunkLimits } from './chunker.ts';
+import { chunkerTables, chunkLimits, scanCandidates, selectCuts } from './chunker.ts';
+import { createKernel } from './kernel.ts';
 import { storeByContent } from './store-content.ts';
 import { storePages } from './store-pages.ts';
 
@@ -41,6 +42,21 @@ test.each([0, 1, 512 << 10, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, 21_000_001])(
     expect((await readBack(made, stored.ids)).equals(data)).toBe(true);
   },
 );
+
+test('cuts a stream of short and longest chunks where one look at all of it cuts', async () => {
+  const made = await makeRepository();
+  const saver = await saverFor(made);
+  // A constant byte has no cut: chunks of the maximum, which begin two slabs before they end.
+  const same = Buffer.alloc(21 << 20, 7);
+  const data = Buffer.concat([noise(900_000), same, noise(3 << 20), same.subarray(0, 5 << 20), noise(2_500_000)]);
+  const stored = await storeByContent(saver, unevenStream(data), nothing);
+  await saver.finish();
+  const candidates = scanCandidates(createKernel(), chunkerTables(made.repository.config.chunkerPolynomial), data, 0);
+  const ends = selectCuts(candidates, 0, data.byteLength, { ...chunkLimits, atEnd: true });
+  const expected = ends.map((end, i) => hash('sha256', data.subarray(ends[i - 1] ?? 0, end), 'buffer'));
+  expect(Buffer.from(stored.ids).equals(Buffer.concat(expected))).toBe(true);
+  expect((await readBack(made, stored.ids)).equals(data)).toBe(true);
+});
 
 test('cuts the same bytes at the same places however they arrive', async () => {
   const saver = await saverFor(await makeRepository());

@@ -1,14 +1,14 @@
 /**
  * Content-defined storing: cut where restic's chunker would cut (except that a hole ends a chunk), so that data restic
  * stored is found again. Reading and scanning run one slab ahead of choosing cuts; hashing and sealing run beside.
- * Memory: slabs of the saver's pool, and one unfinished chunk (at most 8 MiB) per file.
+ * Memory: slabs of the saver's pools, and one unfinished chunk (at most 8 MiB) per file.
  */
 import { freeMemory } from '../base/free-memory.ts';
 import type { BlobSaver } from './blob-saver.ts';
 import { chunkLimits, selectCuts } from './chunker.ts';
 import { ContentIds } from './content-ids.ts';
 import { type ContentStream, type Fill, fillSlab, type Progress, type StoredContent } from './content-stream.ts';
-import { type Slab, tailBytes } from './slabs.ts';
+import { type Slab, type SlabPool, tailBytes } from './slabs.ts';
 
 const scanContext = 64;
 
@@ -94,11 +94,13 @@ export async function storeByContent(
   for (;;) {
     let scanned: ScannedSlab;
     let runs: Uint32Array;
+    let joint: Slab | undefined;
     try {
       // The end of the stream leaves this loop, so there always is a next slab.
       scanned = (await ahead.shift())!;
       ahead.push(scanner.next());
       runs = await scanned.candidates;
+      if (tail.length > tailBytes) joint = await saver.joints.acquire();
       saver.throwIfFailed();
       ids.throwIfFailed();
     } catch (error) {
@@ -107,14 +109,14 @@ export async function storeByContent(
       throw error;
     }
     const { slab, length, ended, hole } = scanned;
-    const start = tailBytes - tail.length;
-    tail.copy(slab.bytes, start);
     const total = tail.length + length;
     const candidates = runs.map((end) => end + total - length);
     const ends = selectCuts(candidates, 0, total, { ...chunkLimits, atEnd: ended || hole > 0 });
+    const piece: Piece = { tail, slab, length, ends };
+    const rest = unfinished(piece);
+    storePiece(saver, piece, joint, (place, chunks) => storeChunks(saver, { place, chunks, ids, progress }));
     freeMemory(tail);
-    tail = copyOf(slab.bytes.subarray(start + (ends.at(-1) ?? 0), tailBytes + length));
-    storeChunks(saver, { slab, ranges: rangesOf(ends, start), ids, progress });
+    tail = rest;
     if (hole > 0) await storeHole(saver, hole, ids);
     sizeBytes += length + hole;
     if (ended) return { ids: await ids.complete(sizeBytes), sizeBytes };
@@ -128,38 +130,76 @@ async function letGo(saver: BlobSaver, ahead: readonly Promise<ScannedSlab | und
   }
 }
 
-/** A copy in memory of its own (not of a pool), so that it can be freed at once. */
-function copyOf(bytes: Buffer): Buffer {
-  const copy = Buffer.from(new ArrayBuffer(bytes.byteLength));
-  bytes.copy(copy);
+/** A part of the stream: an unfinished chunk of slabs before, then a slab's new bytes. */
+interface Piece {
+  readonly tail: Buffer;
+  readonly slab: Slab;
+  /** New bytes in the slab. */
+  readonly length: number;
+  /** Ends of chunks, counted from the start of the tail. None lies in the tail, but at its end if the stream ends there. */
+  readonly ends: readonly number[];
+}
+
+/** What no chunk of the piece takes, in memory of its own (not of a pool), so that it can be freed at once. */
+function unfinished({ tail, slab, length, ends }: Piece): Buffer {
+  const last = ends.at(-1);
+  const before = last === undefined ? tail : tail.subarray(0, 0);
+  const part = slab.bytes.subarray(tailBytes + Math.max(0, (last ?? 0) - tail.length), tailBytes + length);
+  const copy = Buffer.from(new ArrayBuffer(before.byteLength + part.byteLength));
+  before.copy(copy);
+  part.copy(copy, before.byteLength);
   return copy;
 }
 
-function rangesOf(ends: ArrayLike<number>, start: number): Uint32Array {
-  const ranges = new Uint32Array(ends.length * 2);
-  let from = 0;
-  for (let i = 0; i < ends.length; i++) {
-    ranges[i * 2] = start + from;
-    ranges[i * 2 + 1] = ends[i] - from;
-    from = ends[i];
+/** Where chunks lie: who gets it gives the slab back to `pool`. */
+interface Place {
+  readonly slab: Slab;
+  readonly pool: SlabPool;
+}
+
+/** Makes the chunks of a piece contiguous, the first of them in the `joint` if there is one, and hands them on. */
+function storePiece(
+  saver: BlobSaver,
+  { tail, slab, ends }: Piece,
+  joint: Slab | undefined,
+  store: (place: Place, ranges: Uint32Array) => void,
+): void {
+  const start = tailBytes - tail.length;
+  if (!joint) {
+    tail.copy(slab.bytes, start);
+    store({ slab, pool: saver.slabs }, rangesOf(ends, start, 0));
+    return;
   }
-  return ranges;
+  const [first, ...others] = ends;
+  if (first === undefined) {
+    saver.joints.release(joint);
+  } else {
+    tail.copy(joint.bytes);
+    slab.bytes.copy(joint.bytes, tail.length, tailBytes, start + first);
+    store({ slab: joint, pool: saver.joints }, Uint32Array.of(0, first));
+  }
+  store({ slab, pool: saver.slabs }, rangesOf(others, start, first ?? 0));
+}
+
+/** Offset and length of the chunks between `from` and the `ends`, all counted from `start`. */
+function rangesOf(ends: readonly number[], start: number, from: number): Uint32Array {
+  return Uint32Array.from(ends.flatMap((end, i) => [start + (ends[i - 1] ?? from), end - (ends[i - 1] ?? from)]));
 }
 
 function storeChunks(
   saver: BlobSaver,
-  part: { slab: Slab; ranges: Uint32Array; ids: ContentIds; progress: Progress },
+  part: { place: Place; chunks: Uint32Array; ids: ContentIds; progress: Progress },
 ): void {
-  const { slab, ranges, ids, progress } = part;
-  const hashing = saver.pool.run<'hash'>({ kind: 'hash', slab: slab.memory, ranges });
-  ids.append(ranges.length / 2, bytesOf(ranges), hashing);
+  const { place, chunks, ids, progress } = part;
+  const hashing = saver.pool.run<'hash'>({ kind: 'hash', slab: place.slab.memory, ranges: chunks });
+  ids.append(chunks.length / 2, bytesOf(chunks), hashing);
   const storing = async (): Promise<void> => {
     try {
-      await saver.store('data', slab, ranges, await hashing);
+      await saver.store('data', place.slab, chunks, await hashing);
     } finally {
-      saver.slabs.release(slab);
+      place.pool.release(place.slab);
     }
-    progress(bytesOf(ranges));
+    progress(bytesOf(chunks));
   };
   ids.track(storing());
 }

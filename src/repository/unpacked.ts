@@ -3,6 +3,7 @@ import { HoldfastError } from '../base/errors.ts';
 import { decodeUnpacked, encodeUnpacked } from './format/unpacked.ts';
 import { sha256Hex } from './ids.ts';
 import { folderName, idInName, type UnpackedFolder, unpackedName } from './layout.ts';
+import { readAgainIfDamaged } from './read-again.ts';
 import type { Repository } from './repository.ts';
 
 /** Stores a file, opened again before it leaves; returns its id. */
@@ -17,7 +18,7 @@ export async function saveUnpacked(repository: Repository, folder: UnpackedFolde
     });
   }
   const id = sha256Hex(sealed);
-  await repository.storage.put(unpackedName(folder, id), [sealed]);
+  await repository.storage.put(unpackedName(folder, id), [sealed], { passing: folder === 'locks' });
   return id;
 }
 
@@ -28,7 +29,14 @@ export async function loadUnpacked(
   id: string,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const name = unpackedName(folder, id);
+  return await readAgainIfDamaged(() => readUnpacked(repository, { name: unpackedName(folder, id), id }, signal));
+}
+
+async function readUnpacked(
+  repository: Repository,
+  { name, id }: { readonly name: string; readonly id: string },
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
   const sealed = await repository.storage.get(name, undefined, signal);
   if (sha256Hex(sealed) !== id) {
     throw new HoldfastError({

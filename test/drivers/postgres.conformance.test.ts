@@ -14,7 +14,7 @@ import { type DriverTrial, describeDriver } from './trial.ts';
 const host = localHost();
 const database = 'odd "name"; -- \'x\' /..=';
 
-for (const release of [12, 15, 18] as const)
+for (const release of [12, 15, 16, 18] as const)
   describeDriver(`the postgres driver with PostgreSQL ${release}`, () => openTrial(release));
 
 function sourceAt(given: Record<string, unknown>): SourceContext<unknown> {

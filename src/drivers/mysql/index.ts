@@ -1,24 +1,12 @@
 /** The MySQL and MariaDB drivers: one implementation, which says so if it meets the other product. */
 import type { Driver } from '../driver.ts';
-import { capture } from './backup.ts';
-import { probe } from './probe.ts';
-import { restore } from './restore.ts';
-import { type Flavour, productName } from './server.ts';
+import { loadOnUse } from '../load-on-use.ts';
 import { type Settings, settings } from './settings.ts';
-import { restoreThrowaway } from './throwaway.ts';
 
-export const mysql: Driver<Settings> = driverOf('mysql');
-export const mariadb: Driver<Settings> = driverOf('mariadb');
+export const mysql: Driver<Settings> = driverOf('mysql', 'MySQL databases');
+export const mariadb: Driver<Settings> = driverOf('mariadb', 'MariaDB databases');
 
-function driverOf(flavour: Flavour): Driver<Settings> {
-  return {
-    name: flavour,
-    title: `${productName[flavour]} databases`,
-    settings,
-    target: 'words',
-    probe: (source) => probe(source, flavour),
-    capture: (source) => capture(source, flavour),
-    restore: (source, contents, request) => restore(source, contents, request, flavour),
-    restoreThrowaway: (source, contents, throwaway) => restoreThrowaway(source, contents, throwaway, flavour),
-  };
+function driverOf(name: 'mysql' | 'mariadb', title: string): Driver<Settings> {
+  const facts = { name, title, settings, target: 'words' } as const;
+  return loadOnUse(facts, async () => (await import('./work.ts')).workFor(name));
 }

@@ -1,18 +1,8 @@
 /** The driver for PostgreSQL, by logical dumps. */
 import type { Driver } from '../driver.ts';
-import { capture } from './backup.ts';
-import { probe } from './probe.ts';
-import { restore } from './restore.ts';
+import { loadOnUse } from '../load-on-use.ts';
 import { type Settings, settings } from './settings.ts';
-import { restoreThrowaway } from './throwaway.ts';
 
-export const postgres: Driver<Settings> = {
-  name: 'postgres',
-  title: 'PostgreSQL database (logical dump)',
-  settings,
-  target: 'words',
-  probe,
-  capture,
-  restore,
-  restoreThrowaway,
-};
+const facts = { name: 'postgres', title: 'PostgreSQL database (logical dump)', settings, target: 'words' } as const;
+
+export const postgres: Driver<Settings> = loadOnUse(facts, () => import('./work.ts'));

@@ -1,40 +1,16 @@
-/** Containers as hosts, and the engine that starts throwaway ones. */
-import { HoldfastError } from '../../base/errors.ts';
+/** Containers as hosts, and the engine that starts throwaway ones. Their code is loaded when it is used. */
 import type { HostKind } from '../host.ts';
-import { engineApi } from './api.ts';
-import { containerHost } from './container-host.ts';
-import { findContainer } from './find-container.ts';
+import type { openContainerEngine as Open } from './engine.ts';
 import { type DockerSettings, dockerSettings } from './settings.ts';
-import { findSocket, usualSocket } from './socket.ts';
 
-export { openContainerEngine } from './engine.ts';
+/** See `engine.ts`. */
+export const openContainerEngine: typeof Open = async (...request) =>
+  (await import('./engine.ts')).openContainerEngine(...request);
 
 export const docker: HostKind<DockerSettings> = {
   name: 'docker',
   title: 'Container (Docker, Podman)',
   settings: dockerSettings,
   references: ['on'],
-  async open(name, settings, tools) {
-    const through = settings.on === undefined ? undefined : await tools.through(settings.on);
-    const api = await engineApi(settings.socket ?? (through ? usualSocket : socketHere(name)), through);
-    try {
-      const { container, facts } = await findContainer(api, settings.docker);
-      const { clock } = tools;
-      return await containerHost({ api, container, facts, clock, user: settings.user, name, closed: api.close });
-    } catch (error) {
-      api.close();
-      throw error;
-    }
-  },
+  open: async (name, settings, tools) => (await import('./open-host.ts')).openDockerHost(name, settings, tools),
 };
-
-function socketHere(name: string): string {
-  const found = findSocket(process.env);
-  if (found !== undefined) return found;
-  throw new HoldfastError({
-    code: 'host.unreachable',
-    message: `no container engine was found on this machine for the host ${name}`,
-    remedy: 'Start Docker or Podman (podman system service), or name its socket with "socket".',
-    retry: 'later',
-  });
-}

@@ -1,7 +1,7 @@
 /**
  * What is really there: every stored pack, every index file, and from both an index that holds only blobs which lie in
  * packs that exist and are as long as their blobs say. Memory: about 60 bytes a blob (see `BlobIndex`), 20 bytes more for
- * each further copy of a blob, 200 bytes a pack, and one index file.
+ * each further copy of a blob, 200 bytes a pack, one index file, and 250 bytes a blob of `broken` packs.
  */
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { hasCode, messageOf } from '../../base/errors.ts';
@@ -36,6 +36,11 @@ export interface Inventory {
   readonly indexFiles: readonly { readonly id: string; readonly sizeBytes: number }[];
   /** Packs that an index names. */
   readonly indexedPacks: ReadonlySet<string>;
+  /**
+   * Packs that exist but are not as long as an index says and have no readable header, cut short for example, with all
+   * that index files say lies in them: some of it may still open. They are not in `index`.
+   */
+  readonly broken: ReadonlyMap<string, readonly PackEntry[]>;
 }
 
 /** Bytes of a pack that holds exactly these blobs (design.rst, "Pack Format"). */
@@ -90,7 +95,8 @@ class InventoryTaker {
   readonly #duplicates: Duplicate[] = [];
   readonly #indexedPacks = new Set<string>();
   /** Packs that an index describes in a way that does not fill them, or that do not exist. */
-  readonly #doubtful = new Map<string, string>();
+  readonly #doubtful = new Map<string, { file: string; readonly entries: PackEntry[] }>();
+  readonly #broken = new Map<string, readonly PackEntry[]>();
 
   constructor(
     repository: Repository,
@@ -109,13 +115,14 @@ class InventoryTaker {
     for await (const file of listUnpacked(this.#repository, 'index', this.#signal)) indexFiles.push(file);
     await forEachConcurrent(indexFiles, readsAtOnce, ({ id }) => this.#readIndexFile(id), this.#signal);
     for (const id of this.#index.packs) this.#doubtful.delete(id);
-    await forEachConcurrent(this.#doubtful, readsAtOnce, ([pack, file]) => this.#settle(pack, file), this.#signal);
+    await forEachConcurrent(this.#doubtful, readsAtOnce, ([pack, { file }]) => this.#settle(pack, file), this.#signal);
     return {
       index: this.#index,
       duplicates: this.#duplicates,
       packSizes: this.#packSizes,
       indexFiles,
       indexedPacks: this.#indexedPacks,
+      broken: this.#broken,
     };
   }
 
@@ -159,8 +166,16 @@ class InventoryTaker {
     if (this.#packSizes.get(pack) === packSizeOf(entries)) {
       addPackEntries(this.#index, this.#duplicates, pack, entries);
     } else {
-      this.#doubtful.set(pack, indexFile);
+      this.#doubt(indexFile, pack, entries);
     }
+  }
+
+  /** Of a pack that is gone nothing but its name is kept: there may be many. */
+  #doubt(file: string, pack: string, entries: readonly PackEntry[]): void {
+    const doubt = this.#doubtful.get(pack) ?? { file, entries: [] };
+    doubt.file = file;
+    if (this.#packSizes.has(pack)) doubt.entries.push(...entries);
+    this.#doubtful.set(pack, doubt);
   }
 
   /** A pack that no index describes fully: its own header decides. */
@@ -178,6 +193,7 @@ class InventoryTaker {
       this.#report(faultOf('index-wrong', unpackedName('index', indexFile), message));
     } catch (error) {
       if (!hasCode(error, 'repository.damaged', 'storage.not-found')) throw error;
+      this.#broken.set(pack, this.#doubtful.get(pack)!.entries);
       const message = `pack ${pack} has ${sizeBytes} bytes, which is not what index file ${indexFile} says, and ${messageOf(error)}`;
       this.#report(faultOf('pack-damaged', name, message));
     }

@@ -75,20 +75,27 @@ export class PackReader {
   }
 
   async #readPack(id: string, slab: Slab, length: number): Promise<void> {
-    const { repository, pool, signal, progress } = this.#parts;
+    let result: CheckPackResult;
     try {
-      await repository.storage.getInto(packName(id), 0, slab.bytes.subarray(0, length), signal);
+      result = await this.#examine(id, slab, length);
+      // What flipped on the way comes right the second time; what is damaged where it lies does not.
+      if (result.faults.length > 0) result = await this.#examine(id, slab, length);
     } catch (error) {
       if (!hasCode(error, 'storage.not-found', 'storage.io')) throw error;
       this.#fault('pack-damaged', id, `pack ${id} cannot be read: ${messageOf(error)}`);
       for (const entry of this.#indexed(id)) this.#markDamaged(id, entry);
       return;
     }
-    const result = await pool.run<'check-pack'>({ kind: 'check-pack', slab: slab.memory, length, id });
     this.packs++;
     this.bytes += length;
     this.#judge(id, result, slab);
-    progress?.(length);
+    this.#parts.progress?.(length);
+  }
+
+  async #examine(id: string, slab: Slab, length: number): Promise<CheckPackResult> {
+    const { repository, pool, signal } = this.#parts;
+    await repository.storage.getInto(packName(id), 0, slab.bytes.subarray(0, length), signal);
+    return await pool.run<'check-pack'>({ kind: 'check-pack', slab: slab.memory, length, id });
   }
 
   #judge(id: string, result: CheckPackResult, slab: Slab): void {

@@ -9,7 +9,7 @@ import type { BlobIndex } from '../blob-index.ts';
 import { decodeIndexFile } from '../format/index-file.ts';
 import { type IndexedPack, saveIndexFile } from '../index-files.ts';
 import type { Repository } from '../repository.ts';
-import { deleteUnpacked, loadUnpacked } from '../unpacked.ts';
+import { deleteUnpacked, listUnpacked, loadUnpacked } from '../unpacked.ts';
 import { EntrySet } from './entry-set.ts';
 
 /** Blobs named in one index file, at most (a pack is never split). */
@@ -60,6 +60,35 @@ export async function verifyIndexFiles(
     });
   }
   if (found.size !== needed.size) throw unverified(`it leads to ${found.size} of ${needed.size} blobs that are needed`);
+}
+
+/**
+ * The index files that new ones replace: those of `known`, and those that name nothing but packs of `fresh`, written while
+ * it was worked. Any other was put there in spite of the lock, and stays.
+ */
+export async function replaceableIndexFiles(
+  repository: Repository,
+  { known, fresh }: { readonly known: ReadonlySet<string>; readonly fresh: BlobIndex },
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const files: string[] = [];
+  for await (const { id } of listUnpacked(repository, 'index', signal)) {
+    if (known.has(id) || (await namesOnly(repository, id, fresh, signal))) files.push(id);
+  }
+  return files;
+}
+
+async function namesOnly(
+  repository: Repository,
+  file: string,
+  index: BlobIndex,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  let only = true;
+  decodeIndexFile(await loadUnpacked(repository, 'index', file, signal), (pack) => {
+    only &&= index.hasPack(pack);
+  });
+  return only;
 }
 
 export async function removeIndexFiles(

@@ -91,7 +91,11 @@ function stopAt(faults: readonly RepositoryFault[], ...kinds: readonly Repositor
 }
 
 /** What an interrupted run left may be needed, if the index that named it is lost. Returns how many packs were added. */
-async function addUnindexed(repository: Repository, inventory: Inventory, signal?: AbortSignal): Promise<number> {
+export async function addUnindexed(
+  repository: Repository,
+  inventory: Inventory,
+  signal?: AbortSignal,
+): Promise<number> {
   const { index, duplicates, packSizes, indexedPacks } = inventory;
   let added = 0;
   await forEachConcurrent(

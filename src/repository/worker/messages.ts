@@ -6,6 +6,7 @@
 import type { BlobType } from '../blob-index.ts';
 import type { MasterKey } from '../crypto.ts';
 import type { RegionCut } from '../page-cutter.ts';
+import type { PackBuffers } from './pack-buffers.ts';
 
 /** zstd: `auto` level 2, `fast` level 1, `max` level 12, `off` none. What does not shrink is stored as it is. */
 export type Compression = 'auto' | 'fast' | 'max' | 'off';
@@ -18,6 +19,8 @@ export interface WorkerSettings {
   readonly compression: Compression;
   /** Packs are closed when they reach this size. */
   readonly packBytes: number;
+  /** Where packs are built; of one size each, `packBufferBytes(packBytes)`. Absent in pools that only read. */
+  readonly packBuffers?: Readonly<Record<BlobType, PackBuffers>>;
 }
 
 /** Candidates for cuts in [offset, offset+length) of the slab; `context` bytes before `offset` belong to the stream. */
@@ -90,16 +93,12 @@ export interface PackedBlobs {
 export interface FinishedPack {
   readonly id: string;
   readonly type: BlobType;
-  /** The pack's bytes are the first `size` of the buffer; send the buffer back with `recycle` when they are stored. */
+  /** The pack's bytes are the first `size` of the buffer. */
   readonly buffer: SharedArrayBuffer;
+  /** The buffer's number among the pack buffers of the type, to be released when the bytes are stored; absent if it is not one of them. */
+  readonly slot?: number;
   readonly size: number;
   readonly blobs: PackedBlobs;
-}
-
-export interface SealResult {
-  readonly packs: readonly FinishedPack[];
-  /** Bytes the sealed blobs take. */
-  readonly storedBytes: number;
 }
 
 /** What a blob that does not open says. */
@@ -120,16 +119,20 @@ export interface JobResults {
   scan: Uint32Array;
   hash: Uint8Array;
   'cut-pages': readonly { readonly lengths: Uint32Array; readonly ids: Uint8Array; readonly changed: boolean }[];
-  seal: SealResult;
-  flush: SealResult;
+  /** Bytes the sealed blobs take. */
+  seal: number;
+  flush: undefined;
   open: readonly BlobFault[];
   'check-pack': CheckPackResult;
 }
 
-export type ToWorker =
-  | { readonly type: 'job'; readonly number: number; readonly job: Job }
-  | { readonly type: 'recycle'; readonly buffer: SharedArrayBuffer };
+export interface ToWorker {
+  readonly number: number;
+  readonly job: Job;
+}
 
 export type FromWorker =
+  /** Sent as soon as the pack is full, before the answer to the job that filled it. */
+  | { readonly pack: FinishedPack }
   | { readonly number: number; readonly result: unknown }
   | { readonly number: number; readonly error: { code: string; message: string; remedy: string } };

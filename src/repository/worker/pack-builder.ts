@@ -6,7 +6,8 @@ import type { BlobType } from '../blob-index.ts';
 import { type Sealer, sealOverhead } from '../crypto.ts';
 import { decodePackHeader, encodePackHeader, type PackEntry } from '../format/pack-header.ts';
 import { compress, decompress } from '../zstd.ts';
-import type { Compression, FinishedPack } from './messages.ts';
+import type { FinishedPack, WorkerSettings } from './messages.ts';
+import { takePackBuffer } from './pack-buffers.ts';
 
 /** zstd levels. `auto` stores about what restic stores by default, and costs 60 % of the time of level 3 on pages of databases. */
 const levels = { fast: 1, auto: 2, max: 12 } as const;
@@ -16,18 +17,21 @@ const smallestCompressed = 64;
 const mostBlobs = 50_000;
 const headerEntryBytes = 41;
 
-export interface BuilderSettings {
+export interface BuilderSettings extends Pick<WorkerSettings, 'version' | 'compression' | 'packBytes' | 'packBuffers'> {
   readonly sealer: Sealer;
-  readonly version: number;
-  readonly compression: Compression;
-  readonly packBytes: number;
+  finished(pack: FinishedPack): void;
+}
+
+/** The size of a buffer that takes any pack of `packBytes`, its header included. */
+export function packBufferBytes(packBytes: number): number {
+  return packBytes + headerBytes(mostBlobs);
 }
 
 export class PackBuilder {
   readonly #settings: BuilderSettings;
   readonly #type: BlobType;
-  readonly #spare: SharedArrayBuffer[];
   #buffer: Buffer | undefined;
+  #slot: number | undefined;
   #used = 0;
   #entries: PackEntry[] = [];
   #hash: Hash = createHash('sha256');
@@ -36,23 +40,20 @@ export class PackBuilder {
   #skip = 0;
   #streak = 0;
 
-  /** `spare` buffers are shared by the builders of one worker. */
-  constructor(settings: BuilderSettings, type: BlobType, spare: SharedArrayBuffer[]) {
+  constructor(settings: BuilderSettings, type: BlobType) {
     this.#settings = settings;
     this.#type = type;
-    this.#spare = spare;
   }
 
-  /** Adds a blob; returns the packs this closed and the bytes it takes. */
-  add(plain: Uint8Array, id: Uint8Array): { packs: FinishedPack[]; storedBytes: number } {
+  /** Adds a blob; returns the bytes it takes. */
+  add(plain: Uint8Array, id: Uint8Array): number {
     const compressed = this.#compress(plain);
     const body = compressed ?? plain;
     const length = body.byteLength + sealOverhead;
-    const packs: FinishedPack[] = [];
-    if (this.#buffer && this.#used + length + this.#headerRoom(1) > this.#buffer.byteLength) packs.push(this.#finish());
+    // A pack is closed before it would grow past its size: what of a buffer is ever touched stays the same.
+    if (this.#used + length > this.#settings.packBytes) this.flush();
     this.#buffer ??= this.#takeBuffer(length);
-    const buffer = this.#buffer;
-    const sealed = buffer.subarray(this.#used, this.#used + length);
+    const sealed = this.#buffer.subarray(this.#used, this.#used + length);
     this.#settings.sealer.sealInto(body, sealed);
     this.#verify(sealed, compressed ? plain.byteLength : 0, id);
     this.#hash.update(sealed);
@@ -64,12 +65,13 @@ export class PackBuilder {
       uncompressedLength: compressed ? plain.byteLength : 0,
     });
     this.#used += length;
-    if (this.#used >= this.#settings.packBytes || this.#entries.length >= mostBlobs) packs.push(this.#finish());
-    return { packs, storedBytes: length };
+    if (this.#used >= this.#settings.packBytes || this.#entries.length >= mostBlobs) this.flush();
+    return length;
   }
 
-  flush(): FinishedPack[] {
-    return this.#entries.length === 0 ? [] : [this.#finish()];
+  /** Closes the open pack. */
+  flush(): void {
+    if (this.#buffer && this.#entries.length > 0) this.#settings.finished(this.#finish(this.#buffer));
   }
 
   #compress(plain: Uint8Array): Buffer | undefined {
@@ -101,20 +103,17 @@ export class PackBuilder {
     if (!same) throw selfCheckFailed(`blob ${toHex(id).slice(0, 16)}`);
   }
 
-  #headerRoom(more: number): number {
-    return (this.#entries.length + more) * headerEntryBytes + sealOverhead + 4;
-  }
-
   #takeBuffer(firstLength: number): Buffer {
-    const { packBytes } = this.#settings;
-    const usual = packBytes + (9 << 20) + mostBlobs * headerEntryBytes;
-    const needed = firstLength + this.#headerRoom(1);
-    if (needed > usual) return Buffer.from(new SharedArrayBuffer(needed));
-    return Buffer.from(this.#spare.pop() ?? new SharedArrayBuffer(usual));
+    const { packBytes, packBuffers } = this.#settings;
+    const buffers = packBuffers?.[this.#type];
+    if (!buffers || firstLength > packBytes) {
+      return Buffer.from(new SharedArrayBuffer(Math.max(packBufferBytes(packBytes), firstLength + headerBytes(1))));
+    }
+    this.#slot = takePackBuffer(buffers);
+    return Buffer.from(buffers.memory[this.#slot]);
   }
 
-  #finish(): FinishedPack {
-    const buffer = this.#buffer!;
+  #finish(buffer: Buffer): FinishedPack {
     const header = encodePackHeader(this.#entries);
     const decoded = decodePackHeader(header);
     const same =
@@ -132,15 +131,22 @@ export class PackBuilder {
       id,
       type: this.#type,
       buffer: buffer.buffer as unknown as SharedArrayBuffer,
+      slot: this.#slot,
       size,
       blobs: packEntries(this.#entries),
     };
     this.#buffer = undefined;
+    this.#slot = undefined;
     this.#used = 0;
     this.#entries = [];
     this.#hash = createHash('sha256');
     return pack;
   }
+}
+
+/** The most a sealed header of so many blobs takes, with the length that follows it. */
+function headerBytes(blobs: number): number {
+  return blobs * headerEntryBytes + sealOverhead + 4;
 }
 
 /** Entries in the compact form of messages. */

@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, errorCatalogue, HoldfastError } from '../../base/errors.ts';
 import type { Repository } from '../repository.ts';
-import type { FromWorker, Job, JobResults, ToWorker, WorkerSettings } from './messages.ts';
+import type { FinishedPack, FromWorker, Job, JobResults, ToWorker, WorkerSettings } from './messages.ts';
 
 /** Jobs that others wait for: where chunks end decides what can be hashed next. Sealing, the longest work, comes after. */
 const urgent: ReadonlySet<Job['kind']> = new Set(['scan', 'hash', 'cut-pages']);
@@ -38,10 +38,13 @@ export class WorkerPool implements AsyncDisposable {
   #failure: unknown;
   #closed = false;
 
-  /** Threads start when they are first needed. */
-  constructor(settings: WorkerSettings, threads = Math.max(1, Math.min(8, availableParallelism()))) {
+  readonly #takePack: (pack: FinishedPack) => void;
+
+  /** Threads start when they are first needed. `takePack` gets every pack `seal` and `flush` finish, before they resolve. */
+  constructor(settings: WorkerSettings, threads = usualThreads(), takePack: (pack: FinishedPack) => void = () => {}) {
     this.#settings = settings;
     this.#most = threads;
+    this.#takePack = takePack;
   }
 
   get threads(): number {
@@ -53,16 +56,9 @@ export class WorkerPool implements AsyncDisposable {
     return await this.#send<K>(this.#leastBusy(), job);
   }
 
-  /** The `seal` job, answered together with a way to give pack buffers back. */
-  async seal(job: Extract<Job, { kind: 'seal' }>): Promise<JobResults['seal'] & { recycle: Recycle }> {
-    const thread = this.#leastBusy();
-    const result = await this.#send<'seal'>(thread, job);
-    return { ...result, recycle: (buffer) => this.#post(thread, { type: 'recycle', buffer }) };
-  }
-
   /** Closes the open packs of every worker. */
-  async flush(): Promise<JobResults['flush'][]> {
-    return await Promise.all(this.#threads.map((thread) => this.#send<'flush'>(thread, { kind: 'flush' })));
+  async flush(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => this.#send<'flush'>(thread, { kind: 'flush' })));
   }
 
   async close(): Promise<void> {
@@ -105,7 +101,7 @@ export class WorkerPool implements AsyncDisposable {
     if (thread.waiting++ === 0) thread.worker.ref();
     return await new Promise<JobResults[K]>((resolve, reject) => {
       this.#pending.set(number, { thread, resolve: resolve as (result: never) => void, reject });
-      (urgent.has(job.kind) ? thread.urgent : thread.ordinary).push({ type: 'job', number, job });
+      (urgent.has(job.kind) ? thread.urgent : thread.ordinary).push({ number, job });
       this.#feed(thread);
     });
   }
@@ -121,6 +117,10 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #receive(message: FromWorker): void {
+    if ('pack' in message) {
+      this.#takePack(message.pack);
+      return;
+    }
     const pending = this.#pending.get(message.number);
     if (!pending) return;
     this.#pending.delete(message.number);
@@ -150,7 +150,9 @@ export function workerPoolFor(repository: Repository, threads?: number): WorkerP
   return new WorkerPool({ ...settings, compression: 'auto', packBytes: 16 << 20 }, threads);
 }
 
-export type Recycle = (buffer: SharedArrayBuffer) => void;
+export function usualThreads(): number {
+  return Math.max(1, Math.min(8, availableParallelism()));
+}
 
 function revive(error: { code: string; message: string; remedy: string }): HoldfastError {
   const code = (error.code in errorCatalogue ? error.code : 'internal') as ErrorCode;

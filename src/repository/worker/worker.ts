@@ -21,7 +21,6 @@ import type {
   OpenJob,
   ScanJob,
   SealJob,
-  SealResult,
   ToWorker,
   WorkerSettings,
 } from './messages.ts';
@@ -31,12 +30,10 @@ const settings = workerData as WorkerSettings;
 const kernel = createKernel();
 const sealer = new Sealer(settings.masterKey, kernel);
 const tables = chunkerTables(settings.polynomial);
-/** Pack buffers that came back from their upload; a moment of slow uploads must not leave many for good. */
-const spare: SharedArrayBuffer[] = [];
-const mostSpare = 2;
+const builderSettings = { ...settings, sealer, finished: (pack: FinishedPack) => tell({ pack }) };
 const builders = {
-  data: new PackBuilder({ ...settings, sealer }, 'data', spare),
-  tree: new PackBuilder({ ...settings, sealer }, 'tree', spare),
+  data: new PackBuilder(builderSettings, 'data'),
+  tree: new PackBuilder(builderSettings, 'tree'),
 };
 let scratch = Buffer.alloc(0);
 
@@ -65,16 +62,22 @@ function cutPages(job: CutPagesJob): JobResults['cut-pages'] {
   );
 }
 
-function seal(job: SealJob): SealResult {
-  const packs: FinishedPack[] = [];
+function tell(message: FromWorker): void {
+  parentPort!.postMessage(message);
+}
+
+function seal(job: SealJob): number {
   let storedBytes = 0;
   for (let i = 0; i < job.ranges.length; i += 2) {
     const plain = Buffer.from(job.slab, job.ranges[i], job.ranges[i + 1]);
-    const added = builders[job.type].add(plain, job.ids.subarray(i * 16, i * 16 + 32));
-    packs.push(...added.packs);
-    storedBytes += added.storedBytes;
+    storedBytes += builders[job.type].add(plain, job.ids.subarray(i * 16, i * 16 + 32));
   }
-  return { packs, storedBytes };
+  return storedBytes;
+}
+
+function flush(): undefined {
+  builders.data.flush();
+  builders.tree.flush();
 }
 
 /** Opens one stored blob into `out`; returns what is wrong with it, if anything. */
@@ -123,7 +126,7 @@ function perform(job: Job): JobResults[Job['kind']] {
     case 'seal':
       return seal(job);
     case 'flush':
-      return { packs: [...builders.data.flush(), ...builders.tree.flush()], storedBytes: 0 };
+      return flush();
     case 'open':
       return open(job);
     case 'check-pack':
@@ -131,7 +134,7 @@ function perform(job: Job): JobResults[Job['kind']] {
   }
 }
 
-function answer(message: Extract<ToWorker, { type: 'job' }>): FromWorker {
+function answer(message: ToWorker): FromWorker {
   try {
     return { number: message.number, result: perform(message.job) };
   } catch (error) {
@@ -147,10 +150,4 @@ function answer(message: Extract<ToWorker, { type: 'job' }>): FromWorker {
   }
 }
 
-parentPort!.on('message', (message: ToWorker) => {
-  if (message.type === 'recycle') {
-    if (spare.length < mostSpare) spare.push(message.buffer);
-    return;
-  }
-  parentPort!.postMessage(answer(message));
-});
+parentPort!.on('message', (message: ToWorker) => tell(answer(message)));

@@ -1,0 +1,5 @@
+/** What the driver does, loaded when a source needs it. */
+export { capture } from './backup.ts';
+export { probe } from './probe.ts';
+export { restore } from './restore.ts';
+export { restoreThrowaway } from './throwaway.ts';
