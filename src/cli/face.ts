@@ -58,29 +58,37 @@ export class Face {
    * no configuration: without a file there is then nothing declared.
    */
   async uses(repository?: string): Promise<SourceAccess & Execution> {
-    const [drivers, storageKinds, hostKinds, localHost, { emptyConfig, loadConfig }, { repairLeftWindows }] =
-      await Promise.all([
-        this.parts.drivers(),
-        this.parts.storageKinds(),
-        this.parts.hostKinds(),
-        this.parts.localHost(),
-        import('../operations/configuration.ts'),
-        import('../operations/left-windows.ts'),
-      ]);
-    const config = await loadConfig(this.configFile, { drivers, storageKinds, hostKinds }).catch((error: unknown) => {
-      const addressed = repository !== undefined && /[/:]/.test(repository) && this.#namedFile === undefined;
-      if (addressed && hasCode(error, 'config.missing')) return emptyConfig(resolve(defaultFile));
-      throw error;
-    });
-    for (const warning of config.warnings) {
+    const addressed = repository !== undefined && /[/:]/.test(repository) && this.#namedFile === undefined;
+    const uses = await this.#uses((error) => addressed && hasCode(error, 'config.missing'));
+    const { repairLeftWindows } = await import('../operations/left-windows.ts');
+    for (const warning of uses.config.warnings) {
       if (warning.kind !== 'clear-secret') continue;
       this.screen.say(`warning: ${warning.file}:${warning.line}: ${warning.path} ${warning.message}`);
     }
-    const { openContainers } = this.parts;
-    const parts = { drivers, storageKinds, hostKinds, localHost, openContainers };
-    const uses = { config, ...parts, env: this.env, ...this.execution };
     await repairLeftWindows(uses);
     return uses;
+  }
+
+  /** The same where a configuration is about to be written: one that is missing or wrong counts for nothing. */
+  async bareUses(): Promise<SourceAccess & Execution> {
+    return await this.#uses((error) => hasCode(error, 'config.missing', 'config.invalid'));
+  }
+
+  async #uses(isNoMatter: (error: unknown) => boolean): Promise<SourceAccess & Execution> {
+    const [drivers, storageKinds, hostKinds, localHost, { emptyConfig, loadConfig }] = await Promise.all([
+      this.parts.drivers(),
+      this.parts.storageKinds(),
+      this.parts.hostKinds(),
+      this.parts.localHost(),
+      import('../operations/configuration.ts'),
+    ]);
+    const config = await loadConfig(this.configFile, { drivers, storageKinds, hostKinds }).catch((error: unknown) => {
+      if (isNoMatter(error)) return emptyConfig(resolve(this.configFile));
+      throw error;
+    });
+    const { openContainers } = this.parts;
+    const parts = { drivers, storageKinds, hostKinds, localHost, openContainers };
+    return { config, ...parts, env: this.env, ...this.execution };
   }
 
   /** Runs an operation and shows its outcome; `wrong` says whether the outcome means exit status 1. */

@@ -12,6 +12,7 @@ export { expandPath } from './expand-path.ts';
 export { loadConfig, parseConfig } from './load.ts';
 export { ConfigError, formatProblem, type Problem } from './problems.ts';
 export type { Known } from './reading.ts';
+export { replaceValue } from './replace-value.ts';
 export { type SecretPlace, secretPlaces } from './secret-places.ts';
 export { readSecret, type SecretPlaces, type SecretReference } from './secret-reference.ts';
 export { nearest, suggestion } from './suggest.ts';

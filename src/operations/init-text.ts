@@ -103,7 +103,7 @@ function nameFor(path: string, taken: Set<string>): string {
   return name;
 }
 
-function slug(text: string): string {
+export function slug(text: string): string {
   const clean = text
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')

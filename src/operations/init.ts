@@ -1,13 +1,14 @@
 /** Look around this machine and write a commented `holdfast.yaml` with a password of its own. Nothing is ever overwritten. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { HoldfastError, messageOf, systemCode } from '../base/errors.ts';
+import { systemCode } from '../base/errors.ts';
 import { parseConfig } from '../config/index.ts';
 import { starterConfig } from './init-text.ts';
 import { lookAround } from './look-around.ts';
+import { existsAlready, writeNew, writeNewSecret } from './new-file.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
 
 const input = z.object({
@@ -81,37 +82,5 @@ async function refuseExisting(file: string): Promise<void> {
 
 /** 256 random bits, readable by nobody else. True if it was made, false if there was one. */
 async function makePassword(file: string): Promise<boolean> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  try {
-    await writeNew(file, `${randomBytes(32).toString('base64url')}\n`, 0o600);
-    return true;
-  } catch (error) {
-    if (error instanceof HoldfastError && systemCode(error.cause) === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-async function writeNew(file: string, text: string, mode: number): Promise<void> {
-  try {
-    await using handle = await open(file, 'wx', mode);
-    await handle.writeFile(text);
-    await handle.sync();
-  } catch (cause) {
-    if (systemCode(cause) === 'EEXIST') throw existsAlready(file, cause);
-    throw new HoldfastError({
-      code: 'usage.invalid',
-      message: `${file} cannot be written: ${messageOf(cause)}`,
-      remedy: 'Choose another place with --config FILE or --password-file FILE.',
-      cause,
-    });
-  }
-}
-
-function existsAlready(file: string, cause?: unknown): HoldfastError {
-  return new HoldfastError({
-    code: 'usage.invalid',
-    message: `${file} exists already and is not overwritten`,
-    remedy: 'Check it with: holdfast validate. Or write another one: holdfast --config OTHER init',
-    cause,
-  });
+  return await writeNewSecret(file, randomBytes(32).toString('base64url'));
 }

@@ -45,7 +45,12 @@ export function repositoryEntry(
 
 /** Opens; disposing closes it. Errors of storage, secret and repository. */
 export async function openNamed(name: string, uses: Uses): Promise<NamedRepository> {
-  const entry = repositoryEntry(name, uses);
+  return await openEntry(repositoryEntry(name, uses), uses);
+}
+
+/** The same for an entry that is declared nowhere. */
+export async function openEntry(entry: RepositoryEntry, uses: Uses): Promise<NamedRepository> {
+  const { name } = entry;
   const password = await passwordOf(entry, uses);
   const storage = await storageOf(entry, uses, false);
   try {

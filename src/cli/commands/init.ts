@@ -4,15 +4,29 @@ import type { InitOutput } from '../../operations/init.ts';
 import type { Face } from '../face.ts';
 import { collect } from '../options.ts';
 import { counted } from '../table.ts';
+import { describeInitFrom } from './init-from-text.ts';
+
+interface Options {
+  readonly root?: string[];
+  readonly from?: string;
+  readonly host?: string;
+  readonly passwordFile?: string;
+}
 
 export function add(program: Command, face: Face): void {
   program
     .command('init')
     .description('look around this machine and write a commented holdfast.yaml and a password file')
     .option('--repository <url>', 'where the repository will be')
-    .option('--password-file <file>', 'where the password is written (default: ~/.config/holdfast/password)')
+    .option(
+      '--password-file <file>',
+      'where the password is written (default: ~/.config/holdfast/password); with --from, where it is',
+    )
     .option('--root <directory>', 'look for databases here; may be repeated', collect)
-    .action(async (options: { root?: string[] }) => {
+    .option('--from <url>', 'carry on from this repository instead: the configuration comes out of it')
+    .option('--host <name>', 'with --from: the configuration of this machine, where several use the repository')
+    .action(async (options: Options) => {
+      if (options.from !== undefined) return await carryOn(face, { ...options, from: options.from });
       const { init } = await import('../../operations/init.ts');
       const [drivers, storageKinds, hostKinds] = await Promise.all([
         face.parts.drivers(),
@@ -23,6 +37,18 @@ export function add(program: Command, face: Face): void {
       const input = { ...options, roots: options.root ?? [], file: face.configFile };
       await face.perform(init, input, uses, { text: (output) => describe(output, face.configFile) });
     });
+}
+
+async function carryOn(face: Face, options: Options & { readonly from: string }): Promise<void> {
+  const [{ initFrom }, { askPassword }] = await Promise.all([
+    import('../../operations/init-from.ts'),
+    import('../ask-password.ts'),
+  ]);
+  const streams = { input: process.stdin, prompts: process.stderr };
+  const uses = { ...(await face.bareUses()), askPassword: () => askPassword('password of the repository: ', streams) };
+  await face.perform(initFrom, { ...options, file: face.configFile }, uses, {
+    text: (output) => describeInitFrom(output, face.configFile),
+  });
 }
 
 function describe(output: InitOutput, shown: string): string {
