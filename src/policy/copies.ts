@@ -5,7 +5,7 @@
  */
 import type { Retention } from '../model/policy.ts';
 import { type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
-import { applyRetention } from './retention.ts';
+import { applyRetention, type RetentionFacts } from './retention.ts';
 
 export interface CopyMatch {
   /** Snapshots that the other repository does not have, newest first. */
@@ -54,8 +54,7 @@ function sameWords(a: readonly string[], b: readonly string[]): boolean {
   return JSON.stringify(a.toSorted()) === JSON.stringify(b.toSorted());
 }
 
-export interface WantedFacts {
-  readonly nowMs: number;
+export interface WantedFacts extends Pick<RetentionFacts, 'nowMs' | 'localOffsetMinutes'> {
   /** What the other repository keeps of each source; a source that is not in it keeps everything. */
   readonly keep: ReadonlyMap<string, Retention | undefined>;
   /** Pinned where they are: wanted whatever the rules say. */
@@ -76,7 +75,7 @@ export function wantedCopies(
   for (const [source, group] of Map.groupBy(missing, sourceOf)) {
     const keep = source === undefined ? undefined : facts.keep.get(source);
     const own = to.filter((one) => sourceOf(one) === source);
-    const decided = applyRetention([...own, ...group], keep ?? {}, { nowMs: facts.nowMs, protectedBy: pinned });
+    const decided = applyRetention([...own, ...group], keep ?? {}, { ...facts, protectedBy: pinned });
     const kept = new Set(decided.filter((one) => one.keep).map((one) => one.snapshot));
     for (const one of group) if (kept.has(one)) wanted.add(one);
   }

@@ -4,6 +4,7 @@ import type { CheckOutput, PruneOutput, RepositoryList, StatsOutput } from '../.
 import type { Face } from '../face.ts';
 import { byteCount, share } from '../options.ts';
 import { counted, facts, shortId, table } from '../table.ts';
+import { addCopyCommand } from './repo-copy.ts';
 import { addKeyCommands } from './repo-key.ts';
 
 const operations = () => import('../../operations/repo.ts');
@@ -14,6 +15,7 @@ export function add(program: Command, face: Face): void {
   addMaking(repo, face);
   addChecking(repo, face);
   addTidying(repo, face);
+  addCopyCommand(repo, face);
   addKeyCommands(repo, face);
 }
 

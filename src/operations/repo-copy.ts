@@ -1,0 +1,119 @@
+/** Copy snapshots from one repository into another. No source is read; what is there already is not sent again. */
+import { z } from 'zod';
+import { HoldfastError } from '../base/errors.ts';
+import { type CopyResult, copySnapshots } from '../engine/copy.ts';
+import { sourceOf } from '../model/snapshot.ts';
+import { chosenCopies } from './chosen-copies.ts';
+import { describeError } from './describe-error.ts';
+import { type Execution, operation, type RepositoryAccess } from './operation.ts';
+import { openNamed } from './repository-access.ts';
+
+const input = z.object({
+  from: z.string(),
+  to: z.string(),
+  /** Exactly these, whatever is kept there. */
+  snapshots: z.array(z.string()).default([]),
+  /** Only snapshots of these sources. */
+  sources: z.array(z.string()).default([]),
+  /** Also what the rules of `to` would remove again. */
+  all: z.boolean().default(false),
+  dryRun: z.boolean().default(false),
+  compression: z.enum(['auto', 'fast', 'max', 'off']).optional(),
+  lockWaitMs: z.number().min(0).default(60_000),
+});
+type Request = z.infer<typeof input>;
+
+const copied = z.object({
+  /** Where it was copied from. */
+  snapshot: z.string(),
+  /** Its id over there; absent in a dry run. */
+  copy: z.string().optional(),
+  source: z.string().optional(),
+  time: z.string(),
+  timeMs: z.number(),
+  /** What it needed and was not there yet, as the origin stores it. */
+  blobs: z.number(),
+  bytes: z.number(),
+});
+const output = z.object({
+  from: z.string(),
+  to: z.string(),
+  ok: z.boolean(),
+  dryRun: z.boolean(),
+  /** In the order of copying. */
+  copied: z.array(copied),
+  /** Damaged in the origin. */
+  failed: z.array(
+    z.object({
+      snapshot: z.string(),
+      source: z.string().optional(),
+      code: z.string(),
+      message: z.string(),
+      remedy: z.string(),
+    }),
+  ),
+  bytes: z.number(),
+  storedBytes: z.number(),
+  /** Packs of an interrupted copy or backup that were not sent again. */
+  adoptedPacks: z.number(),
+  /** False: a backup straight into `to` would find little of what was copied. */
+  sameCuts: z.boolean(),
+  durationMs: z.number(),
+});
+export type CopyOutput = z.infer<typeof output>;
+
+type Uses = RepositoryAccess & Execution;
+
+export const repoCopy = operation({
+  name: 'repo copy',
+  permission: 'operator',
+  input,
+  output,
+  run: async (request: Request, uses: Uses): Promise<CopyOutput> => {
+    const { from: origin, to } = request;
+    if (origin === to) throw sameRepository(to);
+    await using source = await openNamed(origin, uses);
+    await using target = await openNamed(to, uses);
+    const { dryRun, compression, lockWaitMs, snapshots, all } = request;
+    const sources = request.sources.length > 0 ? request.sources : undefined;
+    const { clock, report, signal, config } = uses;
+    const result = await copySnapshots({
+      from: source.repository,
+      to: target.repository,
+      choose: chosenCopies(config, { to, sources, snapshots, all, nowMs: clock.nowMs() }),
+      ...{ dryRun, compression, lockWaitMs, clock, report, signal },
+    });
+    return { from: origin, to, dryRun, ...viewCopy(result) };
+  },
+});
+
+function viewCopy(result: CopyResult): Omit<CopyOutput, 'from' | 'to' | 'dryRun'> {
+  const { failed, storedBytes, adoptedPacks, sameCuts, durationMs } = result;
+  return {
+    ok: failed.length === 0,
+    copied: result.copied.map(({ snapshot, id, blobs, bytes }) => ({
+      snapshot: snapshot.id,
+      copy: id,
+      source: sourceOf(snapshot),
+      time: snapshot.time,
+      timeMs: snapshot.timeMs,
+      ...{ blobs, bytes },
+    })),
+    failed: failed.map(({ snapshot, error }) => ({
+      snapshot: snapshot.id,
+      source: sourceOf(snapshot),
+      ...describeError(error),
+    })),
+    bytes: result.copied.reduce((sum, one) => sum + one.bytes, 0),
+    ...{ storedBytes, adoptedPacks, sameCuts },
+    durationMs: Math.round(durationMs),
+  };
+}
+
+function sameRepository(name: string): HoldfastError {
+  return new HoldfastError({
+    code: 'usage.invalid',
+    message: `«${name}» cannot be copied into itself`,
+    remedy: 'Name another repository with --to.',
+  });
+}
