@@ -18,6 +18,7 @@ export const errorCatalogue = {
   'storage.denied': 'The storage refused access.',
   'storage.full': 'The storage has no space left.',
   'storage.io': 'The storage reported an input/output error.',
+  'storage.unprotected': 'The storage does not keep or hold objects as it was asked to.',
   // repository
   'repository.missing': 'There is no repository at this place.',
   'repository.exists': 'There is a repository at this place already.',

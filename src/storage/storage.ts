@@ -13,6 +13,7 @@
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import type { ReadSecret } from '../base/secret-reference.ts';
+import type { ObjectHistory, ObjectRetention } from './object-retention.ts';
 
 export interface StoredObject {
   readonly name: string;
@@ -27,6 +28,8 @@ export interface ByteRange {
 export interface PutOptions {
   /** Fail with `storage.exists` rather than replace. Without it an existing object is replaced atomically. */
   readonly mustNotExist?: boolean;
+  /** It is removed again soon, as locks are: not held where objects are (`retention`). */
+  readonly passing?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -51,6 +54,12 @@ export interface Storage {
 
   /** Removes an object; absent is fine. */
   delete(name: string, signal?: AbortSignal): Promise<void>;
+
+  /** Present where what was removed or replaced may still be there. */
+  readonly history?: ObjectHistory;
+
+  /** Present where the operator asked for objects to be held against removal. */
+  readonly retention?: ObjectRetention;
 
   close(): Promise<void>;
 }

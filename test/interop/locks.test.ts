@@ -1,5 +1,7 @@
 /** Each program keeps out what its lock excludes; what a dead process left behind does not. */
+
 import type { ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -107,9 +109,16 @@ describe.each(resticPrograms)('%s', (program) => {
   });
 });
 
+test('a lock that was stored in part only keeps nobody out', () => {
+  writeFileSync(join(both.repository, 'locks', 'ab'.repeat(32)), 'half of a lo');
+  both.holdfastBackup('source');
+  expect(both.locks()).toEqual([]);
+});
+
 test('a lock nobody can read is removed when we are told to remove all', async () => {
-  const path = join(both.repository, 'locks', 'ab'.repeat(32));
-  writeFileSync(path, '');
+  const other = 'whole, and sealed with the key of another repository';
+  const path = join(both.repository, 'locks', createHash('sha256').update(other).digest('hex'));
+  writeFileSync(path, other);
   const refused = await both.run('holdfast', ['--json', 'backup', 'source', '--wait', '0s']);
   expect([refused.status, refused.stdout]).toEqual([1, expect.stringMatching(/"repository.locked".*unlock.*--all/)]);
   both.holdfast('repo', 'unlock', 'both', '--all');

@@ -10,7 +10,7 @@ import { HoldfastError, hasCode } from '../../base/errors.ts';
 import { parseHttpDate } from '../retry.ts';
 import { escapeXml, textOf, uploadsOf } from './replies.ts';
 import { header, unexpectedReply } from './s3-errors.ts';
-import type { S3Service } from './service.ts';
+import type { S3Reply, S3Service } from './service.ts';
 
 export interface LargeObject {
   readonly doing: string;
@@ -28,8 +28,8 @@ const atOnce = 4;
 const maxParts = 10_000;
 const abandonedAfterMs = 24 * 3_600_000;
 
-/** Memory: none besides the body. */
-export async function putInParts(service: S3Service, object: LargeObject): Promise<void> {
+/** The answer that completed it (its tag is in the body, so it comes without one). Memory: none besides the body. */
+export async function putInParts(service: S3Service, object: LargeObject): Promise<S3Reply> {
   const { doing, key, headers, signal } = object;
   const slices = [...slicesOf(object.parts, object.partBytes)];
   if (slices.length > maxParts) throw tooLarge(object, service.shown);
@@ -38,7 +38,7 @@ export async function putInParts(service: S3Service, object: LargeObject): Promi
   if (uploadId === undefined) throw unexpectedReply(doing, service.shown, 'an upload in parts was begun without an id');
   try {
     const tags = await sendParts(service, object, uploadId, slices);
-    await complete(service, object, uploadId, tags);
+    return await complete(service, object, uploadId, tags);
   } catch (error) {
     // What stopped the upload is what the caller must hear; parts that cannot be removed now are swept later.
     await abort(service, key, uploadId).catch(() => undefined);
@@ -74,7 +74,7 @@ async function complete(
   object: LargeObject,
   uploadId: string,
   tags: readonly string[],
-): Promise<void> {
+): Promise<S3Reply> {
   const { doing, key, signal } = object;
   const entries = tags.map(
     (tag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${escapeXml(tag)}</ETag></Part>`,
@@ -92,11 +92,11 @@ async function complete(
     decisive: true,
     accept: [404],
   });
-  if (reply.status !== 404) return;
+  if (reply.status !== 404) return reply;
   // An earlier try whose answer was lost may have completed it: then the object is there with its size.
   const found = reply.repeated ? await service.send({ doing, method: 'HEAD', key, signal, accept: [404] }) : reply;
   const sizeBytes = object.parts.reduce((sum, part) => sum + part.byteLength, 0);
-  if (found.status === 200 && header(found, 'content-length') === String(sizeBytes)) return;
+  if (found.status === 200 && header(found, 'content-length') === String(sizeBytes)) return found;
   throw new HoldfastError({
     code: 'storage.io',
     message: `cannot ${doing} in ${service.shown}: the service no longer knows the upload it had begun`,

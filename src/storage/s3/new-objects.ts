@@ -9,6 +9,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { objectExists } from '../object-faults.ts';
+import { writeConfirmed } from './confirm-write.ts';
 import { header } from './s3-errors.ts';
 import type { S3Reply, S3Service } from './service.ts';
 
@@ -18,7 +19,8 @@ interface ObjectPlace {
 }
 
 interface NewObjectOptions {
-  readonly objectHeaders: Readonly<Record<string, string>>;
+  /** Sent when an object is made. */
+  readonly headers: () => Readonly<Record<string, string>>;
   readonly md5: boolean;
 }
 
@@ -49,10 +51,30 @@ export class NewObjects {
       return await this.#putLooking(place, parts, mark, signal);
     }
     if (reply.status === 412) {
-      if (reply.repeated && (await this.#markOf(place, signal)) === mark) return;
+      if (reply.repeated && (await this.#markOf(place, signal)) === mark)
+        return await this.#confirm(place, parts, mark, signal);
       throw objectExists(place.name, this.#service.shown);
     }
+    await this.#confirm(place, parts, mark, signal);
     await this.#probe(place, parts, mark, signal);
+  }
+
+  /** What lies there must be ours, and all of it; what is ours but cut is written again, without a condition. */
+  async #confirm(place: ObjectPlace, parts: readonly Uint8Array[], mark: string, signal?: AbortSignal): Promise<void> {
+    const found = await this.#look(place, signal);
+    const foundMark = header(found, markHeader);
+    // A service that keeps no marks has decided by the condition.
+    const isOurs = foundMark === mark || (foundMark === undefined && this.#conditional !== false);
+    if (found.status !== 404 && !isOurs) throw objectExists(place.name, this.#service.shown);
+    const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    if (found.status !== 404 && header(found, 'content-length') === String(sizeBytes)) return;
+    const again = found.status === 404 ? { ...onlyIfNew, [markHeader]: mark } : { [markHeader]: mark };
+    const write = async (): Promise<S3Reply> => {
+      const reply = await this.#store(place, parts, again, signal);
+      if (reply.status === 412) throw objectExists(place.name, this.#service.shown);
+      return reply;
+    };
+    await writeConfirmed(this.#service, { ...place, sizeBytes }, write, signal);
   }
 
   /** Stores the same again, on the condition that it is not there. The object is stored already, so a failure here is none of the put: it is asked again with the next object. */
@@ -74,7 +96,7 @@ export class NewObjects {
   ): Promise<void> {
     await this.#assertAbsent(place, signal);
     await this.#store(place, parts, { [markHeader]: mark }, signal);
-    if ((await this.#markOf(place, signal)) !== mark) throw objectExists(place.name, this.#service.shown);
+    await this.#confirm(place, parts, mark, signal);
   }
 
   async #assertAbsent(place: ObjectPlace, signal?: AbortSignal): Promise<void> {
@@ -82,8 +104,8 @@ export class NewObjects {
   }
 
   #store(place: ObjectPlace, body: readonly Uint8Array[], headers: Record<string, string>, signal?: AbortSignal) {
-    const { objectHeaders, md5 } = this.#options;
-    const all = { ...objectHeaders, ...headers };
+    const { md5 } = this.#options;
+    const all = { ...this.#options.headers(), ...headers };
     const accept = 'if-none-match' in headers ? [412, 501] : [];
     const { key, name } = place;
     return this.#service.send({

@@ -1,11 +1,14 @@
 /** Puts the pieces of an S3 storage together. */
 import { readFile } from 'node:fs/promises';
+import { parseInstant } from '../../base/clock.ts';
 import { HoldfastError, messageOf } from '../../base/errors.ts';
 import { HttpConnections } from '../../protocols/http/exchange.ts';
 import { redactUrl } from '../open.ts';
 import type { OpenOptions, Storage } from '../storage.ts';
 import { credentialSource } from './credentials.ts';
 import { isAmazon, parseS3Url } from './location.ts';
+import { ObjectLock } from './object-lock.ts';
+import { PastObjects } from './past-objects.ts';
 import { S3Storage } from './s3-storage.ts';
 import { S3Service } from './service.ts';
 import type { S3Settings } from './settings.ts';
@@ -31,16 +34,26 @@ export async function openBucket(url: string, { create, settings, tools }: OpenO
     clock,
     signal,
   });
-  const { partBytes, contentMd5: md5 } = settings;
+  const { partBytes, contentMd5: md5, objectLock, asOf } = settings;
+  const lock = objectLock && new ObjectLock(service, objectLock, clock);
   const storage = new S3Storage({
     service,
     partBytes,
     md5,
     objectHeaders: objectHeadersOf(settings),
+    lock,
+    past: asOf === undefined ? undefined : new PastObjects(service, parseInstant(asOf) ?? 0),
     close: () => connections.close(),
   });
-  if (create) await makeBucket(service);
-  return storage;
+  if (!create) return storage;
+  try {
+    await makeBucket(service, objectLock !== undefined);
+    await lock?.requireReady(signal);
+    return storage;
+  } catch (error) {
+    connections.close();
+    throw error;
+  }
 }
 
 function objectHeadersOf({ storageClass, serverSideEncryption, kmsKeyId }: S3Settings): Record<string, string> {
@@ -52,7 +65,7 @@ function objectHeadersOf({ storageClass, serverSideEncryption, kmsKeyId }: S3Set
 }
 
 /** Made only if the service says that there is none: who may not make buckets can use one that is there. */
-async function makeBucket(service: S3Service): Promise<void> {
+async function makeBucket(service: S3Service, holdsObjects: boolean): Promise<void> {
   const { bucket } = service.location;
   const query = { 'list-type': '2', 'max-keys': '1' };
   const found = await service.send({ doing: `find the bucket ${bucket}`, method: 'GET', query, accept: [404] });
@@ -63,7 +76,9 @@ async function makeBucket(service: S3Service): Promise<void> {
       ? [Buffer.from(`<CreateBucketConfiguration>${constraint}</CreateBucketConfiguration>`, 'utf8')]
       : [];
   // 409: another program made it meanwhile, or it belongs to somebody else, which the first request to it will say.
-  await service.send({ doing: `make the bucket ${bucket}`, method: 'PUT', body, accept: [409] });
+  // Also switches versioning on.
+  const headers: Record<string, string> = holdsObjects ? { 'x-amz-bucket-object-lock-enabled': 'true' } : {};
+  await service.send({ doing: `make the bucket ${bucket}`, method: 'PUT', headers, body, accept: [409] });
   await service.send({ doing: `find the bucket ${bucket}`, method: 'GET', query });
 }
 

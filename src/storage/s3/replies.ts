@@ -1,4 +1,5 @@
 /** Reads the small flat XML documents S3 services answer with. Whatever is not there is `undefined`: nothing here throws. */
+import { parseInstant } from '../../base/clock.ts';
 
 /** The text of the first element of that name. */
 export function textOf(xml: string, name: string): string | undefined {
@@ -33,22 +34,76 @@ export interface ListPage {
   readonly next?: string;
 }
 
-/** A page of `ListObjectsV2`; `undefined` if it is none. */
+/** A page of `ListObjectsV2`; `undefined` if it is none, or not a whole one: an entry that is passed over could be a snapshot that is thought to be gone. */
 export function listPageOf(xml: string): ListPage | undefined {
   if (!/<(?:[\w-]+:)?ListBucketResult[\s>/]/.test(xml)) return undefined;
   const escaped = textOf(xml, 'EncodingType') === 'url';
-  const objects = elementsOf(xml, 'Contents').flatMap((entry) => {
+  const entries = elementsOf(xml, 'Contents');
+  const objects = entries.flatMap((entry) => {
     const key = textOf(entry, 'Key');
     const sizeBytes = Number(textOf(entry, 'Size') ?? Number.NaN);
     return key === undefined || !Number.isSafeInteger(sizeBytes)
       ? []
       : [{ key: escaped ? fromUrl(key) : key, sizeBytes }];
   });
+  const truncated = textOf(xml, 'IsTruncated')?.toLowerCase();
+  const whole = objects.length === entries.length && isCount(textOf(xml, 'KeyCount'), objects.length);
+  if (!whole || !['true', 'false', undefined].includes(truncated)) return undefined;
   return {
     objects,
-    truncated: textOf(xml, 'IsTruncated')?.toLowerCase() === 'true',
+    truncated: truncated === 'true',
     next: textOf(xml, 'NextContinuationToken'),
   };
+}
+
+/** Services that give no count have said nothing wrong. */
+function isCount(given: string | undefined, found: number): boolean {
+  return given === undefined || given === String(found);
+}
+
+export interface VersionEntry {
+  readonly key: string;
+  readonly versionId: string;
+  readonly sizeBytes: number;
+  readonly storedAtMs: number;
+  readonly isCurrent: boolean;
+  readonly isRemoval: boolean;
+  readonly tag?: string;
+}
+
+export interface VersionPage {
+  readonly versions: readonly VersionEntry[];
+  /** What to ask for to get the next page; absent: there is none. */
+  readonly next?: Record<string, string>;
+}
+
+/** A page of `ListObjectVersions`; `undefined` if it is none, or if an entry of it is not understood. */
+export function versionPageOf(xml: string): VersionPage | undefined {
+  if (!/<(?:[\w-]+:)?ListVersionsResult[\s>/]/.test(xml)) return undefined;
+  const escaped = textOf(xml, 'EncodingType') === 'url';
+  const pattern = /<(Version|DeleteMarker)(?:\s[^>]*)?>([\s\S]*?)<\/\1>/g;
+  const versions: VersionEntry[] = [];
+  for (const [, kind, entry] of xml.matchAll(pattern)) {
+    const version = versionOf(entry, kind === 'DeleteMarker', escaped);
+    if (!version) return undefined;
+    versions.push(version);
+  }
+  if (textOf(xml, 'IsTruncated')?.toLowerCase() !== 'true') return { versions };
+  const [key, id] = [textOf(xml, 'NextKeyMarker'), textOf(xml, 'NextVersionIdMarker')];
+  if (key === undefined) return undefined;
+  const marker = { 'key-marker': escaped ? fromUrl(key) : key };
+  return { versions, next: id === undefined || id === '' ? marker : { ...marker, 'version-id-marker': id } };
+}
+
+function versionOf(entry: string, isRemoval: boolean, escaped: boolean): VersionEntry | undefined {
+  const [key, versionId] = [textOf(entry, 'Key'), textOf(entry, 'VersionId')];
+  const storedAtMs = parseInstant(textOf(entry, 'LastModified') ?? '');
+  const sizeBytes = isRemoval ? 0 : Number(textOf(entry, 'Size') ?? Number.NaN);
+  if (key === undefined || versionId === undefined || storedAtMs === undefined) return undefined;
+  if (!Number.isSafeInteger(sizeBytes)) return undefined;
+  const isCurrent = textOf(entry, 'IsLatest') === 'true';
+  const tag = textOf(entry, 'ETag');
+  return { key: escaped ? fromUrl(key) : key, versionId, sizeBytes, storedAtMs, isCurrent, isRemoval, tag };
 }
 
 export interface UnfinishedUpload {

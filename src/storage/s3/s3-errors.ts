@@ -231,11 +231,12 @@ function shortened(words: string): string {
   return line.length > 300 ? `${line.slice(0, 300)}…` : line;
 }
 
-/** An answer that S3 does not give. */
-export function unexpectedReply(doing: string, location: string, why: string): HoldfastError {
+/** An answer that S3 does not give. `retry`: where it may have been changed on the way. */
+export function unexpectedReply(doing: string, location: string, why: string, retry: Retry = 'never'): HoldfastError {
   return new HoldfastError({
     code: 'storage.io',
     message: `cannot ${doing} in ${location}: ${why}`,
     remedy: 'The service does not do what S3 promises: check the endpoint, and that no proxy changes its answers.',
+    retry,
   });
 }

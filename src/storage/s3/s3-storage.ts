@@ -6,12 +6,17 @@ import { hasCode, throwIfCancelled } from '../../base/errors.ts';
 import type { HttpReplyHead } from '../../protocols/http/exchange.ts';
 import { objectMissing, objectTooShort } from '../object-faults.ts';
 import { checkObjectName, isObjectName } from '../object-name.ts';
+import type { ObjectHistory, ObjectRetention } from '../object-retention.ts';
 import type { ByteRange, PutOptions, Storage, StoredObject } from '../storage.ts';
+import { writeConfirmed } from './confirm-write.ts';
 import { putInParts, UploadSweep } from './multipart.ts';
 import { NewObjects } from './new-objects.ts';
+import type { ObjectLock } from './object-lock.ts';
+import type { PastObjects } from './past-objects.ts';
 import { type ListPage, listPageOf } from './replies.ts';
 import { header, unexpectedReply } from './s3-errors.ts';
 import type { S3Reply, S3Service } from './service.ts';
+import { BucketVersions } from './versions.ts';
 
 export interface S3StorageOptions {
   readonly service: S3Service;
@@ -20,12 +25,17 @@ export interface S3StorageOptions {
   /** Sent when an object is made: storage class, encryption. */
   readonly objectHeaders: Readonly<Record<string, string>>;
   readonly md5: boolean;
+  readonly lock?: ObjectLock;
+  /** Reads from older versions; then nothing is written. */
+  readonly past?: PastObjects;
   /** Ends kept connections. */
   readonly close: () => void;
 }
 
 export class S3Storage implements Storage {
   readonly location: string;
+  readonly retention?: ObjectRetention;
+  readonly history: ObjectHistory;
   readonly #service: S3Service;
   readonly #options: S3StorageOptions;
   readonly #newObjects: NewObjects;
@@ -37,27 +47,38 @@ export class S3Storage implements Storage {
     this.location = options.service.shown;
     this.#service = options.service;
     this.#options = options;
-    this.#newObjects = new NewObjects(options.service, options);
+    this.retention = options.lock;
+    const { service } = options;
+    const headers = (): Record<string, string> => ({ ...options.objectHeaders, ...options.lock?.headers() });
+    this.history = new BucketVersions({ service, headers });
+    this.#newObjects = new NewObjects(service, { headers, md5: this.#needsMd5 });
     this.#sweep = new UploadSweep(options.service);
   }
 
   async put(
     name: string,
     parts: readonly Uint8Array[],
-    { mustNotExist = false, signal }: PutOptions = {},
+    { mustNotExist = false, passing = false, signal }: PutOptions = {},
   ): Promise<void> {
     checkObjectName(name);
     throwIfCancelled(signal);
-    const { objectHeaders: headers, md5, partBytes } = this.#options;
+    this.#refuseInPast(`write ${name}`);
+    const { objectHeaders, partBytes } = this.#options;
+    const lock = passing ? undefined : this.#options.lock;
+    await lock?.requireReady(signal);
+    const headers = { ...objectHeaders, ...lock?.headers() };
+    const md5 = this.#needsMd5;
     const key = this.#key(name);
     if (mustNotExist) return await this.#newObjects.put({ name, key }, parts, signal);
     const doing = `write ${name}`;
     const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
-    if (sizeBytes > partBytes) {
-      await this.#sweep.once(signal);
-      return await putInParts(this.#service, { doing, key, parts, partBytes, headers, md5, signal });
-    }
-    await this.#service.send({ doing, method: 'PUT', key, headers, body: parts, md5, signal, decisive: true });
+    const inParts = sizeBytes > partBytes;
+    if (inParts) await this.#sweep.once(signal);
+    const write = (): Promise<S3Reply> =>
+      inParts
+        ? putInParts(this.#service, { doing, key, parts, partBytes, headers, md5, signal })
+        : this.#service.send({ doing, method: 'PUT', key, headers, body: parts, md5, signal, decisive: true });
+    await writeConfirmed(this.#service, { name, key, sizeBytes }, write, signal);
   }
 
   async get(name: string, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array> {
@@ -86,6 +107,8 @@ export class S3Storage implements Storage {
   async stat(name: string, signal?: AbortSignal): Promise<StoredObject | undefined> {
     checkObjectName(name);
     throwIfCancelled(signal);
+    const { past } = this.#options;
+    if (past) return (await past.find(name, signal))?.object;
     const doing = `look at ${name}`;
     const key = this.#key(name);
     const reply = await this.#service.send({ doing, method: 'HEAD', key, signal, accept: [400, 403, 404] });
@@ -105,6 +128,8 @@ export class S3Storage implements Storage {
 
   async *list(folder: string, signal?: AbortSignal): AsyncGenerator<StoredObject> {
     checkObjectName(folder);
+    const { past } = this.#options;
+    if (past) return yield* past.list(folder, signal);
     const { prefix } = this.#service.location;
     const below = `${prefix}${folder}/`;
     let token: string | undefined;
@@ -122,6 +147,7 @@ export class S3Storage implements Storage {
   async delete(name: string, signal?: AbortSignal): Promise<void> {
     checkObjectName(name);
     throwIfCancelled(signal);
+    this.#refuseInPast(`delete ${name}`);
     const doing = `delete ${name}`;
     const reply = await this.#service.send({ doing, method: 'DELETE', key: this.#key(name), signal, accept: [404] });
     if (reply.status === 404) await this.#assertBucket(signal);
@@ -136,8 +162,12 @@ export class S3Storage implements Storage {
     const doing = `list ${folder}`;
     const first = { 'list-type': '2', 'encoding-type': 'url', prefix };
     const query = token === undefined ? first : { ...first, 'continuation-token': token };
-    const page = listPageOf(textOfBody(await this.#service.send({ doing, method: 'GET', query, signal })));
-    if (!page) throw unexpectedReply(doing, this.location, 'the answer is no list of objects');
+    const whole = (reply: S3Reply): ListPage => {
+      const page = listPageOf(textOfBody(reply));
+      if (page) return page;
+      throw unexpectedReply(doing, this.location, 'the answer is no list of objects, or not all', 'later');
+    };
+    const page = whole(await this.#service.send({ doing, method: 'GET', query, signal, check: whole }));
     this.#bucketSeen = true;
     if (!page.truncated) return { ...page, next: undefined };
     if (page.next !== undefined && page.next !== token) return page;
@@ -150,6 +180,15 @@ export class S3Storage implements Storage {
     const query = { 'list-type': '2', 'max-keys': '1', prefix: `${this.#service.location.prefix}config` };
     await this.#service.send({ doing: 'find the bucket', method: 'GET', query, signal });
     this.#bucketSeen = true;
+  }
+
+  /** Buckets that hold objects want it from whoever stores. */
+  get #needsMd5(): boolean {
+    return this.#options.md5 || this.#options.lock !== undefined;
+  }
+
+  #refuseInPast(doing: string): void {
+    if (this.#options.past) throw this.#options.past.refusal(doing);
   }
 
   #key(name: string): string {
@@ -168,22 +207,39 @@ export class S3Storage implements Storage {
 
   async #read(name: string, offset: number, length: number, memory: () => Uint8Array, signal?: AbortSignal) {
     const end = offset + length;
-    const room = ({ status, headers }: HttpReplyHead): Uint8Array | undefined => {
-      const found = Number(headers['content-length'] ?? Number.NaN);
-      const whole = status === 200 && offset === 0;
-      if (status !== 206 && !whole) return undefined;
-      if (status === 206 && found < length) throw objectTooShort(name, this.location, end);
-      if (found !== length) throw unexpectedReply(`read ${name}`, this.location, 'it does not send ranges');
+    const room = (head: HttpReplyHead): Uint8Array | undefined => {
+      const whole = head.status === 200 && offset === 0;
+      if (head.status !== 206 && !whole) return undefined;
+      this.#requireLength(name, head, { offset, end });
       return memory();
     };
     const reply = await this.#fetch(name, { room, headers: { range: `bytes=${offset}-${end - 1}` } }, signal);
     if (reply.status === 416) throw objectTooShort(name, this.location, end);
-    if (reply.status === 206 && !header(reply, 'content-range')?.startsWith(`bytes ${offset}-${end - 1}/`)) {
+    if (reply.status === 206 && !isRange(reply.headers, offset, end)) {
       throw unexpectedReply(`read ${name}`, this.location, 'it sent another range than was asked for');
     }
     if (reply.body.byteLength !== length)
       throw unexpectedReply(`read ${name}`, this.location, 'it does not send ranges');
     return reply.body;
+  }
+
+  /** A shorter answer may be the object's fault, or come from being cut on the way; another range is the service's. */
+  #requireLength(name: string, { status, headers }: HttpReplyHead, { offset, end }: { offset: number; end: number }) {
+    const found = Number(headers['content-length'] ?? Number.NaN);
+    if (found === end - offset) return;
+    const doing = `read ${name}`;
+    if (status !== 206 || !(found < end - offset))
+      throw unexpectedReply(doing, this.location, 'it does not send ranges');
+    if (!isRange(headers, offset, end)) throw objectTooShort(name, this.location, end);
+    throw unexpectedReply(doing, this.location, 'the answer is cut', 'later');
+  }
+
+  async #versionOf(name: string, signal?: AbortSignal): Promise<Record<string, string> | undefined> {
+    const { past } = this.#options;
+    if (!past) return undefined;
+    const found = await past.find(name, signal);
+    if (!found) throw objectMissing(name, this.location);
+    return { versionId: found.versionId };
   }
 
   async #fetch(
@@ -192,10 +248,12 @@ export class S3Storage implements Storage {
     signal?: AbortSignal,
   ): Promise<S3Reply> {
     throwIfCancelled(signal);
+    const query = await this.#versionOf(name, signal);
     const request = {
       doing: `read ${name}`,
       method: 'GET',
       key: this.#key(name),
+      query,
       signal,
       accept: [416],
       ...how,
@@ -209,6 +267,10 @@ export class S3Storage implements Storage {
       throw error;
     }
   }
+}
+
+function isRange(headers: HttpReplyHead['headers'], offset: number, end: number): boolean {
+  return headers['content-range']?.startsWith(`bytes ${offset}-${end - 1}/`) ?? false;
 }
 
 function textOfBody({ body }: S3Reply): string {

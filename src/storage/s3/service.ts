@@ -30,6 +30,8 @@ export interface S3Request {
   readonly regardless?: boolean;
   /** Refusals the caller understands: they are returned, not thrown. */
   readonly accept?: readonly number[];
+  /** Throws if an accepted answer cannot be used; asked within the tries, so that it may come right. */
+  readonly check?: (reply: S3Reply) => unknown;
 }
 
 export interface S3Reply extends HttpReply {
@@ -101,9 +103,12 @@ export class S3Service {
     return await withRetries(
       async (attempt) => {
         const reply = await this.#corrected(prepared);
-        const accepted = this.#accepts(reply, request);
-        if (accepted) return { ...reply, repeated: attempt > 0 };
-        throw errorOfReply(reply, reply.said, this.#asking(request), clock.nowMs());
+        if (!this.#accepts(reply, request)) {
+          throw errorOfReply(reply, reply.said, this.#asking(request), clock.nowMs());
+        }
+        const accepted = { ...reply, repeated: attempt > 0 };
+        request.check?.(accepted);
+        return accepted;
       },
       { clock, signal, policy },
     );

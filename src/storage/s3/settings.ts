@@ -1,5 +1,6 @@
 /** What may stand under `s3:` in a repository's entry. */
 import { z } from 'zod';
+import { parseInstant } from '../../base/clock.ts';
 import { secretSetting } from '../../base/secret-reference.ts';
 
 const text = z.string().min(1);
@@ -30,6 +31,19 @@ export const s3Settings = z.strictObject({
     .optional(),
   serverSideEncryption: z.enum(['AES256', 'aws:kms']).describe('encryption by the service, besides our own').optional(),
   kmsKeyId: text.describe('the key for aws:kms; default: the account’s').optional(),
+  objectLock: z
+    .strictObject({
+      mode: z
+        .enum(['compliance', 'governance'])
+        .describe('compliance: nobody can end it early; governance: who has the right to bypass it can'),
+      days: z.number().positive().max(36_500).describe('how long each object is held; renewed for what is needed'),
+    })
+    .describe('hold what is stored against removal (Object Lock)')
+    .optional(),
+  asOf: text
+    .refine((value) => parseInstant(value) !== undefined, { error: 'is no time, as in 2026-11-20T03:00:00Z' })
+    .describe('read the repository as it was at this time, from the versions the bucket keeps; nothing is written')
+    .optional(),
   contentMd5: z.boolean().default(false).describe('send Content-MD5, too: buckets with Object Lock want it'),
   partBytes: z
     .int()

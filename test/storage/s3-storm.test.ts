@@ -1,0 +1,42 @@
+/**
+ * Random operations on a bucket behind a proxy that fails in every way it can; `npm run test:storm` for a thousand. A failure
+ * names its seed: STORM_SEED=… makes the same operations under the same weather again (which of several requests under way
+ * at once is struck may differ).
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { StormRun } from './storm-run.ts';
+import { startWorld, stormPassword } from './storm-world.ts';
+
+const operations = Number(process.env.OPERATIONS ?? 30);
+const firstSeed = Number(process.env.STORM_SEED ?? 1);
+/** Operations on one repository. */
+const perRepository = 250;
+
+const runs = Array.from({ length: Math.ceil(operations / perRepository) }, (_, at) => ({
+  seed: firstSeed + at,
+  count: Math.min(perRepository, operations - at * perRepository),
+}));
+
+test.each(runs)('Nothing is lost and nothing wrong is restored in $count operations of seed $seed', async (given) => {
+  await using world = await startWorld();
+  const run = new StormRun(world, given.seed);
+  const figures = await run.run(given.count).catch((error: unknown) => {
+    throw new Error(`STORM_SEED=${given.seed}: ${error instanceof Error ? error.message : error}`, { cause: error });
+  });
+  const cache = mkdtempSync(join(world.folder, 'cache-'));
+  const env = { ...process.env, ...world.server.env, RESTIC_PASSWORD: stormPassword, RESTIC_CACHE_DIR: cache };
+  const { stdout } = await promisify(execFile)('restic', ['-r', world.url, 'check', '--read-data'], { env });
+  rmSync(cache, { recursive: true });
+  expect(stdout).toContain('no errors were found');
+  const { struck, errors, ...counts } = figures;
+  console.log(JSON.stringify({ seed: given.seed, ...counts, struck: entries(struck), errors: entries(errors) }));
+  expect(counts.completed).toBeGreaterThan(0);
+});
+
+function entries<K extends string>(counts: ReadonlyMap<K, number>): Record<string, number> {
+  return Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
