@@ -14,7 +14,7 @@ import { startWorld, stormPassword } from './storm-world.ts';
 const operations = Number(process.env.OPERATIONS ?? 30);
 const firstSeed = Number(process.env.STORM_SEED ?? 1);
 /** Operations on one repository. */
-const perRepository = 250;
+const perRepository = 125;
 
 const runs = Array.from({ length: Math.ceil(operations / perRepository) }, (_, at) => ({
   seed: firstSeed + at,

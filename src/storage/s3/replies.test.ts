@@ -21,6 +21,8 @@ it('A page of a list is read with names escaped either way', () => {
     `<IsTruncated>tsue</IsTruncated>${contents('c', '1')}`,
   ];
   for (const inside of unsound) expect(listPageOf(page(inside))).toBeUndefined();
+  const whole = page(contents('c', '1'));
+  for (let length = 0; length < whole.length; length++) expect(listPageOf(whole.slice(0, length))).toBeUndefined();
   expect(listPageOf(page(`<KeyCount>1</KeyCount>${contents('c', '1')}`))?.objects).toHaveLength(1);
   expect(listPageOf('<html>Sign in to the Wi-Fi</html>')).toBeUndefined();
 });

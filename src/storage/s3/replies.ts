@@ -36,7 +36,7 @@ export interface ListPage {
 
 /** A page of `ListObjectsV2`; `undefined` if it is none, or not a whole one: an entry that is passed over could be a snapshot that is thought to be gone. */
 export function listPageOf(xml: string): ListPage | undefined {
-  if (!/<(?:[\w-]+:)?ListBucketResult[\s>/]/.test(xml)) return undefined;
+  if (!isWhole(xml, 'ListBucketResult')) return undefined;
   const escaped = textOf(xml, 'EncodingType') === 'url';
   const entries = elementsOf(xml, 'Contents');
   const objects = entries.flatMap((entry) => {
@@ -54,6 +54,11 @@ export function listPageOf(xml: string): ListPage | undefined {
     truncated: truncated === 'true',
     next: textOf(xml, 'NextContinuationToken'),
   };
+}
+
+/** The document is of that kind and was not cut: what is missing at its end could be anything. */
+function isWhole(xml: string, root: string): boolean {
+  return new RegExp(`<(?:[\\w-]+:)?${root}(?:\\s[^>]*)?(?:/>|>[\\s\\S]*</(?:[\\w-]+:)?${root}>)\\s*$`).test(xml);
 }
 
 /** Services that give no count have said nothing wrong. */
@@ -79,7 +84,7 @@ export interface VersionPage {
 
 /** A page of `ListObjectVersions`; `undefined` if it is none, or if an entry of it is not understood. */
 export function versionPageOf(xml: string): VersionPage | undefined {
-  if (!/<(?:[\w-]+:)?ListVersionsResult[\s>/]/.test(xml)) return undefined;
+  if (!isWhole(xml, 'ListVersionsResult')) return undefined;
   const escaped = textOf(xml, 'EncodingType') === 'url';
   const pattern = /<(Version|DeleteMarker)(?:\s[^>]*)?>([\s\S]*?)<\/\1>/g;
   const versions: VersionEntry[] = [];
