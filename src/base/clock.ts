@@ -93,3 +93,20 @@ export function statedOffsetMinutes(text: string): number {
   const minutes = Number(match[2]) * 60 + Number(match[3]);
   return match[1] === '-' ? -minutes : minutes;
 }
+
+const wallClocks = new Map<string, Intl.DateTimeFormat>();
+const weekdayNames = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
+
+/** Weekday (0 = Sunday) and minute of the day as a clock on the wall shows them, in a named zone or in this machine's. */
+export function wallClockAt(epochMs: number, timezone?: string): { weekday: number; minute: number } {
+  if (timezone === undefined) {
+    const d = new Date(epochMs);
+    return { weekday: d.getDay(), minute: d.getHours() * 60 + d.getMinutes() };
+  }
+  const fields = { weekday: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
+  const format = wallClocks.get(timezone) ?? new Intl.DateTimeFormat('en-US', { timeZone: timezone, ...fields });
+  wallClocks.set(timezone, format);
+  const shown = new Map(format.formatToParts(epochMs).map(({ type, value }) => [type, value]));
+  const minute = Number(shown.get('hour')) * 60 + Number(shown.get('minute'));
+  return { weekday: weekdayNames.indexOf(shown.get('weekday') ?? ''), minute };
+}

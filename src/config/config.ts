@@ -2,6 +2,7 @@
 import type { Assertion } from '../model/assertion.ts';
 import type { Retention } from '../model/policy.ts';
 import type { WindowPlan } from '../model/window.ts';
+import type { StorageLimits } from '../storage/limited.ts';
 import type { Problem } from './problems.ts';
 import type { SecretReference } from './secret-reference.ts';
 
@@ -26,6 +27,9 @@ export interface RepositoryEntry {
   readonly settings?: unknown;
   readonly password: SecretReference;
   readonly keep?: Retention;
+  /** It is not always there (a disk that is connected now and then): no fault until its newest snapshot is older than this. */
+  readonly mayBeAwayMs?: number;
+  readonly limits?: StorageLimits;
 }
 
 export interface HostEntry {

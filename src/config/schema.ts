@@ -4,6 +4,8 @@ import { parseCron } from '../policy/cron.ts';
 import { parseSpan, unlimited } from '../policy/retention.ts';
 import { assertions } from './assertion-schema.ts';
 import { durationText } from './duration-schema.ts';
+import { limitsSection } from './limits-schema.ts';
+import { isTimeZone } from './time-zone.ts';
 import { windowSection } from './window-schema.ts';
 
 const count = z
@@ -46,6 +48,12 @@ export const repositorySection = z.strictObject({
   url: name.describe('a directory like /mnt/nas/holdfast, or the URL of a storage'),
   password: z.unknown().describe('{ file: /path }, { env: NAME } or { command: [program, argument] }'),
   keep: keep.optional(),
+  mayBeAway: durationText
+    .optional()
+    .describe(
+      'how old its newest snapshot may become while it is not there, like 14d: for a disk that is not always connected',
+    ),
+  limits: limitsSection.optional().describe('{ upload: 2MiB/s, download: 10MiB/s, concurrency: 4 }'),
 });
 
 export const policySection = z.strictObject({
@@ -89,12 +97,3 @@ export const sourceSection = z.strictObject({
 });
 
 export const sectionNames = ['repositories', 'hosts', 'policies', 'sources', 'notifications', 'users'] as const;
-
-function isTimeZone(text: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: text });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -36,7 +36,8 @@ export function readRepositories(reading: Reading): Map<string, RepositoryEntry>
         'warning',
       );
     }
-    return { name, url, settings: settings.value, password, keep: entry.keep };
+    const { keep, mayBeAway: mayBeAwayMs, limits } = entry;
+    return { name, url, settings: settings.value, password, keep, mayBeAwayMs, limits };
   });
 }
 

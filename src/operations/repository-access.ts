@@ -4,6 +4,7 @@ import type { ReadSecret } from '../base/secret-reference.ts';
 import type { Secret } from '../base/secrets.ts';
 import { expandPath, type RepositoryEntry, readSecret, suggestion } from '../config/index.ts';
 import { initRepository, openRepository, type Repository } from '../repository/index.ts';
+import { limitedStorage } from '../storage/limited.ts';
 import { openStorage } from '../storage/open.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Execution, RepositoryAccess } from './operation.ts';
@@ -14,7 +15,7 @@ export interface NamedRepository extends AsyncDisposable {
   readonly repository: Repository;
 }
 
-type Place = Pick<RepositoryEntry, 'url' | 'settings'>;
+type Place = Pick<RepositoryEntry, 'url' | 'settings' | 'limits'>;
 type Uses = RepositoryAccess & Pick<Execution, 'clock' | 'signal'>;
 
 /**
@@ -76,7 +77,8 @@ export async function initNamed(name: string, uses: Uses): Promise<NamedReposito
   }
 }
 
-async function passwordOf(entry: RepositoryEntry, uses: Uses): Promise<Secret> {
+/** `secret.unavailable`: a password is never made anew for a repository. */
+export async function passwordOf(entry: RepositoryEntry, uses: Uses): Promise<Secret> {
   const { env, signal, localHost } = uses;
   return await readSecret(entry.password, `repository ${entry.name}`, {
     env,
@@ -90,6 +92,11 @@ export async function storageOf(entry: Place, uses: Uses, create: boolean): Prom
   const { clock, env, signal, localHost } = uses;
   const secret: ReadSecret = (reference, owner) =>
     readSecret(reference, owner, { env, signal, run: (command) => localHost().run(command) });
-  const { url, settings } = entry;
-  return await openStorage(uses.storageKinds, url, { create, settings, tools: { clock, env, signal, secret } });
+  const { url, settings, limits } = entry;
+  const storage = await openStorage(uses.storageKinds, url, {
+    create,
+    settings,
+    tools: { clock, env, signal, secret },
+  });
+  return limits ? limitedStorage(storage, limits, clock) : storage;
 }

@@ -1,5 +1,6 @@
 /** Moves bytes between memory and an open file of the server, many requests at once. */
 import { throwIfCancelled } from '../../base/errors.ts';
+import { paceOf } from '../../base/pace.ts';
 import type { SftpClient } from '../../protocols/sftp/client.ts';
 
 /** Bytes on their way at once for one object: fills a connection of 100 MB/s at 40 ms. */
@@ -13,10 +14,11 @@ export async function writeAll(
   signal?: AbortSignal,
 ): Promise<void> {
   let offset = 0;
-  await inFlight(sftp.writeLength, chunksOf(parts, sftp.writeLength), signal, (chunk) => {
+  await inFlight(sftp.writeLength, chunksOf(parts, sftp.writeLength), signal, async (chunk) => {
     const at = offset;
     offset += chunk.byteLength;
-    return sftp.write(handle, at, chunk);
+    await paceOf(chunk.byteLength);
+    await sftp.write(handle, at, chunk);
   });
 }
 
@@ -35,6 +37,7 @@ export async function readInto(
       if (bytes.byteLength === 0) whole = false;
       into.set(bytes, at);
       at += bytes.byteLength;
+      await paceOf(bytes.byteLength);
     }
   });
   return whole;

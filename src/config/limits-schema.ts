@@ -1,0 +1,84 @@
+/** `limits:` of a repository: how fast, by the time of day, and how much at once. */
+import { z } from 'zod';
+import type { StorageLimits } from '../storage/limited.ts';
+import type { RateTable, RateWindow } from '../storage/rate-table.ts';
+import { isTimeZone } from './time-zone.ts';
+
+/** Below this a single piece takes so long that servers hang up. */
+const leastBytesPerSecond = 16 << 10;
+const dayNames = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
+const units: Readonly<Record<string, number>> = {
+  b: 1,
+  ...{ kib: 1024, mib: 1024 ** 2, gib: 1024 ** 3 },
+  ...{ kb: 1e3, mb: 1e6, gb: 1e9 },
+  ...{ kbit: 1e3 / 8, mbit: 1e6 / 8, gbit: 1e9 / 8 },
+};
+
+const rate = z
+  .string()
+  .describe('a rate like 2MiB/s, 500KB/s or 20Mbit/s, or unlimited')
+  .transform((text, ctx): number | undefined => {
+    if (text.trim() === 'unlimited') return undefined;
+    const bytes = parseRate(text);
+    if (bytes === undefined) ctx.addIssue({ code: 'custom', message: 'is not a rate' });
+    else if (bytes < leastBytesPerSecond) ctx.addIssue({ code: 'custom', message: 'is less than 16KiB/s' });
+    return bytes;
+  });
+
+const timeOfDay = z
+  .string()
+  .describe('a time of day like 08:00, in quotes')
+  .transform((text, ctx): number => {
+    const match = /^([01]?\d|2[0-4]):([0-5]\d)$/.exec(text);
+    const minute = match ? Number(match[1]) * 60 + Number(match[2]) : Number.NaN;
+    if (!(minute <= 1440)) ctx.addIssue({ code: 'custom', message: 'is not a time of day' });
+    return minute;
+  });
+
+const rateWindow = z
+  .strictObject({
+    from: timeOfDay.optional(),
+    to: timeOfDay.optional(),
+    days: z.array(z.enum(dayNames)).min(1).optional().describe('a list like [mon, tue, wed, thu, fri]'),
+    rate,
+  })
+  .refine((window) => (window.from === undefined) === (window.to === undefined), {
+    error: 'has only one of from and to',
+  })
+  .transform(
+    ({ from, to, days, rate: bytesPerSecond }): RateWindow => ({
+      ...(from === undefined || to === undefined ? {} : { hours: { fromMinute: from, toMinute: to } }),
+      ...(days ? { days: days.map((day) => dayNames.indexOf(day)) } : {}),
+      ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+    }),
+  );
+
+const timetable = z
+  .union([
+    rate.transform((bytesPerSecond): RateWindow[] => (bytesPerSecond === undefined ? [] : [{ bytesPerSecond }])),
+    z.array(rateWindow).min(1),
+  ])
+  .describe("a rate like 2MiB/s, or a timetable like [{ from: '08:00', to: '20:00', rate: 2MiB/s }]");
+
+export const limitsSection = z
+  .strictObject({
+    upload: timetable.optional(),
+    download: timetable.optional(),
+    concurrency: z.int().min(1).max(64).optional().describe('how many transfers at once, 1 to 64'),
+    timezone: z
+      .string()
+      .describe('a name like Europe/Madrid, or UTC')
+      .refine(isTimeZone, { error: 'is not a time zone' })
+      .optional(),
+  })
+  .transform(({ upload, download, concurrency, timezone }): StorageLimits => {
+    const table = (windows: RateWindow[] | undefined): RateTable | undefined =>
+      windows && windows.length > 0 ? { windows, ...(timezone === undefined ? {} : { timezone }) } : undefined;
+    return { upload: table(upload), download: table(download), concurrency };
+  });
+
+function parseRate(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]+)\s*(?:\/\s*s|ps)?$/i.exec(text.trim());
+  const unit = match && units[match[2].toLowerCase().replace(/ps$/, '')];
+  return match && unit ? Math.round(Number(match[1]) * unit) : undefined;
+}

@@ -1,0 +1,107 @@
+/**
+ * Holds a storage to limits: bytes a second up and down, by the time of day, and calls at once. What a storage moves in
+ * pieces is paced piece by piece (`base/pace.ts`); what it moves in one go counts when it is through, and the next waits.
+ */
+import type { Clock } from '../base/clock.ts';
+import { Semaphore } from '../base/concurrency.ts';
+import { atPace } from '../base/pace.ts';
+import { type RateTable, rateAt } from './rate-table.ts';
+import type { Storage, StoredObject } from './storage.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+export interface StorageLimits {
+  readonly upload?: RateTable;
+  readonly download?: RateTable;
+  /** Calls at once. */
+  readonly concurrency?: number;
+}
+
+type Transfer = <T>(task: () => Promise<T>, sizeOf: (result: T) => number, signal?: AbortSignal) => Promise<T>;
+
+/** `inner` itself if there are no limits. */
+export function limitedStorage(inner: Storage, limits: StorageLimits, clock: Clock): Storage {
+  const { upload, download, concurrency } = limits;
+  if (!upload && !download && concurrency === undefined) return inner;
+  const permits = concurrency === undefined ? undefined : new Semaphore(concurrency);
+  const inTurn = async <T>(task: () => Promise<T>): Promise<T> => {
+    await permits?.acquire();
+    try {
+      return await task();
+    } finally {
+      permits?.release();
+    }
+  };
+  const up = transfer(upload, clock);
+  const down = transfer(download, clock);
+  return {
+    location: inner.location,
+    ...(inner.history ? { history: inner.history } : {}),
+    ...(inner.retention ? { retention: inner.retention } : {}),
+    put: (name, parts, options) =>
+      inTurn(() =>
+        up(
+          () => inner.put(name, parts, options),
+          () => sizeOf(parts),
+          options?.signal,
+        ),
+      ),
+    get: (name, range, signal) =>
+      inTurn(() =>
+        down(
+          () => inner.get(name, range, signal),
+          (got) => got.byteLength,
+          signal,
+        ),
+      ),
+    getInto: (name, offset, into, signal) =>
+      inTurn(() =>
+        down(
+          () => inner.getInto(name, offset, into, signal),
+          () => into.byteLength,
+          signal,
+        ),
+      ),
+    stat: (name, signal) => inTurn(() => inner.stat(name, signal)),
+    list: (folder, signal) => listInTurn(inner.list(folder, signal), inTurn),
+    delete: (name, signal) => inTurn(() => inner.delete(name, signal)),
+    close: () => inner.close(),
+  };
+}
+
+function transfer(table: RateTable | undefined, clock: Clock): Transfer {
+  if (!table) return (task) => task();
+  const bucket = new TokenBucket(clock, () => rateAt(table, clock.nowMs()));
+  return async (task, sizeOf, signal) => {
+    let paced = 0;
+    // A call that begins while others are paid off waits, also where its storage does not ask.
+    await bucket.take(0, signal);
+    const result = await atPace(async (bytes) => {
+      paced += bytes;
+      await bucket.take(bytes, signal);
+    }, task);
+    const rest = sizeOf(result) - paced;
+    if (rest > 0) await bucket.take(rest, signal);
+    return result;
+  };
+}
+
+/** A place is held only while more is asked for: whoever reads a list may call the storage for each entry. */
+async function* listInTurn(
+  listing: AsyncIterable<StoredObject>,
+  inTurn: <T>(task: () => Promise<T>) => Promise<T>,
+): AsyncGenerator<StoredObject> {
+  const entries = listing[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await inTurn(() => entries.next());
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    await entries.return?.();
+  }
+}
+
+function sizeOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.byteLength, 0);
+}
