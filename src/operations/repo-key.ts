@@ -3,19 +3,34 @@ import { z } from 'zod';
 import { HoldfastError } from '../base/errors.ts';
 import type { Secret } from '../base/secrets.ts';
 import { expandPath, readSecret, type SecretReference } from '../config/index.ts';
-import { addKey, listKeys, lockRepository, openRepository, removeKey } from '../repository/index.ts';
+import { addKey, listKeys, lockRepository, openRepository, removeKey, rewrapKey } from '../repository/index.ts';
 import { type Execution, operation, type RepositoryAccess } from './operation.ts';
-import { openNamed, storageOf } from './repository-access.ts';
+import { openNamed, passwordOf, repositoryEntry, storageOf } from './repository-access.ts';
 
 type Uses = RepositoryAccess & Execution;
 
 const named = z.object({ repository: z.string() });
 /** Exactly one of the two: a new password never stands on the command line. */
-const withPassword = named.extend({ newPasswordFile: z.string().optional(), newPasswordEnv: z.string().optional() });
+const newPasswordFields = { newPasswordFile: z.string().optional(), newPasswordEnv: z.string().optional() };
+export interface NewPassword {
+  readonly newPasswordFile?: string;
+  readonly newPasswordEnv?: string;
+}
+const withPassword = named.extend(newPasswordFields);
 
 const listOutput = z.object({
   keys: z.array(
-    z.object({ id: z.string(), created: z.string(), username: z.string(), hostname: z.string(), current: z.boolean() }),
+    z.object({
+      id: z.string(),
+      created: z.string(),
+      username: z.string(),
+      hostname: z.string(),
+      current: z.boolean(),
+      /** scrypt's parameters; absent if the file is damaged. */
+      cost: z.object({ N: z.number(), r: z.number(), p: z.number() }).optional(),
+      /** True if a key made today would cost more to guess at: rewrap it. */
+      outdated: z.boolean(),
+    }),
   ),
 });
 export type KeyList = z.infer<typeof listOutput>;
@@ -62,6 +77,29 @@ export const keyRemove = operation({
 
 const passwdOutput = keyOutput.extend({ removed: z.string() });
 
+const rewrapOutput = keyOutput.extend({
+  removed: z.string(),
+  /** Keys of other passwords that are cheaper to guess at than a new one: who knows those can rewrap them. */
+  outdated: z.array(z.string()),
+});
+
+/** The key in use made anew: the same password, a new salt, today's cost. */
+export const keyRewrap = operation({
+  name: 'repo key rewrap',
+  permission: 'owner',
+  input: named,
+  output: rewrapOutput,
+  run: async ({ repository: name }: z.infer<typeof named>, uses: Uses) => {
+    const password = await passwordOf(repositoryEntry(name, uses), uses);
+    await using opened = await openNamed(name, uses);
+    const { repository } = opened;
+    await using _lock = await lockRepository(repository, { exclusive: true, signal: uses.signal });
+    const { key, removed } = await rewrapKey(repository, password);
+    const outdated = (await listKeys(repository)).flatMap((one) => (one.outdated ? [one.id] : []));
+    return { repository: name, key, removed, outdated };
+  },
+});
+
 /** Adds a key for the new password, opens the repository with it, and only then removes the old key. */
 export const passwd = operation({
   name: 'repo passwd',
@@ -81,7 +119,8 @@ export const passwd = operation({
   },
 });
 
-async function newPassword(request: z.infer<typeof withPassword>, uses: Uses): Promise<Secret> {
+/** `usage.invalid` unless its place is named. */
+export async function newPassword(request: NewPassword, uses: Uses): Promise<Secret> {
   const { newPasswordFile: file, newPasswordEnv: name } = request;
   if ((file === undefined) === (name === undefined)) {
     throw new HoldfastError({

@@ -18,7 +18,7 @@ export { BlobFetcher, type Deliver } from './fetch-blobs.ts';
 export { forgetSnapshots } from './forget.ts';
 export { decodeTree, encodeTree } from './format/tree.ts';
 export { idBytesOf, loadIndex, reloadIndex } from './index-files.ts';
-export { addKey, type KeyInfo, listKeys, removeKey } from './keys.ts';
+export { addKey, type KeyInfo, listKeys, removeKey, rewrapKey } from './keys.ts';
 export { packName } from './layout.ts';
 export { type HeldLock, listLocks, lockRepository, removeLocks, type StoredLock } from './locks.ts';
 export { listPins, pinSnapshot, unpinSnapshot } from './pins.ts';

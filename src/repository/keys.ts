@@ -1,9 +1,10 @@
 /** Keys of an open repository: list, add, remove. */
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Secret } from '../base/secrets.ts';
+import { defaultKdf } from './crypto.ts';
 import { decodeKeyFile } from './format/key-file.ts';
 import { createKernel } from './kernel.ts';
-import { createKeyFile, keyFiles } from './key-files.ts';
+import { createKeyFile, type KdfCost, keyFiles } from './key-files.ts';
 import { unpackedName } from './layout.ts';
 import type { Repository } from './repository.ts';
 
@@ -14,6 +15,10 @@ export interface KeyInfo {
   readonly hostname: string;
   /** True for the key the repository was opened with. */
   readonly current: boolean;
+  /** What a guess at its password costs; absent if the file is damaged. */
+  readonly cost?: KdfCost;
+  /** True if a key made today would cost more to guess at. */
+  readonly outdated: boolean;
 }
 
 /** Adds a password: a key file for the same master key. Returns its id. */
@@ -29,13 +34,30 @@ export async function listKeys(repository: Repository): Promise<KeyInfo[]> {
     const current = id === repository.keyId;
     try {
       const file = decodeKeyFile(await repository.storage.get(name));
-      keys.push({ id, created: file.created, username: file.username, hostname: file.hostname, current });
+      const { created, username, hostname } = file;
+      const { N, r, p } = file.kdf;
+      const outdated = N * r * p < defaultKdf.N * defaultKdf.r * defaultKdf.p;
+      keys.push({ id, created, username, hostname, current, cost: { N, r, p }, outdated });
     } catch (error) {
       if (!hasCode(error, 'repository.damaged', 'repository.unsupported')) throw error;
-      keys.push({ id, created: 'damaged', username: '', hostname: '', current });
+      keys.push({ id, created: 'damaged', username: '', hostname: '', current, outdated: false });
     }
   }
   return keys.sort((a, b) => (a.created < b.created ? -1 : 1));
+}
+
+/**
+ * Makes the key in use anew: the same password and master key, a new salt, today's cost. The new file is opened with the
+ * password before the old one goes, so that whatever happens in between one of them opens the repository. Needs an
+ * exclusive lock. `password` is the one it was opened with.
+ */
+export async function rewrapKey(
+  repository: Repository,
+  password: Secret,
+): Promise<{ readonly key: string; readonly removed: string }> {
+  const key = await addKey(repository, password);
+  await repository.storage.delete(unpackedName('keys', repository.keyId));
+  return { key, removed: repository.keyId };
 }
 
 /** Removes a key; never the one in use, so that somebody can always open the repository. Needs an exclusive lock. */

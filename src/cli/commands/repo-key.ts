@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { RotateOutput } from '../../operations/rotate-key.ts';
 import type { Face } from '../face.ts';
 import { shortId, table } from '../table.ts';
 
@@ -6,7 +7,7 @@ const operations = () => import('../../operations/repo-key.ts');
 const newPasswordFile = ['--new-password-file <file>', 'the file that holds the new password'] as const;
 const newPasswordEnv = ['--new-password-env <name>', 'the environment variable that holds the new password'] as const;
 
-/** `repo key …` and `repo passwd`. */
+/** `repo key …`. */
 export function addKeyCommands(repo: Command, face: Face): void {
   const key = repo.command('key').description('several passwords for one repository');
   key
@@ -23,6 +24,10 @@ export function addKeyCommands(repo: Command, face: Face): void {
             { title: 'CREATED', value: (one) => one.created.slice(0, 19).replace('T', ' ') },
             { title: 'USER', value: (one) => one.username },
             { title: 'HOST', value: (one) => one.hostname },
+            {
+              title: 'COST',
+              value: ({ cost, outdated }) => (cost ? `N=${cost.N}${outdated ? ' (outdated)' : ''}` : ''),
+            },
           ]),
       });
     });
@@ -49,7 +54,62 @@ export function addKeyCommands(repo: Command, face: Face): void {
         text: (one) => `✓ removed key ${shortId(one.key)}`,
       });
     });
-  repo
+  addReplacing(key, face);
+  addPasswd(key, face);
+  addPasswd(repo, face);
+}
+
+function addReplacing(key: Command, face: Face): void {
+  key
+    .command('rotate')
+    .description('a new password in every repository that takes it from the same place, and in that file')
+    .argument('<repository>', 'a name or an address')
+    .option(...newPasswordFile)
+    .option(...newPasswordEnv)
+    .option('--all-keys', 'also remove the keys of all other passwords')
+    .action(async (repository: string, options: object) => {
+      const { keyRotate } = await import('../../operations/rotate-key.ts');
+      await face.perform(keyRotate, { repository, ...options }, await face.uses(repository), {
+        text: describeRotation,
+      });
+    });
+  key
+    .command('rewrap')
+    .description('make the key in use anew: the same password, today’s cost of guessing at it')
+    .argument('<repository>', 'a name or an address')
+    .action(async (repository: string) => {
+      const { keyRewrap } = await operations();
+      await face.perform(keyRewrap, { repository }, await face.uses(repository), {
+        text: (one) =>
+          [
+            `✓ key ${shortId(one.key)} replaces ${shortId(one.removed)}; the password is the same`,
+            ...one.outdated.map(
+              (id) => `! key ${shortId(id)} is cheaper to guess at than a new one: rewrap it with its own password`,
+            ),
+          ].join('\n'),
+      });
+    });
+}
+
+function describeRotation({ repositories, passwordFile, resumed }: RotateOutput): string {
+  return [
+    ...(resumed ? ['an interrupted rotation was found and brought to its end'] : []),
+    ...repositories.map((one) =>
+      [
+        `✓ ${one.repository}: opens with the new password (key ${shortId(one.key)})`,
+        ...one.removed.map((id) => `removed ${shortId(id)}`),
+      ].join(', '),
+    ),
+    passwordFile === undefined
+      ? '! put the new password where the configuration takes it from: the old one opens nothing any more'
+      : `✓ ${passwordFile} holds the new password: print it and keep it somewhere else`,
+    '  make new recovery kits: holdfast repo recovery-kit REPOSITORY',
+  ].join('\n');
+}
+
+/** As `repo key passwd`, and as `repo passwd`, which it was called first. */
+function addPasswd(parent: Command, face: Face): void {
+  parent
     .command('passwd')
     .description('replace the password in use by a new one')
     .argument('<repository>', 'a name or an address')
