@@ -1,8 +1,15 @@
 /** Every kind of storage this program knows. */
 import { localStorage } from './local/index.ts';
 import { restStorage } from './rest/index.ts';
+import { rcloneStorage } from './rest/rclone/index.ts';
 import { s3Storage } from './s3/index.ts';
 import { sftpStorage } from './sftp/index.ts';
 import type { AnyStorageKind } from './storage.ts';
 
-export const storageKinds: readonly AnyStorageKind[] = [localStorage, s3Storage, sftpStorage, restStorage];
+export const storageKinds: readonly AnyStorageKind[] = [
+  localStorage,
+  s3Storage,
+  sftpStorage,
+  restStorage,
+  rcloneStorage,
+];

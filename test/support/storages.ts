@@ -6,10 +6,10 @@ import type { SecretReference } from '../../src/base/secret-reference.ts';
 import { Secret } from '../../src/base/secrets.ts';
 import type { Storage, StorageKind, StorageTools } from '../../src/storage/storage.ts';
 
-export function storageTools(signal = new AbortController().signal): StorageTools {
+export function storageTools(signal = new AbortController().signal, env: StorageTools['env'] = {}): StorageTools {
   return {
     clock: systemClock,
-    env: {},
+    env,
     signal,
     secret: async (reference) => {
       if (reference.from === 'file') return new Secret(readFileSync(reference.path, 'utf8').trimEnd());
@@ -27,16 +27,19 @@ export interface StorageUse<Settings> {
   readonly settings: Partial<Settings>;
   readonly create?: boolean;
   readonly signal?: AbortSignal;
+  readonly env?: StorageTools['env'];
+  /** Default: the system's. */
+  readonly clock?: StorageTools['clock'];
 }
 
 /** As the configuration would. Who opens it closes it. */
 export async function openAt<Settings>(
   kind: StorageKind<Settings>,
   url: string,
-  { settings, create = false, signal }: StorageUse<Settings>,
+  { settings, create = false, signal, env, clock = systemClock }: StorageUse<Settings>,
 ): Promise<Storage> {
   const checked = kind.settings ? kind.settings.parse(settings) : (settings as Settings);
-  return await kind.open(url, { create, settings: checked, tools: storageTools(signal) });
+  return await kind.open(url, { create, settings: checked, tools: { ...storageTools(signal, env), clock } });
 }
 
 /** Closed when the test is over. */

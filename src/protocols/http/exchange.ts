@@ -12,6 +12,7 @@ import {
 import { Agent as HttpsAgent, request as secureRequest } from 'node:https';
 import { getCACertificates } from 'node:tls';
 import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
+import { atItsPace, paceOf } from '../../base/pace.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -40,6 +41,13 @@ export interface HttpReplyHead {
 
 export interface HttpReply extends HttpReplyHead {
   readonly body: Uint8Array;
+}
+
+/** Exchanges over whatever leads to the other side. */
+export interface HttpExchanges {
+  exchange(asked: HttpRequest): Promise<HttpReply>;
+  /** Resolves when nothing of it is left. */
+  close(): void | Promise<void>;
 }
 
 export interface ConnectionOptions {
@@ -74,7 +82,7 @@ const collectBytes = 32 * 1024 * 1024;
 const pieceBytes = 1024 * 1024;
 const gatherBytes = 64 * 1024;
 
-export class HttpConnections {
+export class HttpConnections implements HttpExchanges {
   readonly #plain: HttpAgent;
   readonly #secure: HttpsAgent;
   readonly #silenceMs: number;
@@ -107,7 +115,7 @@ export class HttpConnections {
       const reply = await answerTo(outgoing, asked.body ?? []);
       const head = { status: reply.statusCode ?? 0, headers: reply.headers };
       const room = asked.room?.(head);
-      const body = await receive(reply, room);
+      const body = await receive(reply as AsyncIterable<Buffer>, room);
       // An answer that came before the whole request was sent: the rest must not be sent as the beginning of another one.
       if (!outgoing.writableFinished) outgoing.destroy();
       return { ...head, body };
@@ -161,8 +169,10 @@ async function answerTo(outgoing: ClientRequest, body: readonly Uint8Array[]): P
 
 async function send(outgoing: ClientRequest, body: readonly Uint8Array[]): Promise<void> {
   for (const piece of pieces(body)) {
-    if (outgoing.destroyed) return;
-    if (!outgoing.write(piece)) await drained(outgoing);
+    for await (const slice of atItsPace(piece)) {
+      if (outgoing.destroyed) return;
+      if (!outgoing.write(slice)) await drained(outgoing);
+    }
   }
   outgoing.end();
 }
@@ -198,25 +208,41 @@ export function* pieces(parts: readonly Uint8Array[]): Generator<Uint8Array> {
   if (size > 0) yield Buffer.concat(gathered);
 }
 
-async function receive(reply: IncomingMessage, room: Uint8Array | undefined): Promise<Uint8Array> {
+async function receive(reply: AsyncIterable<Buffer>, room: Uint8Array | undefined): Promise<Uint8Array> {
+  const { take, whole } = bodyOf(room);
+  for await (const chunk of reply) {
+    take(chunk);
+    await paceOf(chunk.byteLength);
+  }
+  return whole();
+}
+
+/** Where chunks of a body go: into `room`, which they must fill exactly, or together (at most `collectBytes`). Both functions throw what is wrong. */
+export function bodyOf(room: Uint8Array | undefined): { take(chunk: Uint8Array): void; whole(): Uint8Array } {
   const chunks: Uint8Array[] = [];
   const limit = room?.byteLength ?? collectBytes;
   let size = 0;
-  for await (const chunk of reply as AsyncIterable<Buffer>) {
-    if (size + chunk.byteLength > limit) throw broken('EMSGSIZE', `more than ${limit} bytes came`);
-    if (room) room.set(chunk, size);
-    else chunks.push(chunk);
-    size += chunk.byteLength;
-  }
-  if (room && size < room.byteLength) throw broken('ECONNRESET', `${size} of ${room.byteLength} bytes came`);
-  return room ?? Buffer.concat(chunks);
+  return {
+    take: (chunk) => {
+      if (size + chunk.byteLength > limit) throw broken('EMSGSIZE', `more than ${limit} bytes came`);
+      if (room) room.set(chunk, size);
+      else chunks.push(chunk);
+      size += chunk.byteLength;
+    },
+    whole: () => {
+      if (room && size < room.byteLength) throw broken('ECONNRESET', `${size} of ${room.byteLength} bytes came`);
+      return room ?? Buffer.concat(chunks);
+    },
+  };
 }
 
-function broken(code: string, message: string): Error {
+/** An error as the system's own are. */
+export function broken(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }
 
-function exchangeError(error: unknown, reused: boolean): unknown {
+/** Faults of the program come back as they are. */
+export function exchangeError(error: unknown, reused: boolean): unknown {
   if (!(error instanceof Error) || error instanceof HoldfastError) return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ECONNRESET';
   // Faults of the program are none of the network's.

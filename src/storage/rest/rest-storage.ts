@@ -11,6 +11,7 @@ const folders = ['data', 'index', 'keys', 'locks', 'snapshots'];
 
 export class RestStorage implements Storage {
   readonly location: string;
+  readonly parallelPuts = 4;
   readonly #server: RestServer;
   readonly #objects: RestObjects;
   readonly #labelled: LabelledObjects;
@@ -89,7 +90,7 @@ export class RestStorage implements Storage {
   }
 
   async close(): Promise<void> {
-    this.#server.close();
+    await this.#server.close();
   }
 
   /** Where one of restic's own objects is; `undefined` for all others. The server has no second level below `data`. */

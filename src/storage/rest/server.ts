@@ -1,7 +1,7 @@
 /** Requests to one REST server, with credentials, tried again while it does not answer. */
 import type { Clock } from '../../base/clock.ts';
 import type { Secret } from '../../base/secrets.ts';
-import type { HttpConnections, HttpReply, HttpReplyHead } from '../../protocols/http/exchange.ts';
+import type { HttpExchanges, HttpReply, HttpReplyHead } from '../../protocols/http/exchange.ts';
 import { withRetries } from '../retry.ts';
 import type { RestPlace } from './location.ts';
 import { noAnswer, refusal } from './rest-errors.ts';
@@ -25,7 +25,7 @@ export interface RestRequest {
 
 export interface RestServerParts {
   readonly place: RestPlace;
-  readonly connections: HttpConnections;
+  readonly connections: HttpExchanges;
   readonly user?: string;
   readonly password?: Secret;
   readonly clock: Clock;
@@ -34,7 +34,7 @@ export interface RestServerParts {
 
 export class RestServer {
   readonly place: RestPlace;
-  readonly #connections: HttpConnections;
+  readonly #connections: HttpExchanges;
   readonly #authorization: Readonly<Record<string, string>>;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -58,8 +58,8 @@ export class RestServer {
     return await withRetries(attempt, { clock: this.#clock, signal });
   }
 
-  close(): void {
-    this.#connections.close();
+  async close(): Promise<void> {
+    await this.#connections.close();
   }
 
   async #once(

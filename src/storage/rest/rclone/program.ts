@@ -1,0 +1,103 @@
+/**
+ * A running `rclone serve restic --stdio`. It ends when its input does, so it does not outlive this process however that ends;
+ * it has a process group of its own, so that a Ctrl-C of the terminal leaves it alive until locks are removed.
+ */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { Duplex, type Readable, type Writable } from 'node:stream';
+import type { Clock } from '../../../base/clock.ts';
+import { HoldfastError, systemCode } from '../../../base/errors.ts';
+import { redactUrl } from '../../open.ts';
+
+export interface Launch {
+  readonly program: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** For messages. */
+  readonly place: string;
+}
+
+export interface Program {
+  readonly stream: Duplex;
+  /** When it ended, and what its status was; a signal's name if that ended it. */
+  readonly exit: Promise<number | string>;
+  /** The last line it complained with, about `subject` if one is; without its date. */
+  complaint(subject?: string): string | undefined;
+  /** Resolves when it is gone: asked to end, then told, then killed. */
+  end(): Promise<void>;
+}
+
+/** What of its messages is kept. */
+const keptBytes = 16 * 1024;
+/** How long it may take to end by itself, and after SIGTERM. */
+const graceMs = 3000;
+
+/** `host.command-missing` if there is no such program. */
+export async function startProgram(launch: Launch, clock: Clock): Promise<Program> {
+  const child = spawn(launch.program, launch.argv, {
+    env: { ...launch.env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const exit = new Promise<number | string>((resolve) => {
+    child.once('exit', (status, signal) => resolve(status ?? signal ?? 'unknown'));
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-keptBytes);
+  });
+  await started(child, launch);
+  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
+  // Whoever uses it hears of errors by the session over it.
+  stream.on('error', () => {});
+  return { stream, exit, complaint: (subject) => complaintIn(said, subject), end: () => end(child, exit, clock) };
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+async function started(child: Child, { program }: Launch): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', (cause) => reject(startFailure(program, cause)));
+  });
+}
+
+function startFailure(program: string, cause: Error): HoldfastError {
+  const missing = systemCode(cause) === 'ENOENT';
+  return new HoldfastError({
+    code: missing ? 'host.command-missing' : 'host.command-failed',
+    message: missing
+      ? `the program ${program} was not found`
+      : `the program ${program} could not be started: ${systemCode(cause) ?? cause.message}`,
+    remedy: missing
+      ? 'Install rclone (https://rclone.org/install), or name it in rclone.program of the repository.'
+      : 'Check that the file may be executed and that the machine has processes and memory left.',
+    cause,
+  });
+}
+
+async function end(child: Child, exit: Promise<number | string>, clock: Clock): Promise<void> {
+  child.stdin.destroy();
+  child.stdout.destroy();
+  const over = new AbortController();
+  const gone = exit.then(() => over.abort());
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    const late = await clock.sleep(graceMs, { signal: over.signal }).then(
+      () => true,
+      () => false,
+    );
+    if (!late) break;
+    child.kill(signal);
+  }
+  await gone;
+  child.stderr.destroy();
+}
+
+/** `2026/11/21 10:00:00 ERROR : data/ab…: Post request put error: …` */
+function complaintIn(said: string, subject: string | undefined): string | undefined {
+  const lines = said.split('\n').filter((line) => /\b(?:ERROR|CRITICAL|Failed|Fatal|Error:)/.test(line));
+  const about = subject === undefined ? lines : lines.filter((line) => line.includes(subject));
+  const line = about.at(-1) ?? (subject === undefined ? undefined : lines.at(-1));
+  if (line === undefined) return undefined;
+  const words = line.replace(/^[\d/]+ [\d:.]+ /, '').replace(/^(?:ERROR|CRITICAL|NOTICE) *: */, '');
+  return redactUrl(words.trim()).slice(0, 300);
+}
