@@ -160,6 +160,13 @@ export interface RestoredCopy extends AsyncDisposable {
   readonly environment: Readonly<Record<string, string>>;
 }
 
+/** One thing a person does with the files that restic restored. */
+export interface NativeStep {
+  readonly text: string;
+  /** For `sh`, run in the directory that restic restored to. Without secrets. */
+  readonly command?: string;
+}
+
 export interface Driver<Settings = unknown> {
   /** The word in `driver:`. */
   readonly name: string;
@@ -182,6 +189,8 @@ export interface Driver<Settings = unknown> {
     contents: SnapshotContents,
     throwaway: Throwaway,
   ): Promise<RestoredCopy>;
+  /** How what restic restores becomes the running thing again, with native programs alone: for runbooks and recovery kits. Reads facts, never data. */
+  nativeSteps(contents: SnapshotContents): Promise<NativeStep[]>;
 }
 
 /** Any driver, for registries: settings are opaque outside the driver. */

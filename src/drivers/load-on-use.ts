@@ -18,5 +18,6 @@ export function loadOnUse<Settings>(
     restore: async (source, contents, request) => (await load()).restore(source, contents, request),
     restoreThrowaway: async (source, contents, throwaway) =>
       (await load()).restoreThrowaway(source, contents, throwaway),
+    nativeSteps: async (contents) => (await load()).nativeSteps(contents),
   };
 }

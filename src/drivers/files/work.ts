@@ -6,6 +6,7 @@ import type { FilesSettings } from './settings.ts';
 export { captureFiles as capture } from './capture.ts';
 export { probeFiles as probe } from './probe.ts';
 export { restoreFiles as restore } from './restore.ts';
+export { nativeSteps } from './runbook.ts';
 
 export async function restoreThrowaway(
   source: SourceContext<FilesSettings>,

@@ -3,6 +3,7 @@ import type { DriverWork } from '../load-on-use.ts';
 import { capture } from './backup.ts';
 import { probe } from './probe.ts';
 import { restore } from './restore.ts';
+import { nativeSteps } from './runbook.ts';
 import type { Flavour } from './server.ts';
 import type { Settings } from './settings.ts';
 import { restoreThrowaway } from './throwaway.ts';
@@ -13,5 +14,6 @@ export function workFor(flavour: Flavour): DriverWork<Settings> {
     capture: (source) => capture(source, flavour),
     restore: (source, contents, request) => restore(source, contents, request, flavour),
     restoreThrowaway: (source, contents, throwaway) => restoreThrowaway(source, contents, throwaway, flavour),
+    nativeSteps: (contents) => nativeSteps(contents, flavour),
   };
 }

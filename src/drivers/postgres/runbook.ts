@@ -1,6 +1,7 @@
 /** How to restore without Holdfast, written into every snapshot. */
+import type { NativeStep, SnapshotContents } from '../driver.ts';
 import type { DatabaseFacts, SourceFacts } from './source-facts.ts';
-import { dumpFolder, globalsFile } from './source-facts.ts';
+import { dumpFolder, globalsFile, readSourceFacts } from './source-facts.ts';
 import { quoteName, quoteText } from './sql-text.ts';
 
 export function runbook(facts: SourceFacts): string {
@@ -26,6 +27,24 @@ export function runbook(facts: SourceFacts): string {
       '',
     ]),
   ].join('\n');
+}
+
+/** The same for a recovery kit. */
+export async function nativeSteps(contents: SnapshotContents): Promise<NativeStep[]> {
+  const facts = await readSourceFacts(contents);
+  const roles: NativeStep = {
+    text: 'Roles first; those that exist already are reported, which is no harm:',
+    command: `psql -d postgres -f ${dumpFolder}/${globalsFile}`,
+  };
+  return [
+    {
+      text: `PostgreSQL ${facts.server.version}; psql and pg_restore have to be of version ${facts.client.major} or newer. Start an empty server of version ${facts.server.major} or newer. The programs find it by PGHOST, PGPORT and PGUSER (a superuser). A database of the same name has to be renamed or dropped first.`,
+    },
+    ...(facts.globals ? [roles] : []),
+    ...facts.databases.map(
+      (database): NativeStep => ({ text: `Database ${database.name}:`, command: steps(database).join('\n') }),
+    ),
+  ];
 }
 
 function steps(database: DatabaseFacts): string[] {

@@ -1,0 +1,21 @@
+/** How to put files back by hand. */
+import { posix } from 'node:path';
+import { shellWord } from '../../base/shell-word.ts';
+import type { NativeStep, SnapshotContents } from '../driver.ts';
+
+export async function nativeSteps(contents: SnapshotContents): Promise<NativeStep[]> {
+  const intro: NativeStep = {
+    text: 'The files are there with owners, rights and times (restore as root to get all of them). Copy back what you need; what is there already and newer is replaced.',
+  };
+  const copies = contents.paths.map(async (path): Promise<NativeStep> => {
+    const node = await contents.node(path);
+    return { text: `Back to ${path}:`, command: copyCommand(path, node?.type === 'dir') };
+  });
+  return [intro, ...(await Promise.all(copies))];
+}
+
+function copyCommand(path: string, isDirectory: boolean): string {
+  const made = isDirectory ? path : posix.dirname(path);
+  const from = isDirectory ? `.${path}/.` : `.${path}`;
+  return `mkdir -p ${shellWord(made)} && cp -a ${shellWord(from)} ${shellWord(path)}`;
+}
