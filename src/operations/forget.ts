@@ -11,6 +11,7 @@ import { protectedSnapshots } from '../policy/protection.ts';
 import { applyRetention, isEmptyRetention } from '../policy/retention.ts';
 import { findSnapshot, forgetSnapshots, listPins, listProofs, listSnapshots, prune } from '../repository/index.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
+import { holdAnew } from './repo-hold.ts';
 import { type NamedRepository, openNamed } from './repository-access.ts';
 import { chooseSources } from './source-access.ts';
 
@@ -156,6 +157,7 @@ async function carryOut(plan: Plan, request: Request, uses: Uses): Promise<Forge
   );
   if (!request.prune) return undefined;
   const { freedBytes, packsRemoved } = await prune(repository, { lockWaitMs }, report, signal);
+  await holdAnew(repository, { dryRun: false }, uses);
   return { repository: name, freedBytes, packsRemoved };
 }
 

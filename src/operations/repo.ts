@@ -14,6 +14,7 @@ import {
 import { redactUrl } from '../storage/open.ts';
 import { parseByteCount } from './byte-count.ts';
 import { type Execution, operation, type RepositoryAccess } from './operation.ts';
+import { heldView, holdAnew } from './repo-hold.ts';
 import { initNamed, openNamed } from './repository-access.ts';
 
 type Uses = RepositoryAccess & Execution;
@@ -112,6 +113,8 @@ const pruneOutput = z.object({
   remainingUnusedBytes: z.number(),
   usedBlobs: z.number(),
   unusedBlobs: z.number(),
+  /** Where the storage holds objects: what was held anew, and freed for good. */
+  held: heldView.optional(),
 });
 export type PruneOutput = z.infer<typeof pruneOutput>;
 
@@ -124,7 +127,8 @@ export const repoPrune = operation({
     await using opened = await openNamed(request.repository, uses);
     const options = { ...request, lockWaitMs };
     const result = await pruneRepository(opened.repository, options, uses.report, uses.signal);
-    return { repository: request.repository, ...result };
+    const held = await holdAnew(opened.repository, request, uses);
+    return { repository: request.repository, ...result, ...(held ? { held } : {}) };
   },
 });
 
@@ -212,7 +216,7 @@ export const repoRepairIndex = operation({
   output: repairOutput,
   run: async ({ repository: name }: z.infer<typeof named>, uses: Uses) => {
     await using opened = await openNamed(name, uses);
-    const result = await rebuildIndex(opened.repository, uses.report, uses.signal, lockWaitMs);
+    const result = await rebuildIndex(opened.repository, { lockWaitMs }, uses.report, uses.signal);
     return {
       repository: name,
       packs: result.packs,

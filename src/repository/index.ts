@@ -11,12 +11,13 @@ export { BlobSaver, type SaverOptions, type SaverStats } from './blob-saver.ts';
 export { loadBlob, loadTree } from './blobs.ts';
 export { type CheckCounts, type CheckOptions, type CheckResult, checkRepository } from './check.ts';
 export { chunkLimits } from './chunker.ts';
+export type { ContentStream, Progress, StoredContent } from './content-stream.ts';
 export { type CopyBlobsParts, copyBlobs } from './copying/copy-blobs.ts';
 export { MissingBlobs, type MissingParts } from './copying/missing-blobs.ts';
-export type { ContentStream, Progress, StoredContent } from './content-stream.ts';
 export { BlobFetcher, type Deliver } from './fetch-blobs.ts';
 export { forgetSnapshots } from './forget.ts';
 export { decodeTree, encodeTree } from './format/tree.ts';
+export { type HoldResult, holdObjects, type SweepResult, sweepVersions } from './hold.ts';
 export { idBytesOf, loadIndex, reloadIndex } from './index-files.ts';
 export { addKey, type KeyInfo, listKeys, removeKey, rewrapKey } from './keys.ts';
 export { packName } from './layout.ts';
@@ -25,8 +26,18 @@ export { listPins, pinSnapshot, unpinSnapshot } from './pins.ts';
 export { listProofs, saveProof } from './proofs.ts';
 export { type PruneOptions, type PruneResult, prune } from './prune.ts';
 export { lockForReading } from './read-lock.ts';
-export { type RebuildResult, rebuildIndex } from './repair.ts';
+export type { Donor, HealedBlobs } from './repair/heal.ts';
+export { type RebuildOptions, type RebuildResult, rebuildIndex } from './repair/rebuild-index.ts';
+export { type PackRepairOptions, type PackRepairResult, repairPacks } from './repair/repair-packs.ts';
+export {
+  type RepairedSnapshot,
+  repairSnapshots,
+  type SnapshotRepairOptions,
+  type SnapshotRepairResult,
+} from './repair/repair-snapshots.ts';
+export type { Loss } from './repair/rewrite-trees.ts';
 export { initRepository, type OpenOptions, openRepository, type Repository } from './repository.ts';
+export { type RewindResult, rewindStorage } from './rewind.ts';
 export { SmallFileBatch } from './small-files.ts';
 export { findSnapshot, listSnapshots, loadSnapshot, saveSnapshot } from './snapshots.ts';
 export { listStates, readState, type SavedState, type StateRecord, saveState, stateFolder } from './state.ts';

@@ -85,9 +85,9 @@ export async function listLocks(repository: Repository): Promise<StoredLock[]> {
     } catch (error) {
       if (hasCode(error, 'storage.not-found')) continue;
       if (!hasCode(error, 'repository.damaged', 'repository.unsupported')) throw error;
-      const torn = await tornLock(repository, id);
-      if (!torn) throw unreadableLock(repository, id, error);
-      locks.push(torn);
+      const again = await lookAgain(repository, id);
+      if (again === 'unreadable') throw unreadableLock(repository, id, error);
+      if (again !== 'gone') locks.push(again);
     }
   }
   return locks;
@@ -95,18 +95,24 @@ export async function listLocks(repository: Repository): Promise<StoredLock[]> {
 
 /**
  * A lock whose bytes are not those it is named after, and do not change any more, was never stored whole: nobody holds it,
- * since whoever takes a lock looks at it again. `undefined`: it is no such one.
+ * since whoever takes a lock looks at it again.
  */
-async function tornLock(repository: Repository, id: string): Promise<StoredLock | undefined> {
+async function lookAgain(repository: Repository, id: string): Promise<StoredLock | 'gone' | 'unreadable'> {
   const { storage, clock } = repository;
   const name = unpackedName('locks', id);
   try {
     const before = await storage.get(name);
     await clock.sleep(tornMs);
     const after = await storage.get(name);
-    if (Buffer.compare(before, after) !== 0 || sha256Hex(after) === id) return undefined;
+    if (sha256Hex(after) === id) {
+      const lock = decodeLock(await loadUnpacked(repository, 'locks', id));
+      return { ...lock, id, stale: isStale(lock, id, clock) };
+    }
+    if (Buffer.compare(before, after) !== 0) return 'unreadable';
   } catch (error) {
-    if (!hasCode(error, 'storage.not-found')) throw error;
+    if (hasCode(error, 'storage.not-found')) return 'gone';
+    if (hasCode(error, 'repository.damaged', 'repository.unsupported')) return 'unreadable';
+    throw error;
   }
   return { id, stale: true, timeMs: 0, exclusive: false, hostname: '', username: '', pid: 0, uid: 0, gid: 0 };
 }

@@ -238,6 +238,8 @@ export class StormRun {
 function judgeError(error: NonNullable<Outcome['error']>, struck: ReadonlyMap<Storm, number>): void {
   const corrupted = (struck.get('flip') ?? 0) + (struck.get('cut') ?? 0);
   if (error.code === 'repository.damaged' && corrupted >= 2) return;
+  // A lock is looked at four times before it is said to be unreadable.
+  if (error.code === 'repository.locked' && corrupted >= 4) return;
   if (retryable.has(error.code) && error.remedy !== '') return;
   throw new Error(`an error that says nothing of trying again: ${error.code}: ${error.message} — ${error.remedy}`);
 }

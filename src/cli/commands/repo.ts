@@ -5,6 +5,7 @@ import type { Face } from '../face.ts';
 import { byteCount, share } from '../options.ts';
 import { counted, facts, shortId, table } from '../table.ts';
 import { addCopyCommand } from './repo-copy.ts';
+import { addHoldCommands, heldLines } from './repo-hold.ts';
 import { addKeyCommands } from './repo-key.ts';
 
 const operations = () => import('../../operations/repo.ts');
@@ -16,6 +17,7 @@ export function add(program: Command, face: Face): void {
   addChecking(repo, face);
   addTidying(repo, face);
   addCopyCommand(repo, face);
+  addHoldCommands(repo, face);
   addKeyCommands(repo, face);
 }
 
@@ -156,13 +158,14 @@ function describeCheck(output: CheckOutput): string {
 }
 
 function describePrune(output: PruneOutput): string {
-  const verb = output.dryRun ? 'would be freed' : 'freed';
-  return facts([
+  const verb = output.dryRun ? 'would be freed' : output.held ? 'removed, freed later' : 'freed';
+  const figures = facts([
     [verb, formatBytes(output.freedBytes)],
     ['packs removed', `${output.packsRemoved} of ${output.packsBefore}`],
     ['packs packed anew', `${output.packsRepacked} (${formatBytes(output.repackedBytes)})`],
     ['unused bytes left', formatBytes(output.remainingUnusedBytes)],
   ]);
+  return [figures, ...(output.held ? heldLines(output.held) : [])].join('\n');
 }
 
 function describeStats(output: StatsOutput): string {

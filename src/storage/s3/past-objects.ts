@@ -51,7 +51,7 @@ export class PastObjects {
   }
 
   async #read(signal?: AbortSignal): Promise<ReadonlyMap<string, PastObject>> {
-    const versions = new BucketVersions({ service: this.#service, headers: () => ({}) });
+    const versions = new BucketVersions({ service: this.#service, headers: {} });
     await versions.requireVersions(signal);
     const objects = new Map<string, PastObject>();
     const seen = new Set<string>();

@@ -93,6 +93,8 @@ export function versionPageOf(xml: string): VersionPage | undefined {
     if (!version) return undefined;
     versions.push(version);
   }
+  // Some list the marks of a page after its versions; a page holds whole keys or ends within one.
+  versions.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
   if (textOf(xml, 'IsTruncated')?.toLowerCase() !== 'true') return { versions };
   const [key, id] = [textOf(xml, 'NextKeyMarker'), textOf(xml, 'NextVersionIdMarker')];
   if (key === undefined) return undefined;

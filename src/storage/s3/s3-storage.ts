@@ -34,6 +34,7 @@ export interface S3StorageOptions {
 
 export class S3Storage implements Storage {
   readonly location: string;
+  readonly parallelPuts = 4;
   readonly retention?: ObjectRetention;
   readonly history: ObjectHistory;
   readonly #service: S3Service;
@@ -50,7 +51,7 @@ export class S3Storage implements Storage {
     this.retention = options.lock;
     const { service } = options;
     const headers = (): Record<string, string> => ({ ...options.objectHeaders, ...options.lock?.headers() });
-    this.history = new BucketVersions({ service, headers });
+    this.history = new BucketVersions({ service, headers: options.objectHeaders, lock: options.lock });
     this.#newObjects = new NewObjects(service, { headers, md5: this.#needsMd5 });
     this.#sweep = new UploadSweep(options.service);
   }

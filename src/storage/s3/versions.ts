@@ -6,6 +6,7 @@ import { HoldfastError, hasCode, throwIfCancelled } from '../../base/errors.ts';
 import { isObjectName } from '../object-name.ts';
 import type { ObjectHistory, ObjectVersion } from '../object-retention.ts';
 import { escapePath } from './location.ts';
+import type { ObjectLock } from './object-lock.ts';
 import { textOf, type VersionPage, versionPageOf } from './replies.ts';
 import { unexpectedReply } from './s3-errors.ts';
 import type { S3Reply, S3Service } from './service.ts';
@@ -13,23 +14,27 @@ import type { S3Reply, S3Service } from './service.ts';
 export interface VersionsOptions {
   readonly service: S3Service;
   /** Sent when a version is made. */
-  readonly headers: () => Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Holds what is brought back. */
+  readonly lock?: ObjectLock;
 }
 
 export class BucketVersions implements ObjectHistory {
   readonly #service: S3Service;
-  readonly #headers: VersionsOptions['headers'];
+  readonly #options: VersionsOptions;
 
-  constructor({ service, headers }: VersionsOptions) {
-    this.#service = service;
-    this.#headers = headers;
+  constructor(options: VersionsOptions) {
+    this.#service = options.service;
+    this.#options = options;
   }
 
   async requireVersions(signal?: AbortSignal): Promise<void> {
     const doing = 'see whether the bucket keeps versions';
     const query = { versioning: '' };
     const reply = await this.#service.send({ doing, method: 'GET', query, signal, accept: [404, 405, 501] });
-    if (reply.status < 300 && textOf(Buffer.from(reply.body).toString('utf8'), 'Status') === 'Enabled') return;
+    // Suspended: what was kept until then still is.
+    const status = textOf(Buffer.from(reply.body).toString('utf8'), 'Status') ?? '';
+    if (reply.status < 300 && ['Enabled', 'Suspended'].includes(status)) return;
     throw new HoldfastError({
       code: 'storage.unprotected',
       message: `the bucket ${this.#service.location.bucket} of ${this.#service.shown} does not keep versions: what was removed or replaced is gone`,
@@ -57,8 +62,10 @@ export class BucketVersions implements ObjectHistory {
     const { bucket, prefix } = this.#service.location;
     const key = prefix + name;
     const source = `/${bucket}/${escapePath(key)}?versionId=${encodeURIComponent(versionId)}`;
-    const headers = { ...this.#headers(), 'x-amz-copy-source': source };
+    const headers = { ...this.#options.headers, 'x-amz-copy-source': source };
     await this.#service.send({ doing: `bring ${name} back`, method: 'PUT', key, headers, signal, decisive: true });
+    // Not with the copy: some services want a checksum of its body then, which it has none.
+    await this.#options.lock?.hold(name, signal);
   }
 
   async removeVersion({ name, versionId }: ObjectVersion, signal?: AbortSignal): Promise<boolean> {
