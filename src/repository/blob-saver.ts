@@ -2,8 +2,8 @@
  * Stores blobs: asks the index, has what is new sealed by the workers, uploads packs while the source is still being read,
  * and writes the index last. Until `finish` resolved, nothing of it is visible but packs that a later run adopts.
  *
- * Memory: 6 slabs of 6 MiB and 2 of 8 MiB, and buffers of 16 MiB for the packs: one a worker and 3 for uploads (as many again if the
- * trees, too, fill packs): about 130 MiB with two workers, whatever the size of the source. At most one saver at a time uses a Repository object: the claims
+ * Memory: 6 slabs of 6 MiB and one of 8 MiB, and buffers of 16 MiB for the packs: one a worker and as many as are uploaded at once (and
+ * as many again if the trees, too, fill packs): about 110 MiB with two workers and a disk, whatever the size of the source. At most one saver at a time uses a Repository object: the claims
  * on its index are this saver's promises.
  */
 import { createHash } from 'node:crypto';
@@ -23,8 +23,9 @@ import { packBufferBytes } from './worker/pack-builder.ts';
 import { usualThreads, WorkerPool } from './worker/pool.ts';
 
 const slabCount = 6;
-const jointCount = 2;
-const uploadsAtOnce = 3;
+const jointCount = 1;
+/** Enough for a disk; a storage may ask for more. */
+const usualUploads = 2;
 const packBytes = 16 << 20;
 /** An index file is written when it would hold this many blobs, or this long after the last one: what is indexed survives a crash as it is. */
 const indexBlobs = 50_000;
@@ -52,12 +53,12 @@ export class BlobSaver implements AsyncDisposable {
   readonly index: BlobIndex;
   readonly pool: WorkerPool;
   readonly slabs = new SlabPool(slabCount, tailBytes + slabBytes);
-  /** Each takes one chunk of any length. */
+  /** Takes one chunk of any length. */
   readonly joints = new SlabPool(jointCount, chunkLimits.maxBytes);
   readonly stats: SaverStats = { dataBlobs: 0, treeBlobs: 0, addedBytes: 0, storedBytes: 0 };
   readonly #signal: AbortSignal | undefined;
   readonly #packBuffers: Readonly<Record<BlobType, PackBuffers>>;
-  readonly #uploads = new Semaphore(uploadsAtOnce);
+  readonly #uploads: Semaphore;
   readonly #working = new Set<Promise<void>>();
   #failure: { error: unknown } | undefined;
   #finished = false;
@@ -75,6 +76,8 @@ export class BlobSaver implements AsyncDisposable {
     this.#signal = options.signal;
     this.#indexedAtMs = repository.clock.monotonicMs();
     const threads = options.threads ?? usualThreads();
+    const uploadsAtOnce = repository.storage.parallelPuts ?? usualUploads;
+    this.#uploads = new Semaphore(uploadsAtOnce);
     const buffers = () => makePackBuffers(threads + uploadsAtOnce, packBufferBytes(packBytes));
     this.#packBuffers = { data: buffers(), tree: buffers() };
     this.pool = new WorkerPool(

@@ -59,6 +59,16 @@ describe('sealing', () => {
     expect(Buffer.compare(memory.subarray(16, 16 + size), plaintext)).toBe(0);
   });
 
+  test.each([0, 5, 65_536, 300_001])('opened in parts it is the same: %i bytes', (size) => {
+    const plaintext = randomBytes(size);
+    const sealed = sealer.seal(plaintext);
+    const parts: Uint8Array[] = [];
+    sealer.openParts(sealed, (part) => parts.push(Uint8Array.from(part)));
+    expect(Buffer.concat(parts).equals(plaintext)).toBe(true);
+    sealed[sealed.byteLength - 20] ^= 1;
+    expect(() => sealer.openParts(sealed, () => expect.unreachable())).toThrow(damaged);
+  });
+
   test('a target that is too short is refused', () => {
     expect(() => sealer.sealInto(hex('00'), new Uint8Array(32))).toThrow(expect.objectContaining({ code: 'internal' }));
     const sealed = sealer.seal(hex('0000'));

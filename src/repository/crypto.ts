@@ -73,15 +73,22 @@ export class Sealer {
    * the ciphertext does.
    */
   openInto(sealed: Uint8Array, into: Uint8Array): number {
-    const byteLength = sealed.byteLength - sealOverhead;
-    if (byteLength < 0) throw damaged('it is shorter than a seal');
-    requireRoom(into, byteLength);
-    const iv = Uint8Array.prototype.slice.call(sealed, 0, ivBytes);
-    const ciphertext = sealed.subarray(ivBytes, ivBytes + byteLength);
-    this.#authenticate(iv, ciphertext, sealed.subarray(ivBytes + byteLength));
-    if (byteLength >= ownCipherBytes) this.#openLong(iv, ciphertext, into);
-    else this.#openShort(iv, byteLength, into);
-    return byteLength;
+    const { iv, ciphertext } = this.#authenticated(sealed, into);
+    if (ciphertext.byteLength >= ownCipherBytes) {
+      this.#decipher(iv, ciphertext, (part, from) => copyBytes(part, into, from));
+    } else {
+      this.#openShort(iv, ciphertext.byteLength, into);
+    }
+    return ciphertext.byteLength;
+  }
+
+  /**
+   * Opens what was sealed without memory for the whole of it: `take` gets the plaintext in order, in parts that are gone
+   * when it returns. The tag is checked before the first: a wrong one throws `repository.damaged`.
+   */
+  openParts(sealed: Uint8Array, take: (part: Uint8Array) => void): void {
+    const { iv, ciphertext } = this.#authenticated(sealed);
+    this.#decipher(iv, ciphertext, take);
   }
 
   seal(plaintext: Uint8Array): Uint8Array {
@@ -126,6 +133,17 @@ export class Sealer {
     }
   }
 
+  /** The parts of what was sealed, its tag checked; `into`, if given, has room for the plaintext. */
+  #authenticated(sealed: Uint8Array, into?: Uint8Array): { iv: Uint8Array; ciphertext: Uint8Array } {
+    const byteLength = sealed.byteLength - sealOverhead;
+    if (byteLength < 0) throw damaged('it is shorter than a seal');
+    if (into) requireRoom(into, byteLength);
+    const iv = Uint8Array.prototype.slice.call(sealed, 0, ivBytes);
+    const ciphertext = sealed.subarray(ivBytes, ivBytes + byteLength);
+    this.#authenticate(iv, ciphertext, sealed.subarray(ivBytes + byteLength));
+    return { iv, ciphertext };
+  }
+
   /** Leaves the last block of the ciphertext in the kernel's block. */
   #authenticate(iv: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array): void {
     this.#kernel.macStart(this.#key.macR);
@@ -143,11 +161,11 @@ export class Sealer {
     copyBytes(this.#kernel.block.subarray(0, byteLength), into);
   }
 
-  #openLong(iv: Uint8Array, ciphertext: Uint8Array, into: Uint8Array): void {
+  #decipher(iv: Uint8Array, ciphertext: Uint8Array, take: (part: Uint8Array, from: number) => void): void {
     const cipher = createCipheriv('aes-256-ctr', this.#key.encrypt, iv);
     for (let from = 0; from < ciphertext.byteLength; from += blockBytes) {
       const part = cipher.update(ciphertext.subarray(from, from + blockBytes));
-      copyBytes(part, into, from);
+      take(part, from);
       freeMemory(part);
     }
   }

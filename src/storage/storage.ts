@@ -55,6 +55,9 @@ export interface Storage {
   /** Removes an object; absent is fine. */
   delete(name: string, signal?: AbortSignal): Promise<void>;
 
+  /** How many objects are best put at once, where that is more than two: each of them waits for a network. A pack's memory (16 MiB) is taken for each. */
+  readonly parallelPuts?: number;
+
   /** Present where what was removed or replaced may still be there. */
   readonly history?: ObjectHistory;
 

@@ -13,9 +13,14 @@ import { takePackBuffer } from './pack-buffers.ts';
 const levels = { fast: 1, auto: 2, max: 12 } as const;
 /** Below this a zstd frame's own overhead eats the gain. */
 const smallestCompressed = 64;
+/** After so many blobs in a row that did not shrink, the next are not tried in full. */
+const hopelessStreak = 4;
+const sampleBytes = 64 << 10;
 /** A pack holds at most this many blobs: bounds the header (41 bytes each) and a reader's memory. */
 const mostBlobs = 50_000;
 const headerEntryBytes = 41;
+/** Blobs up to this are opened in one piece to be verified. */
+const leastScratch = 1 << 20;
 
 export interface BuilderSettings extends Pick<WorkerSettings, 'version' | 'compression' | 'packBytes' | 'packBuffers'> {
   readonly sealer: Sealer;
@@ -36,9 +41,10 @@ export class PackBuilder {
   #entries: PackEntry[] = [];
   #hash: Hash = createHash('sha256');
   #scratch: Buffer = Buffer.alloc(0);
-  /** Blobs to store as they are before compression is tried again; grows while nothing shrinks. */
-  #skip = 0;
+  /** Blobs in a row that did not shrink. */
   #streak = 0;
+  /** Blobs to store as they are before compression is tried again. */
+  #skip = 0;
 
   constructor(settings: BuilderSettings, type: BlobType) {
     this.#settings = settings;
@@ -77,30 +83,43 @@ export class PackBuilder {
   #compress(plain: Uint8Array): Buffer | undefined {
     const { compression, version } = this.#settings;
     if (version < 2 || compression === 'off' || plain.byteLength < smallestCompressed) return undefined;
-    if (this.#skip > 0 && this.#type === 'data') {
-      this.#skip--;
-      return undefined;
-    }
-    const packed = compress(plain, levels[compression]);
-    if (packed.byteLength + (plain.byteLength >> 6) < plain.byteLength) {
+    const level = levels[compression];
+    if (this.#streak >= hopelessStreak && this.#type === 'data' && !this.#promises(plain, level)) return undefined;
+    const packed = compress(plain, level);
+    if (shrank(packed, plain)) {
       this.#streak = 0;
       return packed;
     }
-    // Data that does not shrink comes in runs (media, archives): after a streak, try only now and then.
     this.#streak++;
-    if (this.#streak >= 4) this.#skip = Math.min(7, this.#streak - 3);
+    this.#skip = Math.min(7, Math.max(0, this.#streak - hopelessStreak + 1));
     return undefined;
+  }
+
+  /**
+   * Data that does not shrink comes in runs (media, archives). After a streak a large blob is tried by a part of it, which
+   * costs little and touches little memory; small ones only now and then.
+   */
+  #promises(plain: Uint8Array, level: number): boolean {
+    if (plain.byteLength < 4 * sampleBytes) return this.#skip-- <= 0;
+    const middle = (plain.byteLength - sampleBytes) >> 1;
+    const sample = plain.subarray(middle, middle + sampleBytes);
+    return shrank(compress(sample, level), sample);
   }
 
   /** The self-check: what was sealed must open to the bytes whose hash is the id. Guards against faulty memory, CPUs and our own bugs. */
   #verify(sealed: Uint8Array, uncompressedLength: number, id: Uint8Array): void {
+    const { sealer } = this.#settings;
     const length = sealed.byteLength - sealOverhead;
-    if (this.#scratch.byteLength < length) this.#scratch = Buffer.allocUnsafeSlow(Math.max(length, 1 << 20));
+    const inParts = uncompressedLength === 0 && length > leastScratch;
+    const found = inParts ? hashOfParts(sealer, sealed) : this.#hashOf(sealed, length, uncompressedLength);
+    if (!equalBytes(found, id)) throw selfCheckFailed(`blob ${toHex(id).slice(0, 16)}`);
+  }
+
+  #hashOf(sealed: Uint8Array, length: number, uncompressedLength: number): Buffer {
+    if (this.#scratch.byteLength < length) this.#scratch = Buffer.allocUnsafeSlow(Math.max(length, leastScratch));
     const opened = this.#scratch.subarray(0, length);
     this.#settings.sealer.openInto(sealed, opened);
-    const plain = uncompressedLength === 0 ? opened : decompress(opened, uncompressedLength);
-    const same = equalBytes(hash('sha256', plain, 'buffer'), id);
-    if (!same) throw selfCheckFailed(`blob ${toHex(id).slice(0, 16)}`);
+    return hash('sha256', uncompressedLength === 0 ? opened : decompress(opened, uncompressedLength), 'buffer');
   }
 
   #takeBuffer(firstLength: number): Buffer {
@@ -147,6 +166,16 @@ export class PackBuilder {
 /** The most a sealed header of so many blobs takes, with the length that follows it. */
 function headerBytes(blobs: number): number {
   return blobs * headerEntryBytes + sealOverhead + 4;
+}
+
+function shrank(packed: Uint8Array, plain: Uint8Array): boolean {
+  return packed.byteLength + (plain.byteLength >> 6) < plain.byteLength;
+}
+
+function hashOfParts(sealer: Sealer, sealed: Uint8Array): Buffer {
+  const sha256 = createHash('sha256');
+  sealer.openParts(sealed, (part) => sha256.update(part));
+  return sha256.digest();
 }
 
 /** Entries in the compact form of messages. */

@@ -33,6 +33,7 @@ export interface SftpStorageParts {
 
 export class SftpStorage implements Storage {
   readonly location: string;
+  readonly parallelPuts = 4;
   readonly #directory: Directory;
   readonly #sessions: Sessions;
   readonly #clock: Clock;
