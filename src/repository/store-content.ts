@@ -8,7 +8,8 @@ import type { BlobSaver } from './blob-saver.ts';
 import { chunkLimits, selectCuts } from './chunker.ts';
 import { ContentIds } from './content-ids.ts';
 import { type ContentStream, type Fill, fillSlab, type Progress, type StoredContent } from './content-stream.ts';
-import { type Slab, type SlabPool, tailBytes } from './slabs.ts';
+import { joinChunks, type Piece, type Place, unfinished } from './join-chunks.ts';
+import { type Slab, tailBytes } from './slabs.ts';
 
 const scanContext = 64;
 
@@ -114,7 +115,7 @@ export async function storeByContent(
     const ends = selectCuts(candidates, 0, total, { ...chunkLimits, atEnd: ended || hole > 0 });
     const piece: Piece = { tail, slab, length, ends };
     const rest = unfinished(piece);
-    storePiece(saver, piece, joint, (place, chunks) => storeChunks(saver, { place, chunks, ids, progress }));
+    joinChunks(saver, piece, joint, (place, chunks) => storeChunks(saver, { place, chunks, ids, progress }));
     freeMemory(tail);
     tail = rest;
     if (hole > 0) await storeHole(saver, hole, ids);
@@ -128,62 +129,6 @@ async function letGo(saver: BlobSaver, ahead: readonly Promise<ScannedSlab | und
   for (const read of await Promise.allSettled(ahead)) {
     if (read.status === 'fulfilled' && read.value) saver.slabs.release(read.value.slab);
   }
-}
-
-/** A part of the stream: an unfinished chunk of slabs before, then a slab's new bytes. */
-interface Piece {
-  readonly tail: Buffer;
-  readonly slab: Slab;
-  /** New bytes in the slab. */
-  readonly length: number;
-  /** Ends of chunks, counted from the start of the tail. None lies in the tail, but at its end if the stream ends there. */
-  readonly ends: readonly number[];
-}
-
-/** What no chunk of the piece takes, in memory of its own (not of a pool), so that it can be freed at once. */
-function unfinished({ tail, slab, length, ends }: Piece): Buffer {
-  const last = ends.at(-1);
-  const before = last === undefined ? tail : tail.subarray(0, 0);
-  const part = slab.bytes.subarray(tailBytes + Math.max(0, (last ?? 0) - tail.length), tailBytes + length);
-  const copy = Buffer.from(new ArrayBuffer(before.byteLength + part.byteLength));
-  before.copy(copy);
-  part.copy(copy, before.byteLength);
-  return copy;
-}
-
-/** Where chunks lie: who gets it gives the slab back to `pool`. */
-interface Place {
-  readonly slab: Slab;
-  readonly pool: SlabPool;
-}
-
-/** Makes the chunks of a piece contiguous, the first of them in the `joint` if there is one, and hands them on. */
-function storePiece(
-  saver: BlobSaver,
-  { tail, slab, ends }: Piece,
-  joint: Slab | undefined,
-  store: (place: Place, ranges: Uint32Array) => void,
-): void {
-  const start = tailBytes - tail.length;
-  if (!joint) {
-    tail.copy(slab.bytes, start);
-    store({ slab, pool: saver.slabs }, rangesOf(ends, start, 0));
-    return;
-  }
-  const [first, ...others] = ends;
-  if (first === undefined) {
-    saver.joints.release(joint);
-  } else {
-    tail.copy(joint.bytes);
-    slab.bytes.copy(joint.bytes, tail.length, tailBytes, start + first);
-    store({ slab: joint, pool: saver.joints }, Uint32Array.of(0, first));
-  }
-  store({ slab, pool: saver.slabs }, rangesOf(others, start, first ?? 0));
-}
-
-/** Offset and length of the chunks between `from` and the `ends`, all counted from `start`. */
-function rangesOf(ends: readonly number[], start: number, from: number): Uint32Array {
-  return Uint32Array.from(ends.flatMap((end, i) => [start + (ends[i - 1] ?? from), end - (ends[i - 1] ?? from)]));
 }
 
 function storeChunks(
