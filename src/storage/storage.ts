@@ -13,6 +13,7 @@
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import type { ReadSecret } from '../base/secret-reference.ts';
+import type { ResticAccess } from './restic-access.ts';
 import type { ObjectHistory, ObjectRetention } from './object-retention.ts';
 
 export interface StoredObject {
@@ -78,6 +79,8 @@ export interface StorageKind<Settings = unknown> {
   recognises(url: string): boolean;
   /** Opens without touching the network where it can. */
   open(url: string, options: OpenOptions<Settings>): Promise<Storage>;
+  /** How restic reaches the same repository, where the URL alone does not say it. */
+  resticAccess?(url: string, settings: Settings): ResticAccess;
 }
 
 export interface OpenOptions<Settings> {

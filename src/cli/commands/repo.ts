@@ -7,6 +7,7 @@ import { counted, facts, shortId, table } from '../table.ts';
 import { addCopyCommand } from './repo-copy.ts';
 import { addHoldCommands, heldLines } from './repo-hold.ts';
 import { addKeyCommands } from './repo-key.ts';
+import { addRecoveryKit } from './repo-recovery-kit.ts';
 
 const operations = () => import('../../operations/repo.ts');
 const which = 'a name in holdfast.yaml, or an address (its password in HOLDFAST_PASSWORD or HOLDFAST_PASSWORD_FILE)';
@@ -19,6 +20,7 @@ export function add(program: Command, face: Face): void {
   addCopyCommand(repo, face);
   addHoldCommands(repo, face);
   addKeyCommands(repo, face);
+  addRecoveryKit(repo, face);
 }
 
 function addMaking(repo: Command, face: Face): void {

@@ -1,6 +1,7 @@
 /** restic's REST server as storage: what restic opens as rest:http://… */
 import type { StorageKind } from '../storage.ts';
 import { isRestUrl, urlForm } from './location.ts';
+import { resticAccess } from './restic-access.ts';
 import { type RestSettings, restSettings } from './settings.ts';
 
 export const restStorage: StorageKind<RestSettings> = {
@@ -10,4 +11,5 @@ export const restStorage: StorageKind<RestSettings> = {
   recognises: isRestUrl,
   // Loaded when it is used, as everything behind a network is.
   open: async (url, options) => (await import('./open-server.ts')).openRest(url, options),
+  resticAccess,
 };

@@ -1,6 +1,7 @@
 /** Buckets of Amazon S3 and of services that speak like it, as storage: restic's layout, so that restic opens the same repository. */
 import type { StorageKind } from '../storage.ts';
 import { isS3Url, s3UrlForm } from './location.ts';
+import { resticAccess } from './restic-access.ts';
 import { type S3Settings, s3Settings } from './settings.ts';
 
 export const s3Storage: StorageKind<S3Settings> = {
@@ -10,4 +11,5 @@ export const s3Storage: StorageKind<S3Settings> = {
   recognises: isS3Url,
   // Loaded when it is used: signing costs every other command 30 ms and 10 MiB.
   open: async (url, options) => (await import('./open-bucket.ts')).openBucket(url, options),
+  resticAccess,
 };
