@@ -1,4 +1,7 @@
-/** Back sources up, each into all of its repositories. One that fails does not keep the others from being stored. */
+/**
+ * Back sources up. Each is read once, into the first of its repositories that takes it; the others get copies. One that
+ * fails does not keep the others from being stored.
+ */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { HoldfastError, hasCode } from '../base/errors.ts';
@@ -7,12 +10,17 @@ import { type BackupResult, backup as backUp } from '../engine/backup.ts';
 import type { Repository } from '../repository/index.ts';
 import type { MaintenanceWindow } from '../runs/window/index.ts';
 import { describeError } from './describe-error.ts';
+import { type Filling, fillCopies, whyAway } from './fill-copies.ts';
 import { HostPool } from './host-pool.ts';
 import { Maintenance } from './maintenance.ts';
+import { OpenRepositories } from './open-repositories.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
-import { openNamed } from './repository-access.ts';
+import { rememberStored } from './repository-record.ts';
 import { chooseSources, contextOf, driverNamed } from './source-access.ts';
 import { keepState, type StateView, stateView } from './state.ts';
+import { emptyResult, type StoredResult, storedResult } from './stored-result.ts';
+
+export type { StoredResult };
 
 const input = z.object({
   sources: z.array(z.string()).default([]),
@@ -26,38 +34,9 @@ const input = z.object({
   lockWaitMs: z.number().min(0).default(60_000),
 });
 
-const errorView = z.object({ code: z.string(), message: z.string(), remedy: z.string() });
-
-const stored = z.object({
-  source: z.string(),
-  repository: z.string(),
-  /** False if nothing was stored, or if something of the source is missing in the snapshot. */
-  ok: z.boolean(),
-  snapshot: z.string().optional(),
-  time: z.string().optional(),
-  durationMs: z.number().optional(),
-  files: z.number().optional(),
-  bytes: z.number().optional(),
-  addedBytes: z.number().optional(),
-  unreadable: z.array(z.object({ path: z.string(), message: z.string() })).default([]),
-  changedWhileRead: z.array(z.string()).default([]),
-  notes: z.array(z.string()).default([]),
-  /** Present if the source has a maintenance window that was opened. */
-  window: z
-    .object({
-      /** From before the first stop until after the last start; absent if nothing was stopped or something still is. */
-      downtimeMs: z.number().optional(),
-      /** What did not start again, or failed after the backup. */
-      failures: z.array(z.string()),
-    })
-    .optional(),
-  error: errorView.optional(),
-});
-export type StoredResult = z.infer<typeof stored>;
-
 const output = z.object({
   ok: z.boolean(),
-  results: z.array(stored),
+  results: z.array(storedResult),
   /** Of each repository that something was stored in: whether it holds the configuration as it is now. */
   states: z.array(stateView),
 });
@@ -77,15 +56,16 @@ export const backup = operation({
     await using open = new OpenRepositories(uses);
     await using hosts = new HostPool(uses);
     await using maintenance = new Maintenance({ ...uses, hosts });
+    const fillings: Filling[] = [];
     for (const source of sources) {
-      const names = placesOf(source, request);
-      for (const [i, name] of names.entries()) {
-        if (i > 0 && results.at(-1)?.ok)
-          uses.report({ type: 'note', message: `${source.name} is read again for the repository ${name}` });
-        results.push(await storeOne(source, name, { request, uses: { ...uses, hosts, maintenance }, open }));
-      }
+      const parts = { request, uses: { ...uses, hosts, maintenance }, open };
+      const dumped = await storeFirst(source, placesOf(source, request), parts);
+      results.push(...dumped.results);
+      if (request.repository === undefined) fillings.push(...fillingOf(source, dumped));
     }
     if (results.length === 0) throw nothingToDo(request);
+    const { lockWaitMs, compression } = request;
+    results.push(...(await fillCopies({ fillings, open, lockWaitMs, compression }, uses)));
     const states = await keepStates(results, { readAtMs, lockWaitMs: request.lockWaitMs, open }, uses);
     const isKept = states.every((one) => one.outcome !== 'failed');
     return { ok: isKept && results.every((result) => result.ok), results, states };
@@ -121,17 +101,53 @@ function nothingToDo(request: z.infer<typeof input>): HoldfastError {
 
 type StoreUses = Uses & { readonly hosts: HostPool; readonly maintenance: Maintenance };
 
+interface StoreParts {
+  readonly request: z.infer<typeof input>;
+  readonly uses: StoreUses;
+  readonly open: OpenRepositories;
+}
+
+interface FirstStored {
+  readonly results: StoredResult[];
+  /** The place that took it, or would have: what it holds can be copied. */
+  readonly origin?: string;
+}
+
+/** Into the first place that takes it: what is wrong with a repository must not cost the day's backup. */
+async function storeFirst(source: SourceEntry, places: readonly string[], parts: StoreParts): Promise<FirstStored> {
+  const results: StoredResult[] = [];
+  for (const [i, name] of places.entries()) {
+    const { result, isRepositorys } = await storeOne(source, name, parts);
+    results.push(result);
+    if (!isRepositorys) return { results, origin: name };
+    const next = places.at(i + 1);
+    const message = `${source.name} goes into ${next} instead of ${name}: ${result.error?.message ?? result.away?.message}`;
+    if (next !== undefined) parts.uses.report({ type: 'note', message });
+  }
+  return { results };
+}
+
+/** Places that were tried in vain have their result already. */
+function fillingOf(source: SourceEntry, { results, origin }: FirstStored): Filling[] {
+  if (origin === undefined) return [];
+  const tried = new Set(results.map((one) => one.repository));
+  const to = source.placements.map((one) => one.repository).filter((name) => !tried.has(name));
+  return [{ source, from: origin, to }];
+}
+
 async function storeOne(
   source: SourceEntry,
   name: string,
-  { request, uses, open }: { request: z.infer<typeof input>; uses: StoreUses; open: OpenRepositories },
-): Promise<StoredResult> {
-  const nothing = { source: source.name, repository: name, unreadable: [], changedWhileRead: [] };
+  { request, uses, open }: StoreParts,
+): Promise<{ result: StoredResult; isRepositorys: boolean }> {
+  const nothing = emptyResult(source.name, name, 'backup');
   let window: MaintenanceWindow | undefined;
+  let repository: Repository | undefined;
   try {
+    repository = await open.get(name);
     window = await uses.maintenance.windowOf(source);
     const result = await backUp({
-      repository: await open.get(name),
+      repository,
       driver: driverNamed(uses.drivers, source.driver),
       source: await contextOf(source, uses),
       runId: randomBytes(8).toString('hex'),
@@ -140,17 +156,21 @@ async function storeOne(
       force: request.force,
       window,
     });
-    return { ...nothing, ...viewResult(result, window) };
+    await rememberStored(name, { id: repository.config.id, snapshot: result.snapshot }, uses);
+    return { result: { ...nothing, ...viewResult(result, window) }, isRepositorys: false };
   } catch (error) {
     if (uses.signal.aborted || hasCode(error, 'cancelled')) throw error;
-    return { ...nothing, ok: false, ...viewWindow(window), error: describeError(error) };
+    const away = repository === undefined ? await whyAway(name, error, uses) : undefined;
+    const outcome = away?.(source.name) ?? { ok: false, error: describeError(error) };
+    const isRepositorys = repository === undefined || /^(storage|repository)\./.test(describeError(error).code);
+    return { result: { ...nothing, ...outcome, ...viewWindow(window) }, isRepositorys };
   }
 }
 
 function viewResult(
   result: BackupResult,
   window: MaintenanceWindow | undefined,
-): Omit<StoredResult, 'source' | 'repository'> {
+): Omit<StoredResult, 'source' | 'repository' | 'action'> {
   const { snapshot, summary, unreadable } = result;
   const around = viewWindow(window);
   return {
@@ -173,32 +193,4 @@ function viewWindow(window: MaintenanceWindow | undefined): Pick<StoredResult, '
   const { downtimeMs, notes, failures } = window.outcome;
   const downtime = downtimeMs === undefined ? {} : { downtimeMs: Math.round(downtimeMs) };
   return { window: { ...downtime, failures: [...failures] }, notes: [...notes] };
-}
-
-/** Each repository is opened once per run; what failed to open fails every source that is stored there. */
-class OpenRepositories implements AsyncDisposable {
-  readonly #uses: Uses;
-  readonly #opened = new Map<string, Promise<Repository>>();
-
-  constructor(uses: Uses) {
-    this.#uses = uses;
-  }
-
-  get(name: string): Promise<Repository> {
-    const known = this.#opened.get(name);
-    if (known) return known;
-    const opening = openNamed(name, this.#uses).then((named) => named.repository);
-    this.#opened.set(name, opening);
-    return opening;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const opening of this.#opened.values()) {
-      const repository = await opening.catch((error: unknown) => {
-        if (!(error instanceof HoldfastError)) throw error;
-        return undefined;
-      });
-      await repository?.close();
-    }
-  }
 }

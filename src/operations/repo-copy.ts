@@ -7,6 +7,7 @@ import { chosenCopies } from './chosen-copies.ts';
 import { describeError } from './describe-error.ts';
 import { type Execution, operation, type RepositoryAccess } from './operation.ts';
 import { openNamed } from './repository-access.ts';
+import { remember } from './repository-record.ts';
 
 const input = z.object({
   from: z.string(),
@@ -83,6 +84,9 @@ export const repoCopy = operation({
       choose: chosenCopies(config, { to, sources, snapshots, all, nowMs: clock.nowMs() }),
       ...{ dryRun, compression, lockWaitMs, clock, report, signal },
     });
+    const { copied, failed } = result;
+    const lastCopy = { atMs: clock.nowMs(), from: origin, ok: failed.length === 0, copied: copied.length };
+    if (!dryRun) await remember(to, { lastCopy }, uses);
     return { from: origin, to, dryRun, ...viewCopy(result) };
   },
 });

@@ -7,6 +7,7 @@ import { initRepository, openRepository, type Repository } from '../repository/i
 import { limitedStorage } from '../storage/limited.ts';
 import { openStorage } from '../storage/open.ts';
 import type { Storage } from '../storage/storage.ts';
+import { refuseEmptyMountPoint } from './empty-mount-point.ts';
 import type { Execution, RepositoryAccess } from './operation.ts';
 
 export interface NamedRepository extends AsyncDisposable {
@@ -64,8 +65,9 @@ export async function openEntry(entry: RepositoryEntry, uses: Uses): Promise<Nam
 }
 
 /** Makes a new repository where the entry says. `repository.exists`. */
-export async function initNamed(name: string, uses: Uses): Promise<NamedRepository> {
+export async function initNamed(name: string, uses: Uses & Pick<Execution, 'report'>): Promise<NamedRepository> {
   const entry = repositoryEntry(name, uses);
+  await refuseEmptyMountPoint(entry, uses);
   const password = await passwordOf(entry, uses);
   const storage = await storageOf(entry, uses, true);
   try {

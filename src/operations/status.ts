@@ -1,16 +1,22 @@
 /** What is not safely restorable now, and why: for every declared source, in each of its repositories. */
 import { z } from 'zod';
-import { hasCode } from '../base/errors.ts';
-import type { PolicyEntry, SourceEntry } from '../config/index.ts';
+import type { Placement, PolicyEntry, SourceEntry } from '../config/index.ts';
 import type { StoredProof } from '../model/proof.ts';
-import { type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
+import { sourceOf } from '../model/snapshot.ts';
 import { longestGapMs, parseCron } from '../policy/cron.ts';
 import { concernsAbout } from '../policy/readiness.ts';
-import { listProofs, listSnapshots } from '../repository/index.ts';
-import { describeError } from './describe-error.ts';
 import { stillStopped } from './left-windows.ts';
 import { type Execution, operation, type RepositoryAccess } from './operation.ts';
-import { openNamed } from './repository-access.ts';
+import {
+  type Answer,
+  ask,
+  copiesOf,
+  copiesView,
+  leftElsewhere,
+  repositoryView,
+  unknownState,
+  viewRepository,
+} from './repository-state.ts';
 
 const input = z.object({});
 const concern = z.object({ kind: z.string(), message: z.string(), remedy: z.string() });
@@ -19,6 +25,10 @@ const state = z.object({
   driver: z.string(),
   repository: z.string(),
   ok: z.boolean(),
+  /** What is kept there; absent: everything. */
+  keep: z.record(z.string(), z.union([z.number(), z.string()])).optional(),
+  /** Of its further repositories: how far they are behind the first. Absent if one of the two cannot be asked. */
+  copies: copiesView.optional(),
   snapshots: z.number(),
   newest: z.object({ id: z.string(), time: z.string(), ageMs: z.number() }).optional(),
   proof: z.object({ verdict: z.string(), ageMs: z.number(), restoreMs: z.number(), snapshot: z.string() }).optional(),
@@ -28,24 +38,13 @@ export type SourceState = z.infer<typeof state>;
 const output = z.object({
   ok: z.boolean(),
   sources: z.array(state),
-  repositories: z.array(
-    z.object({
-      name: z.string(),
-      ok: z.boolean(),
-      code: z.string().optional(),
-      message: z.string().optional(),
-      remedy: z.string().optional(),
-    }),
-  ),
+  repositories: z.array(repositoryView),
+  /** Snapshots in repositories that their source is not stored in any more: nothing copies or removes them by itself. */
+  elsewhere: z.array(z.object({ source: z.string(), repository: z.string(), snapshots: z.number() })),
 });
 export type StatusOutput = z.infer<typeof output>;
 
 type Uses = RepositoryAccess & Execution;
-
-/** What a repository says: what is in it, or why it cannot be asked. */
-type Answer =
-  | { readonly snapshots: readonly StoredSnapshot[]; readonly proofs: readonly StoredProof[] }
-  | { readonly error: unknown };
 
 export const status = operation({
   name: 'status',
@@ -58,19 +57,16 @@ export const status = operation({
     const answers = new Map(await Promise.all(names.map(async (name) => [name, await ask(name, uses)] as const)));
     const stopped = await stillStopped(uses);
     const sources = [...config.sources.values()].flatMap((source) =>
-      source.placements.map(({ repository }) =>
-        withStopped(stateOf(source, repository, answers.get(repository)!, uses), stopped.get(source.name)),
+      source.placements.map((placement) =>
+        withStopped(stateOf(source, placement, answers, uses), stopped.get(source.name)),
       ),
     );
-    const repositories = names.map((name) => {
-      const answer = answers.get(name)!;
-      if (!('error' in answer)) return { name, ok: true };
-      const { code, message, remedy } = describeError(answer.error);
-      return { name, ok: false, code, message, remedy };
-    });
+    const repositories = await Promise.all(
+      names.map(async (name) => await viewRepository(name, answers.get(name)!, sources, uses)),
+    );
     // Nothing declared is nothing protected, not everything.
     const ok = sources.length > 0 && [...sources, ...repositories].every((one) => one.ok);
-    return { ok, sources, repositories };
+    return { ok, sources, repositories, elsewhere: leftElsewhere(config, answers) };
   },
 });
 
@@ -82,54 +78,40 @@ function withStopped(state: SourceState, stopped: readonly string[] | undefined)
   return { ...state, ok: false, concerns: [concern, ...state.concerns] };
 }
 
-async function ask(name: string, uses: Uses): Promise<Answer> {
-  try {
-    await using opened = await openNamed(name, uses);
-    const { repository } = opened;
-    const [snapshots, proofs] = await Promise.all([
-      listSnapshots(repository, uses.signal),
-      listProofs(repository, uses.signal),
-    ]);
-    return { snapshots, proofs };
-  } catch (error) {
-    if (uses.signal.aborted || hasCode(error, 'cancelled')) throw error;
-    return { error };
-  }
-}
-
-function stateOf(source: SourceEntry, repository: string, answer: Answer, uses: Uses): SourceState {
+function stateOf(
+  source: SourceEntry,
+  placement: Placement,
+  answers: ReadonlyMap<string, Answer>,
+  uses: Uses,
+): SourceState {
   const { name, driver } = source;
-  if ('error' in answer) {
-    const { message, remedy } = describeError(answer.error);
-    const unknown = {
-      kind: 'repository-unreachable',
-      message: `its state in ${repository} is unknown: ${message}`,
-      remedy,
-    };
-    return { source: name, driver, repository, ok: false, snapshots: 0, concerns: [unknown] };
-  }
+  const { repository, keep } = placement;
+  const answer = answers.get(repository)!;
+  const facts = { source: name, driver, repository, ...(keep ? { keep: { ...keep } } : {}) };
+  if ('error' in answer) return { ...facts, snapshots: 0, ...unknownState(source, repository, answer, uses) };
   const nowMs = uses.clock.nowMs();
   const own = answer.snapshots.filter((one) => sourceOf(one) === name);
   const proofs = answer.proofs.filter((one) => one.source === name);
   const newest = own.at(-1);
   const lastProof = proofs.at(-1);
-  const policy = uses.config.policies.get(source.policy ?? '');
+  const copies = copiesOf(source, repository, answers, uses);
   const concerns = concernsAbout({
     nowMs,
     newest,
     lastProof,
     lastPassed: proofs.findLast((one) => one.verdict === 'passed'),
-    ...periodsOf(policy),
+    mayBeAwayMs: uses.config.repositories.get(repository)?.mayBeAwayMs,
+    behind: copies?.behind,
+    ...periodsOf(uses.config.policies.get(source.policy ?? '')),
   });
   return {
-    source: name,
-    driver,
-    repository,
+    ...facts,
     ok: concerns.length === 0,
+    ...(copies ? { copies } : {}),
     snapshots: own.length,
     ...(newest ? { newest: { id: newest.id, time: newest.time, ageMs: nowMs - newest.timeMs } } : {}),
     ...(lastProof ? { proof: proofState(lastProof, nowMs) } : {}),
-    concerns: concerns.map((one) => ({ ...one, remedy: remedyFor(one.kind, name, repository) })),
+    concerns: concerns.map((one) => ({ ...one, remedy: remedyFor(one.kind, source, repository) })),
   };
 }
 
@@ -147,9 +129,11 @@ function periodOf(schedule: string | undefined): number | undefined {
   return cron === undefined || typeof cron === 'string' ? undefined : longestGapMs(cron);
 }
 
-function remedyFor(kind: string, source: string, repository: string): string {
-  const place = `--repository ${repository}`;
-  return kind === 'never-backed-up' || kind === 'snapshot-old'
-    ? `holdfast backup ${source} ${place}`
-    : `holdfast drill ${source} ${place}`;
+function remedyFor(kind: string, source: SourceEntry, repository: string): string {
+  const { name, placements } = source;
+  const first = placements[0].repository;
+  if (kind === 'copies-behind') return `holdfast repo copy ${first} --to ${repository} --source ${name}`;
+  if (kind !== 'never-backed-up' && kind !== 'snapshot-old') return `holdfast drill ${name} --repository ${repository}`;
+  // The further ones are filled by every backup.
+  return repository === first ? `holdfast backup ${name} --repository ${repository}` : `holdfast backup ${name}`;
 }

@@ -21,10 +21,21 @@ export interface SourceFacts {
   /** Longest time between two backups, and two drills, that the policy plans. */
   readonly backupEveryMs?: number;
   readonly drillEveryMs?: number;
+  /** The repository is not always there: its newest snapshot may become this old. */
+  readonly mayBeAwayMs?: number;
+  /** Snapshots that are in the source's first repository, should be in this one, and are newer than all in it. */
+  readonly behind?: number;
 }
 
 export interface Concern {
-  readonly kind: 'never-backed-up' | 'snapshot-old' | 'never-proven' | 'proof-failed' | 'proof-old';
+  readonly kind:
+    | 'never-backed-up'
+    | 'snapshot-old'
+    | 'copies-behind'
+    | 'away-too-long'
+    | 'never-proven'
+    | 'proof-failed'
+    | 'proof-old';
   readonly message: string;
 }
 
@@ -32,11 +43,18 @@ export interface Concern {
 export function concernsAbout(facts: SourceFacts): Concern[] {
   const { newest } = facts;
   if (!newest) return [{ kind: 'never-backed-up', message: 'never backed up' }];
-  return [...concernAboutAge(facts, newest.timeMs), ...concernAboutProof(facts)];
+  return [...concernAboutAge(facts, newest.timeMs), ...concernAboutCopies(facts), ...concernAboutProof(facts)];
 }
 
-function concernAboutAge({ nowMs, backupEveryMs }: SourceFacts, timeMs: number): Concern[] {
-  const limitMs = backupEveryMs === undefined ? unscheduledMs : patience * backupEveryMs;
+/** One that is not copied yet may be on its way; a disk that was away is behind until the next run, and its age tells. */
+function concernAboutCopies({ behind = 0, mayBeAwayMs }: SourceFacts): Concern[] {
+  if (behind < patience || mayBeAwayMs !== undefined) return [];
+  return [{ kind: 'copies-behind', message: `${behind} newer snapshots were not copied to it` }];
+}
+
+function concernAboutAge({ nowMs, backupEveryMs, mayBeAwayMs = 0 }: SourceFacts, timeMs: number): Concern[] {
+  const usualMs = backupEveryMs === undefined ? unscheduledMs : patience * backupEveryMs;
+  const limitMs = Math.max(usualMs, mayBeAwayMs);
   const ageMs = nowMs - timeMs;
   if (ageMs <= limitMs) return [];
   const message = `the newest snapshot is ${formatAge(ageMs)} old, expected is at most ${formatAge(limitMs)}`;

@@ -20,7 +20,13 @@ export class CrashPlace implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'holdfast-crash-'));
   readonly repository = join(this.folder, 'repository');
   readonly source = join(this.folder, 'source');
-  readonly #env = { ...process.env, PASSWORD: 'first', SECOND: 'second', RESTIC_PASSWORD: 'first' };
+  readonly #env = {
+    ...process.env,
+    HOLDFAST_STATE: join(this.folder, 'state'),
+    PASSWORD: 'first',
+    SECOND: 'second',
+    RESTIC_PASSWORD: 'first',
+  };
   #files = 0;
 
   constructor() {

@@ -41,6 +41,7 @@ export class Trial {
       LANG,
       TZ: 'UTC',
       HOME: this.path('home'),
+      HOLDFAST_STATE: this.path('home/state'),
       TMPDIR: this.#temporary,
       ...compiled,
     };

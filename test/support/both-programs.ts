@@ -53,6 +53,7 @@ export class BothPrograms implements Disposable {
     ...process.env,
     TZ: 'UTC',
     HOME: this.path('home'),
+    HOLDFAST_STATE: this.path('home/state'),
     XDG_CACHE_HOME: join(tmpdir(), 'holdfast-e2e-cache'),
     RESTIC_REPOSITORY: this.repository,
     RESTIC_PASSWORD_FILE: this.path('home/password'),

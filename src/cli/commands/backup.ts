@@ -42,6 +42,9 @@ function describeState({ repository, outcome, error }: BackupOutput['states'][nu
 function describeOne(result: StoredResult): string {
   const where = `${result.source} → ${result.repository}`;
   const afterwards = (result.window?.failures ?? []).map((failure) => `    FAILED: ${failure}`);
+  if (result.away)
+    return `${result.ok ? '·' : '✗'} ${where}: ${result.away.message}\n    it is caught up when it is there again`;
+  if (result.action === 'copy') return describeCopy(result, where);
   if (result.error) {
     const lines = [`✗ ${where}: ${result.error.message}`, `    ${result.error.remedy}`];
     return [...lines, ...result.notes.map((note) => `    ${note}`), ...afterwards].join('\n');
@@ -58,6 +61,23 @@ function describeOne(result: StoredResult): string {
   if (result.unreadable.length === 0) return lines.join('\n');
   const missing = `    INCOMPLETE: ${counted(result.unreadable.length, 'path')} could not be read and are not in the snapshot`;
   return [...lines, missing, ...listed(result.unreadable.map((one) => `${one.path}: ${one.message}`))].join('\n');
+}
+
+function describeCopy(result: StoredResult, where: string): string {
+  const again = `    it is caught up by the next backup, or now: holdfast repo copy ${result.from} --to ${result.repository} --source ${result.source}`;
+  const { copied = 0, left = 0, error } = result;
+  if (error && copied === 0)
+    return [`✗ ${where}: not copied: ${error.message}`, `    ${error.remedy}`, again].join('\n');
+  if (copied === 0) return `✓ ${where}: has all that is to be copied there`;
+  const count = `${counted(copied, 'snapshot')} copied from ${result.from}`;
+  const done = `${count} · ${formatBytes(result.bytes ?? 0)} new · ${formatDuration(result.durationMs ?? 0)}`;
+  if (!error) return `✓ ${where}: ${done}`;
+  return [
+    `! ${where}: ${done}`,
+    `    ${counted(left, 'snapshot')} could not be copied: ${error.message}`,
+    `    ${error.remedy}`,
+    again,
+  ].join('\n');
 }
 
 function listed(lines: readonly string[]): string[] {

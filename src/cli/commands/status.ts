@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { formatDuration } from '../../base/bytes.ts';
+import { parseInstant } from '../../base/clock.ts';
 import type { SourceState, StatusOutput } from '../../operations/status.ts';
 import type { Face } from '../face.ts';
-import { counted } from '../table.ts';
+import { counted, localTime, table } from '../table.ts';
 
 export function add(program: Command, face: Face): void {
   program
@@ -15,16 +16,49 @@ export function add(program: Command, face: Face): void {
 }
 
 function describe(output: StatusOutput): string {
-  const unreachable = output.repositories
+  const faulty = output.repositories
     .filter((one) => !one.ok)
     .map((one) => `✗ repository ${one.name}: ${one.message}\n    ${one.remedy}`);
   const wrong = output.sources.filter((one) => !one.ok);
   const right = output.sources.filter((one) => one.ok);
-  if (output.sources.length === 0) return [...unreachable, 'no source is declared: nothing is protected'].join('\n');
+  if (output.sources.length === 0) return [...faulty, 'no source is declared: nothing is protected'].join('\n');
   const total = output.ok
     ? `everything declared can be restored, as far as was proven: ${counted(right.length, 'source')}`
     : `${wrong.length} of ${counted(output.sources.length, 'source')} not safely restorable`;
-  return [...unreachable, ...wrong.map(describeWrong), ...right.map(describeRight), total].join('\n');
+  const parts = [faulty, wrong.map(describeWrong), right.map(describeRight), describeRepositories(output)];
+  return [...parts.flat(), ...output.elsewhere.map(describeElsewhere), total].join('\n');
+}
+
+function describeRepositories({ repositories }: StatusOutput): string[] {
+  const rows = table(repositories, [
+    { title: 'REPOSITORY', value: (one) => one.name },
+    { title: 'STATE', value: (one) => (one.awaySince ? `away since ${shortTime(one.awaySince)}` : one.state) },
+    { title: 'NOT COPIED YET', align: 'right', value: (one) => String(one.missing ?? '') },
+    { title: 'LAST COPY', value: describeLastCopy },
+    { title: 'LAST CHECK', value: describeLastCheck },
+  ]);
+  return ['', rows, ''];
+}
+
+function describeLastCopy({ lastCopy }: StatusOutput['repositories'][number]): string {
+  if (!lastCopy) return '';
+  const outcome = lastCopy.ok ? `${counted(lastCopy.copied, 'snapshot')} from ${lastCopy.from}` : 'FAILED';
+  return `${shortTime(lastCopy.time)} ${outcome}`;
+}
+
+function describeLastCheck({ lastCheck }: StatusOutput['repositories'][number]): string {
+  if (!lastCheck) return '';
+  const read = { none: 'structure only', part: 'part of the data', all: 'all data' }[lastCheck.data];
+  return `${shortTime(lastCheck.time)} ${lastCheck.ok ? read : `${counted(lastCheck.errors, 'ERROR')}, ${read}`}`;
+}
+
+function shortTime(instant: string): string {
+  return localTime(parseInstant(instant) ?? 0).slice(0, 16);
+}
+
+function describeElsewhere({ source, repository, snapshots }: StatusOutput['elsewhere'][number]): string {
+  const left = `${repository} holds ${counted(snapshots, 'snapshot')} of ${source}, which is not stored there any more`;
+  return `note: ${left}: nothing moves or removes them by itself`;
 }
 
 function describeWrong(state: SourceState): string {
@@ -32,10 +66,16 @@ function describeWrong(state: SourceState): string {
   return [`✗ ${state.source} in ${state.repository}`, ...concerns].join('\n');
 }
 
-function describeRight({ source, repository, newest, proof }: SourceState): string {
-  const age = newest ? `newest snapshot ${formatDuration(Math.max(0, newest.ageMs))} old` : '';
+function describeRight({ source, repository, newest, proof, keep, copies }: SourceState): string {
+  const age = newest ? `newest snapshot ${formatDuration(Math.max(0, newest.ageMs))} old` : 'away';
+  const kept = keep
+    ? `, keeps ${Object.entries(keep)
+        .map(([period, count]) => `${period} ${count}`)
+        .join(', ')}`
+    : '';
+  const lag = copies?.missing ? `, ${counted(copies.missing, 'snapshot')} of ${copies.from} not copied yet` : '';
   const proven = proof
     ? `, proven ${formatDuration(Math.max(0, proof.ageMs))} ago, restored in ${formatDuration(proof.restoreMs)}`
     : '';
-  return `✓ ${source} in ${repository}: ${age}${proven}`;
+  return `✓ ${source} in ${repository}: ${age}${proven}${lag}${kept}`;
 }

@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants, type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError, messageOf, systemCode } from '../../base/errors.ts';
+import { stateDirectory } from '../../base/state-directory.ts';
 import type { HookStep, StopStep } from '../../model/window.ts';
 import { isAlive, ownIdentity } from './owner.ts';
 
@@ -26,11 +26,9 @@ export interface WindowRecord {
 const nameForm = /^([0-9a-f]{16})\.(.+)\.json$/;
 const mostBytes = 1 << 20;
 
-/** `HOLDFAST_STATE`, else the usual place: of the machine for root, of the user for others. */
+/** Below the place where this machine keeps state. */
 export function windowsDirectory(env: Readonly<Record<string, string | undefined>>): string {
-  if (env.HOLDFAST_STATE) return join(env.HOLDFAST_STATE, 'windows');
-  if (process.geteuid?.() === 0) return '/var/lib/holdfast/windows';
-  return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), '.local/state'), 'holdfast/windows');
+  return join(stateDirectory(env), 'windows');
 }
 
 /** A record that belongs to this process. */
