@@ -18,10 +18,16 @@ const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'hol
 const script = fileURLToPath(new URL('suite-packages.sh', import.meta.url));
 const packages = ['ceph-mon', 'ceph-osd', 'radosgw', 'bash', 'dash', 'coreutils', 'python3'];
 const env = { AWS_ACCESS_KEY_ID: 'AKIATEST', AWS_SECRET_ACCESS_KEY: 'a-secret-key-of-the-test' };
+/** Of another user, who may what a bucket's policy allows `arn:aws:iam:::user/client`. */
+const clientEnv = { AWS_ACCESS_KEY_ID: 'AKIACLIENT', AWS_SECRET_ACCESS_KEY: 'a-secret-key-of-the-client' };
 const uuid = '22222222-2222-4222-8222-222222222222';
 const conf = ['-c', '/data/ceph.conf'];
 
-export async function startCephGateway(): Promise<S3Server> {
+export interface CephGateway extends S3Server {
+  readonly clientEnv: S3Server['env'];
+}
+
+export async function startCephGateway(): Promise<CephGateway> {
   const folder = join(cache, 'ceph-sid');
   await run(script, [folder, 'sid', '/usr/bin/radosgw', ...packages]);
   const data = mkdtempSync(join(tmpdir(), 'holdfast-ceph-'));
@@ -67,10 +73,16 @@ export async function startCephGateway(): Promise<S3Server> {
     const user = ['user', 'create', '--uid=t', '--display-name=t'];
     const keys = [`--access-key=${env.AWS_ACCESS_KEY_ID}`, `--secret-key=${env.AWS_SECRET_ACCESS_KEY}`];
     await jailed('radosgw-admin', ...conf, '-n', 'client.rgw', ...user, ...keys);
+    const other = ['user', 'create', '--uid=client', '--display-name=client'];
+    const clientKeys = [
+      `--access-key=${clientEnv.AWS_ACCESS_KEY_ID}`,
+      `--secret-key=${clientEnv.AWS_SECRET_ACCESS_KEY}`,
+    ];
+    await jailed('radosgw-admin', ...conf, '-n', 'client.rgw', ...other, ...clientKeys);
     daemon('radosgw', ...conf, '-n', 'client.rgw', '-f');
     const endpoint = `http://127.0.0.1:${gateway}`;
     await until(() => answers(endpoint));
-    return { endpoint, env, [Symbol.asyncDispose]: stop };
+    return { endpoint, env, clientEnv, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;

@@ -101,8 +101,11 @@ export interface Havoc {
   readonly refused: Record<string, number>;
 }
 
-/** Everything at once. `shorten`: also at what holds objects and keeps versions, where the service is one that refuses it. */
-export async function wreakHavoc(bucket: Bucket, options: { readonly shorten: boolean }): Promise<Havoc> {
+/** Everything at once. `shorten`: also at what holds objects and keeps versions, where the service is one that refuses it; `seenBy`: whose keys list what there is. */
+export async function wreakHavoc(
+  bucket: Bucket,
+  options: { readonly shorten: boolean; readonly seenBy?: Bucket },
+): Promise<Havoc> {
   const carriedOut: Record<string, number> = {};
   const refused: Record<string, number> = {};
   const attempt = async (kind: string, asked: Ask): Promise<void> => {
@@ -110,7 +113,7 @@ export async function wreakHavoc(bucket: Bucket, options: { readonly shorten: bo
     const tally = status < 300 ? carriedOut : refused;
     tally[kind] = (tally[kind] ?? 0) + 1;
   };
-  const versions = await allVersions(bucket);
+  const versions = await allVersions(options.seenBy ?? bucket);
   const bypass = { 'x-amz-bypass-governance-retention': 'true' };
   const soon = new Date(Date.now() + 5000).toISOString().replace(/\.\d+Z/, 'Z');
   for (const { key, versionId, isRemoval } of versions) {
