@@ -7,7 +7,6 @@ import {
   listLocks,
   listSnapshots,
   prune as pruneRepository,
-  rebuildIndex,
   removeLocks,
   repositoryStats,
 } from '../repository/index.ts';
@@ -16,6 +15,7 @@ import { parseByteCount } from './byte-count.ts';
 import { type Execution, operation, type RepositoryAccess } from './operation.ts';
 import { heldView, holdAnew } from './repo-hold.ts';
 import { initNamed, openNamed } from './repository-access.ts';
+import { rememberCheck } from './repository-record.ts';
 
 type Uses = RepositoryAccess & Execution;
 
@@ -75,6 +75,7 @@ export const repoCheck = operation({
     const subset = request.subset === undefined ? undefined : (parseByteCount(request.subset) ?? request.subset);
     const readData = subset === undefined ? request.readData : { subset };
     const result = await checkRepository(opened.repository, { readData }, uses.report, uses.signal);
+    await rememberCheck(request.repository, result, uses);
     return {
       repository: request.repository,
       ok: result.errors.length === 0,
@@ -197,33 +198,6 @@ export const repoUnlock = operation({
     await using opened = await openNamed(name, uses);
     const removed = await removeLocks(opened.repository, { all });
     return { repository: name, removed, left: (await listLocks(opened.repository)).length };
-  },
-});
-
-const repairOutput = z.object({
-  repository: z.string(),
-  packs: z.number(),
-  blobs: z.number(),
-  found: z.array(fault),
-  unreadable: z.array(fault),
-});
-
-/** Writes the index anew from the packs' own headers. */
-export const repoRepairIndex = operation({
-  name: 'repo repair-index',
-  permission: 'admin',
-  input: named,
-  output: repairOutput,
-  run: async ({ repository: name }: z.infer<typeof named>, uses: Uses) => {
-    await using opened = await openNamed(name, uses);
-    const result = await rebuildIndex(opened.repository, { lockWaitMs }, uses.report, uses.signal);
-    return {
-      repository: name,
-      packs: result.packs,
-      blobs: result.blobs,
-      found: result.found.map((one) => ({ ...one })),
-      unreadable: result.unreadable.map((one) => ({ ...one })),
-    };
   },
 });
 

@@ -59,7 +59,7 @@ it('together with rules: exactly what the rules keep stays, and what is protecte
             .filter((one) => one.keep)
             .map((one) => one.snapshot.id),
         );
-      expect(ids({ protectedBy })).toEqual(ids({}).union(new Set(protectedBy.keys())));
+      expect(ids({ protectedBy })).toEqual(new Set([...ids({}), ...protectedBy.keys()]));
       const newestOf = (verdicts: readonly string[]): number =>
         Math.max(...snapshots.filter((_, i) => verdicts.includes(made[i].drill)).map(({ timeMs }) => timeMs));
       const keptTimes = new Set(snapshots.filter(({ id }) => protectedBy.has(id)).map(({ timeMs }) => timeMs));

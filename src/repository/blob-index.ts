@@ -96,8 +96,9 @@ export class BlobIndex {
     this.#facts[facts + 3] = place.uncompressedLength;
   }
 
-  /** Where the entry lies; `undefined` while it is only claimed. */
+  /** Where the entry lies; `undefined` for -1, which stands for an unknown blob, and while it is only claimed. */
   location(entry: number): BlobLocation | undefined {
+    if (entry < 0) return undefined;
     const pack = this.packNumber(entry);
     if (pack === pendingPack) return undefined;
     return {

@@ -3,14 +3,11 @@
  * byte is what it was. Changes nothing. Memory: the inventory (about 60 bytes a blob), the fetcher's slabs (about 50 MiB), and
  * with `readData` at most four packs of up to 32 MiB.
  */
-import { hasCode, messageOf } from '../base/errors.ts';
 import type { Report } from '../model/run.ts';
 import type { StoredSnapshot } from '../model/snapshot.ts';
-import { unpackedName } from './layout.ts';
 import { lockForReading } from './read-lock.ts';
+import { readableSnapshots } from './repair/readable-snapshots.ts';
 import type { Repository } from './repository.ts';
-import { loadSnapshot } from './snapshots.ts';
-import { listUnpacked } from './unpacked.ts';
 import { affectedBy } from './upkeep/affected.ts';
 import { type AffectedSnapshot, faultOf, harmless, type RepositoryFault } from './upkeep/fault.ts';
 import { type Inventory, takeInventory } from './upkeep/inventory.ts';
@@ -90,7 +87,7 @@ class Checker {
     const { repository, report, signal } = this.#parts;
     report({ type: 'stage', stage: 'index' });
     // Snapshots before the index: whatever a snapshot that is listed now needs is indexed by then.
-    const snapshots = await this.#snapshots();
+    const snapshots = await readableSnapshots(repository, this.#fault, signal);
     const inventory = await takeInventory(repository, this.#fault, signal);
     this.#unindexed(inventory);
     report({ type: 'stage', stage: 'trees' });
@@ -117,23 +114,6 @@ class Checker {
       affected,
       counts: countsOf(inventory, walk, { reader, snapshots: snapshots.length }),
     };
-  }
-
-  async #snapshots(): Promise<StoredSnapshot[]> {
-    const { repository, signal } = this.#parts;
-    const snapshots: StoredSnapshot[] = [];
-    for await (const { id } of listUnpacked(repository, 'snapshots', signal)) {
-      try {
-        snapshots.push(await loadSnapshot(repository, id, signal));
-      } catch (error) {
-        // One that was forgotten since the listing is no fault.
-        if (hasCode(error, 'storage.not-found')) continue;
-        if (!hasCode(error, 'repository.damaged', 'repository.unsupported', 'storage.io')) throw error;
-        const message = `snapshot ${id} cannot be read: ${messageOf(error)}`;
-        this.#fault(faultOf('snapshot-damaged', unpackedName('snapshots', id), message));
-      }
-    }
-    return snapshots.sort((a, b) => a.timeMs - b.timeMs);
   }
 
   async #walk({ index }: Inventory, snapshots: readonly StoredSnapshot[]): Promise<TreeWalk> {

@@ -8,7 +8,6 @@ import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, throwIfCancelled } from '../base/errors.ts';
 import type { Report } from '../model/run.ts';
 import { BlobIndex } from './blob-index.ts';
-import type { IndexedPack } from './index-files.ts';
 import { packName } from './layout.ts';
 import { lockRepository } from './locks.ts';
 import type { Repository } from './repository.ts';
@@ -18,6 +17,8 @@ import { type PruneLimits, type PrunePlan, planPrune } from './upkeep/prune-plan
 import { repackBlobs } from './upkeep/repack.ts';
 import {
   blobsPerFile,
+  concat,
+  packsOf,
   removeIndexFiles,
   replaceableIndexFiles,
   verifyIndexFiles,
@@ -148,14 +149,6 @@ async function refuseNewSnapshots(repository: Repository, usage: Usage, signal: 
       remedy: 'Nothing was removed. Find the program that ignores locks or removed this one, then prune again.',
     });
   }
-}
-
-function* packsOf(index: BlobIndex, table: PackTable, without: ReadonlySet<string>): Generator<IndexedPack> {
-  for (const [number, id] of index.packs.entries()) if (!without.has(id)) yield { id, entries: table.entries(number) };
-}
-
-function* concat<T>(...parts: readonly Iterable<T>[]): Generator<T> {
-  for (const part of parts) yield* part;
 }
 
 /** Every backup adds an index file; many small ones make every start slow. */

@@ -15,7 +15,7 @@ import { checkRepository } from './check.ts';
 import { forgetSnapshots } from './forget.ts';
 import { listPins, pinSnapshot, unpinSnapshot } from './pins.ts';
 import { listProofs, saveProof } from './proofs.ts';
-import { rebuildIndex } from './repair.ts';
+import { rebuildIndex } from './repair/rebuild-index.ts';
 import type { Repository } from './repository.ts';
 import { listSnapshots } from './snapshots.ts';
 import { repositoryStats } from './stats.ts';
@@ -175,7 +175,7 @@ describe('rebuilding the index', () => {
     place.delete(one);
     place.set(two, noise('damage', 100));
     place.set(`index/${'f'.repeat(64)}`, noise('foreign', 100));
-    const result = await rebuildIndex(repository, silent);
+    const result = await rebuildIndex(repository, {}, silent);
     expect(result).toMatchObject({ packs: 4, blobs: 6, indexFilesBefore: 2, indexFilesAfter: 1, unreadable: [] });
     expect(result.found.map(({ kind }) => kind)).toEqual(['index-damaged', 'index-damaged']);
     await expectSound();
@@ -184,7 +184,7 @@ describe('rebuilding the index', () => {
   test('a pack that is gone is no longer in the index', async () => {
     const gone = names('data')[0];
     place.delete(gone);
-    await rebuildIndex(repository, silent);
+    await rebuildIndex(repository, {}, silent);
     const { errors } = await checkRepository(reopened(repository, memoryStorage(place)), { readData: false }, silent);
     expect(errors.map(({ kind }) => kind)).not.toContain('pack-missing');
     expect(errors.map(({ kind }) => kind)).toContain('blob-missing');
@@ -195,7 +195,7 @@ describe('rebuilding the index', () => {
     const bytes = Buffer.from(place.get(name)!);
     bytes[bytes.byteLength - 10] ^= 1;
     place.set(name, bytes);
-    const result = await rebuildIndex(repository, silent);
+    const result = await rebuildIndex(repository, {}, silent);
     expect(result.unreadable.map(({ subject }) => subject)).toEqual([name]);
     expect(result.blobs).toBe(6);
     expect(await readSnapshot(reopened(repository, memoryStorage(place)), second)).toEqual(contentOf(more));

@@ -55,7 +55,7 @@ function diesAt(k: number, effect: 'error-before' | 'error-after'): FaultRule[] 
 const everything = { maxUnused: 0 };
 const verbs: Record<string, (repository: Repository) => Promise<unknown>> = {
   prune: (repository) => prune(repository, everything, silent),
-  'the rebuild of the index': (repository) => rebuildIndex(repository, silent),
+  'the rebuild of the index': (repository) => rebuildIndex(repository, {}, silent),
 };
 
 async function stopped(verb: string, rules: FaultRule[]): Promise<{ place: MemoryPlace; struck: boolean }> {
@@ -93,7 +93,7 @@ describe.each(Object.keys(verbs))('%s, stopped at every call', (verb) => {
       await verbs[verb](reopened(base.repository, storage)).catch(() => undefined);
       // A torn index file is an error of the check, but never the only one that names a pack.
       const sound = reopened(base.repository, memoryStorage(place));
-      await rebuildIndex(sound, silent);
+      await rebuildIndex(sound, {}, silent);
       await expectSound(place, seed);
     }
   });

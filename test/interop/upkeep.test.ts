@@ -160,7 +160,7 @@ describe.each(['restic', 'restic-0.19'])('%s', (program) => {
     writeFileSync(join(path, 'index', second), 'damaged');
     const before = await checkRepository(repository, { readData: false }, silent);
     expect(before.errors.map(({ kind }) => kind)).toContain('index-damaged');
-    const result = await rebuildIndex(repository, silent);
+    const result = await rebuildIndex(repository, {}, silent);
     expect(result.unreadable).toEqual([]);
     expect(restic(path, 'check', '--read-data')).toContain('no errors were found');
     expect(restored(path)).toEqual(filesBelow(source));

@@ -8,6 +8,7 @@ import { addCopyCommand } from './repo-copy.ts';
 import { addHoldCommands, heldLines } from './repo-hold.ts';
 import { addKeyCommands } from './repo-key.ts';
 import { addRecoveryKit } from './repo-recovery-kit.ts';
+import { addRepairCommands } from './repo-repair.ts';
 
 const operations = () => import('../../operations/repo.ts');
 const which = 'a name in holdfast.yaml, or an address (its password in HOLDFAST_PASSWORD or HOLDFAST_PASSWORD_FILE)';
@@ -19,6 +20,7 @@ export function add(program: Command, face: Face): void {
   addTidying(repo, face);
   addCopyCommand(repo, face);
   addHoldCommands(repo, face);
+  addRepairCommands(repo, face);
   addKeyCommands(repo, face);
   addRecoveryKit(repo, face);
 }
@@ -93,23 +95,6 @@ function addTidying(repo: Command, face: Face): void {
       const { repoUnlock } = await operations();
       await face.perform(repoUnlock, { repository, ...options }, await face.uses(repository), {
         text: (one) => `✓ ${counted(one.removed, 'lock')} removed, ${one.left} left`,
-      });
-    });
-  repo
-    .command('repair-index')
-    .description('write the index anew from the packs; removes no data')
-    .argument('<repository>', which)
-    .action(async (repository: string) => {
-      face.screen.makesProgress();
-      const { repoRepairIndex } = await operations();
-      await face.perform(repoRepairIndex, { repository }, await face.uses(repository), {
-        wrong: (output) => output.unreadable.length > 0,
-        text: (output) =>
-          [
-            ...output.found.map((one) => `found: ${one.message}`),
-            ...output.unreadable.map((one) => `✗ ${one.message}\n    ${one.remedy}`),
-            `the index names ${counted(output.blobs, 'blob')} in ${counted(output.packs, 'pack')}`,
-          ].join('\n'),
       });
     });
 }

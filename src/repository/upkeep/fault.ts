@@ -25,22 +25,23 @@ export interface RepositoryFault {
 
 export type ReportFault = (fault: RepositoryFault) => void;
 
-const fromCopy = 'Restore this file from another copy of the repository if there is one.';
+const index = 'Write the index anew from the packs: holdfast repo repair index REPOSITORY. Nothing is lost by that.';
+const packs =
+  'Run holdfast repo repair packs REPOSITORY: it saves what can still be read and fetches the rest from another repository of the same sources.';
 
-/** The next action for each kind. */
+/** The next action for each kind. docs/repair.md has the whole way. */
 const remedies: Record<FaultKind, string> = {
-  'index-damaged':
-    'Write the index anew from the packs: holdfast repo repair-index REPOSITORY. Nothing is lost by that.',
-  'index-wrong': 'Write the index anew from the packs: holdfast repo repair-index REPOSITORY. Nothing is lost by that.',
-  'pack-missing': `${fromCopy} Otherwise see below what is affected: backing those sources up again stores it anew after holdfast repo repair-index REPOSITORY.`,
-  'pack-damaged': `${fromCopy} Otherwise see below what is affected; restore those paths from older or newer snapshots.`,
-  'blob-damaged':
-    'See below what is affected; restore those paths from another copy of the repository or another snapshot.',
+  'index-damaged': index,
+  'index-wrong': index,
+  'pack-missing':
+    'Run holdfast repo heal REPOSITORY: it fetches what was in it from another repository of the same sources. If none has it, back the sources up again, then run holdfast repo repair snapshots REPOSITORY.',
+  'pack-damaged': packs,
+  'blob-damaged': packs,
   'blob-missing':
-    'Write the index anew in case only an index file is lost: holdfast repo repair-index REPOSITORY. Otherwise restore the missing packs from another copy.',
-  'tree-damaged':
-    'Restore the pack it lies in from another copy of the repository, or forget the snapshots that use it.',
-  'snapshot-damaged': `${fromCopy} Otherwise remove it by hand: nothing but that one snapshot is lost.`,
+    'Write the index anew in case only an index file is lost: holdfast repo repair index REPOSITORY. Then holdfast repo heal REPOSITORY fetches what is missing from another repository of the same sources.',
+  'tree-damaged': packs,
+  'snapshot-damaged':
+    'Copy the snapshot back from another repository if one has it. Otherwise holdfast repo repair snapshots REPOSITORY --forget removes the file: nothing but that one snapshot is lost.',
   'size-differs': 'Compare with another snapshot of the file; the stored bytes themselves are sound.',
   'pack-unindexed':
     'Nothing has to be done: an interrupted run left it, the next backup takes it over and prune removes what is not needed.',

@@ -11,6 +11,7 @@ import { type IndexedPack, saveIndexFile } from '../index-files.ts';
 import type { Repository } from '../repository.ts';
 import { deleteUnpacked, listUnpacked, loadUnpacked } from '../unpacked.ts';
 import { EntrySet } from './entry-set.ts';
+import type { PackTable } from './pack-table.ts';
 
 /** Blobs named in one index file, at most (a pack is never split). */
 export const blobsPerFile = 50_000;
@@ -39,6 +40,15 @@ export async function writeIndexFiles(
   }
   await write();
   return ids;
+}
+
+/** The packs of an index as an index file names them. */
+export function* packsOf(index: BlobIndex, table: PackTable, without: ReadonlySet<string>): Generator<IndexedPack> {
+  for (const [number, id] of index.packs.entries()) if (!without.has(id)) yield { id, entries: table.entries(number) };
+}
+
+export function* concat<T>(...parts: readonly Iterable<T>[]): Generator<T> {
+  for (const part of parts) yield* part;
 }
 
 /** Reads the files back from the storage: throws unless they lead to every needed entry of `index`, and to no pack that will be removed. */
