@@ -35,6 +35,7 @@ export function limitedStorage(inner: Storage, limits: StorageLimits, clock: Clo
   const down = transfer(download, clock);
   return {
     location: inner.location,
+    ...(inner.parallelPuts === undefined ? {} : { parallelPuts: inner.parallelPuts }),
     ...(inner.history ? { history: inner.history } : {}),
     ...(inner.retention ? { retention: inner.retention } : {}),
     put: (name, parts, options) =>
