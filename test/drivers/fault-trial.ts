@@ -16,7 +16,7 @@ import { program } from '../e2e/trial.ts';
 import { compiled } from '../support/cheap-repository.ts';
 import { type FaultPlace, openFaultPlace } from './fault-place.ts';
 
-const count = Number(process.env.FAULTS ?? 5);
+const count = Number(process.env.FAULTS ?? 3);
 
 export interface Fault {
   /** When it strikes: at a random moment, or before the backup begins. */
