@@ -91,12 +91,17 @@ async function gather(
     made: formatInstant(uses.clock.nowMs()).slice(0, 16).replace('T', ' '),
     madeBy: `Holdfast ${programVersion}`,
     keys: keys.map((key) => ({ ...key, created: key.created.slice(0, 10), by: `${key.username}@${key.hostname}` })),
-    passwordPlace: `${entry.password.from} ${placeOf(entry.password)}`,
+    passwordPlace: placeText(entry),
     ...(showPassword ? { password: (await passwordOf(entry, uses)).reveal() } : {}),
     access: accessTo(entry, uses),
     sources,
     hasState: snapshots.some(isState),
   };
+}
+
+function placeText({ password }: RepositoryEntry): string {
+  const words = { file: 'the file', env: 'the variable', command: 'the program', clear: '' } as const;
+  return `${words[password.from]} ${placeOf(password)}`.trim();
 }
 
 function accessTo({ url, settings }: RepositoryEntry, { storageKinds }: Uses): ResticAccess {
