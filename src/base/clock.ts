@@ -34,6 +34,11 @@ export function formatInstant(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }
 
+/** As HTTP has it (RFC 9110, 5.6.7), e.g. `Sat, 21 Nov 2026 14:05:26 GMT`. */
+export function formatHttpDate(epochMs: number): string {
+  return new Date(epochMs).toUTCString();
+}
+
 /** Milliseconds since the epoch of an RFC 3339 / ISO 8601 text; `undefined` if it is none. A text without zone is UTC. */
 export function parseInstant(text: string): number | undefined {
   const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:?\d\d)?)?$/.exec(text);

@@ -91,7 +91,7 @@ export class StreamExchanges implements HttpExchanges {
       return reply;
     } catch (error) {
       throwIfCancelled(asked.signal);
-      throw exchangeError(named(error), true);
+      throw exchangeError(named(error), false);
     } finally {
       asked.signal?.removeEventListener('abort', stop);
       // Of a refusal that came early the rest of the request is not sent.

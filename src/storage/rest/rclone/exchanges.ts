@@ -35,6 +35,7 @@ export class RcloneExchanges implements HttpExchanges {
   }
 
   async exchange(asked: HttpRequest): Promise<HttpReply> {
+    if (this.#closed) throw over(this.#launch.place);
     let reply: HttpReply;
     try {
       reply = await this.#exchanges.exchange(asked);

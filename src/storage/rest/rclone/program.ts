@@ -98,6 +98,10 @@ function complaintIn(said: string, subject: string | undefined): string | undefi
   const about = subject === undefined ? lines : lines.filter((line) => line.includes(subject));
   const line = about.at(-1) ?? (subject === undefined ? undefined : lines.at(-1));
   if (line === undefined) return undefined;
-  const words = line.replace(/^[\d/]+ [\d:.]+ /, '').replace(/^(?:ERROR|CRITICAL|NOTICE) *: */, '');
-  return redactUrl(words.trim()).slice(0, 300);
+  const words = line
+    .replace(/^[\d/]+ [\d:.]+ /, '')
+    .replace(/^(?:ERROR|CRITICAL|NOTICE) *: */, '')
+    .replace(/^\S+: Post request \w+ error: /, '');
+  // The end says what is wrong; before it stand paths.
+  return redactUrl(words.trim()).replace(/^.*(?=.{180}$)/, (cut) => (cut === '' ? '' : '...'));
 }

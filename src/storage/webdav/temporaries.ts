@@ -1,0 +1,105 @@
+/**
+ * Objects on their way, in one folder of the repository (`~holdfast`) that no object's name can have and restic never lists;
+ * and who may make an object that must be new: the one whose folder MKCOL makes there, since servers make a folder only once,
+ * while most of them look first and move afterwards.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import type { Clock } from '../../base/clock.ts';
+import { HoldfastError } from '../../base/errors.ts';
+import { parseHttpDate } from '../retry.ts';
+import { readFolder } from './folders.ts';
+import type { WebdavServer } from './server.ts';
+
+const folder = '~holdfast';
+/** Who writes for a day on one object is gone; who makes one new object for ten minutes, too. */
+const abandonedAfterMs = 24 * 3_600_000;
+const claimedForMs = 10 * 60_000;
+const claimWaitMs = 100;
+
+export class Temporaries {
+  readonly #server: WebdavServer;
+  readonly #clock: Clock;
+  #made: Promise<void> | undefined;
+
+  constructor(server: WebdavServer, clock: Clock) {
+    this.#server = server;
+    this.#clock = clock;
+  }
+
+  /** A name for an object on its way; the folder is there, and swept once per handle. */
+  async next(signal: AbortSignal | undefined): Promise<string> {
+    this.#made ??= this.#make(signal).catch((error: unknown) => {
+      this.#made = undefined;
+      throw error;
+    });
+    await this.#made;
+    return `${folder}/${randomBytes(12).toString('hex')}`;
+  }
+
+  /** The folder was removed by somebody: it is made again when it is needed next. */
+  forget(): void {
+    this.#made = undefined;
+  }
+
+  /** Runs `task` while nobody else makes the object `name`, who asks in the same way. */
+  async alone<T>(name: string, signal: AbortSignal | undefined, task: () => Promise<T>): Promise<T> {
+    await this.next(signal);
+    const claim = `${folder}/new-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
+    while (!(await this.#claimed(claim, name, signal))) await this.#clock.sleep(claimWaitMs, { signal });
+    try {
+      return await task();
+    } finally {
+      await this.discard(`${claim}/`);
+    }
+  }
+
+  /** Removes what is not needed any more; what cannot be removed now is swept later. */
+  async discard(name: string): Promise<void> {
+    const request = {
+      method: 'DELETE',
+      name,
+      doing: 'tidy up',
+      takes: [200, 202, 204, 404],
+      regardless: true,
+    } as const;
+    await this.#server.ask(request).catch((error: unknown) => {
+      if (!(error instanceof HoldfastError)) throw error;
+    });
+  }
+
+  async #make(signal: AbortSignal | undefined): Promise<void> {
+    const doing = 'make a folder for objects on their way';
+    const asked = { method: 'MKCOL', name: `${folder}/`, doing, takes: [201, 200, 405], signal } as const;
+    const { status } = await this.#server.ask(asked);
+    if (status === 405) await this.#sweep(signal);
+  }
+
+  async #sweep(signal: AbortSignal | undefined): Promise<void> {
+    const listing = await readFolder(this.#server, { name: `${folder}/`, doing: 'look for leftovers', signal });
+    for (const { name, isFolder, modified } of listing?.members ?? []) {
+      if (ageOf(modified, listing?.nowMs) > abandonedAfterMs) {
+        await this.discard(`${folder}/${name}${isFolder ? '/' : ''}`);
+      }
+    }
+  }
+
+  /** A claim of somebody who was killed ends after ten minutes by the server's clock. */
+  async #claimed(claim: string, name: string, signal: AbortSignal | undefined): Promise<boolean> {
+    const doing = `write ${name}`;
+    const takes = [201, 200, 403, 405, 409, 423, 500];
+    const reply = await this.#server.ask({ method: 'MKCOL', name: `${claim}/`, doing, takes, signal, decisive: true });
+    if (reply.status < 300) return true;
+    const listing = await readFolder(this.#server, { name: `${folder}/`, doing, signal });
+    const held = listing?.members.find((member) => `${folder}/${member.name}` === claim);
+    if (held && ageOf(held.modified, listing?.nowMs) > claimedForMs) await this.discard(`${claim}/`);
+    if (held || [405, 423].includes(reply.status)) return false;
+    // It is not there, and cannot be made.
+    await this.#server.ask({ method: 'MKCOL', name: `${claim}/`, doing, takes: [201, 200], signal, decisive: true });
+    return true;
+  }
+}
+
+function ageOf(modified: string | undefined, nowMs: number | undefined): number {
+  const at = parseHttpDate(modified ?? '');
+  return at === undefined || nowMs === undefined ? 0 : nowMs - at;
+}

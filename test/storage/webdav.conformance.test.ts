@@ -1,0 +1,60 @@
+/** The promises of a storage against three WebDAV servers. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runStorageCase, storageCases } from '../../src/storage/check.ts';
+import { webdavStorage } from '../../src/storage/webdav/index.ts';
+import { startRclone } from '../servers/rclone.ts';
+import { startApache, startNginx } from '../servers/webdav.ts';
+import { clearSecret, openAt } from '../support/storages.ts';
+
+interface Served extends AsyncDisposable {
+  readonly port: number;
+  readonly directory: string;
+}
+
+const signIn = { user: 'me', password: 'right' };
+
+async function rclone(): Promise<Served> {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-webdav-'));
+  const server = await startRclone({
+    protocol: 'webdav',
+    directory,
+    ...signIn,
+    options: ['--baseurl', '/dav', '--dir-cache-time', '0s'],
+  });
+  return {
+    port: server.port,
+    directory,
+    [Symbol.asyncDispose]: async () => {
+      await server[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+/** A MOVE that replaces: Apache and rclone remove what is there first, so that for a moment there is nothing. */
+const inTwoSteps = ['atomic-replace'];
+
+describe.each([
+  { server: 'Apache, digest', start: () => startApache({ ...signIn, auth: 'digest' }), notPromised: inTwoSteps },
+  { server: 'nginx, basic', start: () => startNginx({ ...signIn, auth: 'basic' }), notPromised: [] },
+  { server: 'rclone, basic', start: rclone, notPromised: inTwoSteps },
+])('$server', ({ start, notPromised }) => {
+  let served: Served;
+  beforeAll(async () => {
+    served = await start();
+  });
+  afterAll(() => served?.[Symbol.asyncDispose]());
+
+  test.each(storageCases.filter(({ id }) => !notPromised.includes(id)))('$why', async (each) => {
+    const settings = { user: signIn.user, password: clearSecret(signIn.password) };
+    const result = await runStorageCase(each, {
+      open: () => openAt(webdavStorage, `webdav:http://127.0.0.1:${served.port}/dav/a/b/`, { settings, create: true }),
+      prefix: 'holdfast/check',
+    });
+    if (result.error !== undefined) throw result.error;
+    expect(result).toMatchObject({ passed: true });
+  });
+});
