@@ -112,8 +112,11 @@ async function readSecretFile(path: string, owner: string): Promise<Uint8Array> 
       if (bytesRead === 0 || length === buffer.length) return buffer.subarray(0, length);
     }
   } catch (cause) {
-    const reason = systemCode(cause) === 'ENOENT' ? 'it does not exist' : messageOf(cause);
-    const remedy = 'Check the path and that this user may read it.';
+    const isMissing = systemCode(cause) === 'ENOENT';
+    const reason = isMissing ? 'it does not exist' : messageOf(cause);
+    const remedy = isMissing
+      ? 'Correct the path, or put the file back from where you keep a copy: a secret that is missing is never made anew.'
+      : 'Check the path and that this user may read it.';
     throw unavailable(`the secret of ${owner} cannot be read from the file ${path}: ${reason}`, remedy, cause);
   }
 }
@@ -155,7 +158,7 @@ function checked(bytes: Uint8Array, place: string, owner: string): Secret {
     throw problem('is not UTF-8 text', 'Store the secret as text, for example in base64.');
   }
   const value = text.replace(/[\r\n]+$/, '');
-  if (value === '') throw problem('is empty', 'Write the secret into it.');
+  if (value === '') throw problem('is empty', 'Put the secret back from where you keep a copy: it is never made anew.');
   if (value.trim() !== value)
     throw problem('begins or ends with white space', 'Remove the white space around the secret.');
   return new Secret(value);

@@ -4,8 +4,11 @@ import { open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { systemCode } from '../base/errors.ts';
-import { parseConfig } from '../config/index.ts';
+import { HoldfastError, hasCode, systemCode } from '../base/errors.ts';
+import type { Secret } from '../base/secrets.ts';
+import { parseConfig, readSecret } from '../config/index.ts';
+import { openRepository } from '../repository/index.ts';
+import { openStorage, redactUrl } from '../storage/open.ts';
 import { starterConfig } from './init-text.ts';
 import { lookAround } from './look-around.ts';
 import { existsAlready, writeNew, writeNewSecret } from './new-file.ts';
@@ -55,6 +58,7 @@ export const init = operation({
     const text = starterConfig({ repository, passwordFile, isRoot, ...found });
     // Whatever was found, what is written has to be right.
     const config = parseConfig(file, Buffer.from(text), uses);
+    await requireOwnRepository(config.repositories.values().next().value!.url, passwordFile, uses);
     const passwordMade = await makePassword(passwordFile);
     await writeNew(file, text, 0o644);
     return {
@@ -80,7 +84,43 @@ async function refuseExisting(file: string): Promise<void> {
   throw existsAlready(file);
 }
 
+/** A repository that is there already keeps its password: a new one would be written next to what it does not open. */
+async function requireOwnRepository(url: string, passwordFile: string, uses: Uses): Promise<void> {
+  const storage = await openStorage(uses.storageKinds, url, { create: false }).catch((error: unknown) => {
+    // No directory, no answer, no credentials yet: «repo init» is the one to judge.
+    if (error instanceof HoldfastError) return undefined;
+    throw error;
+  });
+  if (!storage) return;
+  try {
+    if ((await storage.stat('config')) === undefined) return;
+    const password = await readPassword(passwordFile);
+    await openRepository({ storage, password, clock: uses.clock });
+  } catch (cause) {
+    if (hasCode(cause, 'storage.not-found', 'storage.unreachable')) return;
+    if (!hasCode(cause, 'secret.unavailable', 'repository.wrong-password')) throw cause;
+    throw new HoldfastError({
+      code: 'repository.exists',
+      message: `there is a repository at ${storage.location} already, and ${passwordFile} does not hold its password`,
+      remedy: `Carry on from it with: holdfast init --from ${redactUrl(url)}. Its password is never made anew.`,
+      cause,
+    });
+  } finally {
+    await storage.close();
+  }
+}
+
+async function readPassword(file: string): Promise<Secret> {
+  const noPrograms = (): never => {
+    throw new Error('a file is read without any program');
+  };
+  return await readSecret({ from: 'file', path: file }, 'the repository', { env: {}, run: noPrograms });
+}
+
 /** 256 random bits, readable by nobody else. True if it was made, false if there was one. */
 async function makePassword(file: string): Promise<boolean> {
-  return await writeNewSecret(file, randomBytes(32).toString('base64url'));
+  if (await writeNewSecret(file, randomBytes(32).toString('base64url'))) return true;
+  // One that is empty is a loss to be noticed now, not when it is needed.
+  await readPassword(file);
+  return false;
 }

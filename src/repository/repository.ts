@@ -74,7 +74,9 @@ export async function initRepository(
 ): Promise<Repository> {
   const { storage, password, clock = systemClock } = options;
   if ((await storage.stat(configName)) !== undefined) throw repositoryExists(storage);
-  for await (const _ of storage.list('keys')) throw repositoryExists(storage);
+  for (const folder of ['keys', 'snapshots', 'index', 'data']) {
+    for await (const { name } of storage.list(folder)) throw partsOfRepository(storage, name);
+  }
   const kernel = createKernel();
   const masterKey = generateMasterKey();
   const sealer = new Sealer(masterKey, kernel);
@@ -119,6 +121,15 @@ async function readConfigFile(storage: Storage): Promise<Uint8Array> {
       cause: error,
     });
   }
+}
+
+/** Without its config: lost, or taken away by mistake. A new key over it would make all of it unreadable for good. */
+function partsOfRepository(storage: Storage, name: string): HoldfastError {
+  return new HoldfastError({
+    code: 'repository.exists',
+    message: `there are parts of a repository at ${storage.location} (${name}), but no ${configName}`,
+    remedy: `Put the file ${configName} back from a copy of the repository: nothing in it can be read without it. For a new repository choose another place.`,
+  });
 }
 
 function repositoryExists(storage: Storage): HoldfastError {
