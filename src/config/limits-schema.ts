@@ -7,12 +7,8 @@ import { isTimeZone } from './time-zone.ts';
 /** Below this a single piece takes so long that servers hang up. */
 const leastBytesPerSecond = 16 << 10;
 const dayNames = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
-const units: Readonly<Record<string, number>> = {
-  b: 1,
-  ...{ kib: 1024, mib: 1024 ** 2, gib: 1024 ** 3 },
-  ...{ kb: 1e3, mb: 1e6, gb: 1e9 },
-  ...{ kbit: 1e3 / 8, mbit: 1e6 / 8, gbit: 1e9 / 8 },
-};
+/** Powers of 1000, or of 1024 with an i. */
+const powers = ['', 'k', 'm', 'g'];
 
 const rate = z
   .string()
@@ -77,8 +73,11 @@ export const limitsSection = z
     return { upload: table(upload), download: table(download), concurrency };
   });
 
+/** `MB` and `Mbit` are told apart by their letters; `Mb`, which people mean either by, is neither. */
 function parseRate(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s*([a-z]+)\s*(?:\/\s*s|ps)?$/i.exec(text.trim());
-  const unit = match && units[match[2].toLowerCase().replace(/ps$/, '')];
-  return match && unit ? Math.round(Number(match[1]) * unit) : undefined;
+  const match = /^(\d+(?:\.\d+)?) ?([KMGkmg]?)(i?)(B|bit)\/s$/.exec(text.trim());
+  if (!match) return undefined;
+  const [, count, prefix, binary, unit] = match;
+  const base = binary === 'i' ? 1024 : 1000;
+  return Math.round((Number(count) * base ** powers.indexOf(prefix.toLowerCase())) / (unit === 'bit' ? 8 : 1));
 }

@@ -18,22 +18,20 @@ export function isAbsence(error: unknown): boolean {
   return hasCode(error, 'repository.missing', 'storage.not-found', 'storage.unreachable');
 }
 
-/** For one source, or for all that was in it. */
+/** What it means for sources that are stored there. */
 export function judgeAbsence(
   record: RepositoryRecord | undefined,
   limitMs: number,
-  { nowMs, source }: { readonly nowMs: number; readonly source?: string },
+  { nowMs, sources }: { readonly nowMs: number; readonly sources: readonly string[] },
 ): Absence {
   const seen = record?.seen;
   if (!seen) return { isFine: false, message: 'it is away, and was never seen by this machine' };
-  const ages = Object.entries(seen.newest).filter(([name]) => source === undefined || name === source);
-  const since = `away since ${formatInstant(seen.atMs).slice(0, 16).replace('T', ' ')}Z (${formatAge(nowMs - seen.atMs)})`;
-  if (ages.length === 0) {
-    const isFine = source === undefined && nowMs - seen.atMs <= limitMs;
-    return { sinceMs: seen.atMs, isFine, message: isFine ? since : `${since}, and nothing was in it` };
-  }
-  const ageMs = nowMs - Math.min(...ages.map(([, timeMs]) => timeMs));
-  if (ageMs <= limitMs) return { sinceMs: seen.atMs, isFine: true, message: since };
-  const message = `${since}: the newest snapshot in it is ${formatAge(ageMs)} old, at most ${formatAge(limitMs)} is allowed`;
-  return { sinceMs: seen.atMs, isFine: false, message };
+  const sinceMs = seen.atMs;
+  const away = `away since ${formatInstant(sinceMs).slice(0, 16).replace('T', ' ')}Z (${formatAge(nowMs - sinceMs)})`;
+  const without = sources.find((source) => seen.newest[source] === undefined);
+  if (without !== undefined) return { sinceMs, isFine: false, message: `${away}, and nothing of ${without} was in it` };
+  const ageMs = nowMs - Math.min(sinceMs, ...sources.map((source) => seen.newest[source]));
+  if (ageMs <= limitMs) return { sinceMs, isFine: true, message: away };
+  const message = `${away}: the newest snapshot in it is ${formatAge(ageMs)} old, at most ${formatAge(limitMs)} is allowed`;
+  return { sinceMs, isFine: false, message };
 }

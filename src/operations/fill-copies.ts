@@ -184,7 +184,10 @@ export async function whyAway(
   if (limitMs === undefined || !isAbsence(error)) return undefined;
   const record = await readRecord(repository, uses);
   return (source) => {
-    const { isFine, sinceMs, message } = judgeAbsence(record, limitMs, { nowMs: uses.clock.nowMs(), source });
+    const { isFine, sinceMs, message } = judgeAbsence(record, limitMs, {
+      nowMs: uses.clock.nowMs(),
+      sources: [source],
+    });
     const since = sinceMs === undefined ? {} : { since: formatInstant(sinceMs) };
     return { ok: isFine, away: { ...since, message } };
   };

@@ -90,7 +90,7 @@ export function unknownState(
     const unknown = `its state in ${repository} is unknown: ${message}`;
     return { ok: false, concerns: [{ kind: 'repository-unreachable', message: unknown, remedy }] };
   }
-  const judged = judgeAbsence(away.record, away.limitMs, { nowMs: clock.nowMs(), source: source.name });
+  const judged = judgeAbsence(away.record, away.limitMs, { nowMs: clock.nowMs(), sources: [source.name] });
   if (judged.isFine) return { ok: true, concerns: [] };
   const connect = `Connect it, then: holdfast backup ${source.name}`;
   return { ok: false, concerns: [{ kind: 'away-too-long', message: judged.message, remedy: connect }] };
@@ -127,18 +127,20 @@ export async function viewRepository(
   const missing = copied.reduce((sum, one) => sum + (one.copies?.missing ?? 0), 0);
   return {
     name,
-    ...stateOf(answer, uses),
+    ...stateOf(name, answer, uses),
     ...(copied.length > 0 ? { missing } : {}),
     ...lastOf(record),
   };
 }
 
-function stateOf(answer: Answer, { clock }: Uses): Omit<RepositoryView, 'name'> {
+function stateOf(name: string, answer: Answer, { clock, config }: Uses): Omit<RepositoryView, 'name'> {
   if (!('error' in answer)) return { ok: true, state: 'ready' };
   const { error, away } = answer;
   const { code, message, remedy } = describeError(error);
   if (!away) return { ok: false, state: 'unreachable', code, message, remedy };
-  const judged = judgeAbsence(away.record, away.limitMs, { nowMs: clock.nowMs() });
+  const isThere = ({ placements }: SourceEntry): boolean => placements.some((one) => one.repository === name);
+  const sources = [...config.sources.values()].filter(isThere).map((one) => one.name);
+  const judged = judgeAbsence(away.record, away.limitMs, { nowMs: clock.nowMs(), sources });
   const since = judged.sinceMs === undefined ? {} : { awaySince: formatInstant(judged.sinceMs) };
   return { ok: judged.isFine, state: 'away', ...since, code, message: judged.message, remedy };
 }

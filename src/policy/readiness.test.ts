@@ -40,3 +40,15 @@ it('expects a proof that passed within eight days, or two periods of the drills'
     kinds({ newest: newest(1), drillEveryMs: 168 * hourMs, lastProof: passed(193), lastPassed: passed(193) }),
   ).toEqual([]);
 });
+
+it('waits for a copy that may be on its way, and says so when two are missing', () => {
+  const proven = { newest: newest(30), lastProof: passed(20), lastPassed: passed(20) };
+  expect(kinds({ ...proven, behind: 1 })).toEqual([]);
+  expect(kinds({ ...proven, behind: 2 })).toEqual(['copies-behind']);
+});
+
+it('lets what is in a disk that may be away grow as old as was said, and is not concerned about the copies it lacks', () => {
+  const proven = { newest: newest(10 * 24), lastProof: passed(20), lastPassed: passed(20), backupEveryMs: 24 * hourMs };
+  expect(kinds({ ...proven, behind: 9, mayBeAwayMs: 14 * 24 * hourMs })).toEqual([]);
+  expect(kinds({ ...proven, mayBeAwayMs: 9 * 24 * hourMs })).toEqual(['snapshot-old']);
+});
