@@ -3,12 +3,13 @@ import { hash } from 'node:crypto';
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { Node } from '../model/node.ts';
-import type { BlobType } from './blob-index.ts';
+import type { BlobIndex, BlobType } from './blob-index.ts';
 import { decodeTree } from './format/tree.ts';
 import { idBytesOf, loadIndex } from './index-files.ts';
 import { packName } from './layout.ts';
 import { readAgainIfDamaged } from './read-again.ts';
 import type { Repository } from './repository.ts';
+import { TreeReadAhead } from './tree-read-ahead.ts';
 import { decompress } from './zstd.ts';
 
 /** The plaintext of a blob, verified against its id. `repository.damaged` if unknown, unreadable or different. */
@@ -19,13 +20,31 @@ export async function loadBlob(
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
   const index = await loadIndex(repository, signal);
-  const place = index.location(index.find(type, id));
+  const entry = index.find(type, id);
+  const place = index.location(entry);
   if (!place) throw damaged(repository, `${type} blob ${toHex(id)} is in no index`);
   const range = { offset: place.offset, length: place.length };
+  let ahead = type === 'tree' ? readAheadOf(repository, index) : undefined;
   return await readAgainIfDamaged(async () => {
-    const stored = await repository.storage.get(packName(place.pack), range, signal);
+    const from = ahead;
+    ahead = undefined; // the second time from where it lies
+    const stored = from
+      ? await from.read(entry, signal)
+      : await repository.storage.get(packName(place.pack), range, signal);
     return openBlob(repository, stored, place.uncompressedLength, type, id);
   });
+}
+
+const readAheads = new WeakMap<BlobIndex, TreeReadAhead>();
+
+/** Only across a network: a disk's round trip costs less than bytes that are not needed. */
+function readAheadOf(repository: Repository, index: BlobIndex): TreeReadAhead | undefined {
+  if (repository.storage.parallelPuts === undefined) return undefined;
+  const known = readAheads.get(index);
+  if (known) return known;
+  const made = new TreeReadAhead(repository, index);
+  readAheads.set(index, made);
+  return made;
 }
 
 /** Opens what was read from a pack. */

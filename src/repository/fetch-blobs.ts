@@ -1,6 +1,6 @@
 /**
  * Reading many blobs at once: grouped by pack, neighbours fetched together, opened and verified by workers. Blobs arrive
- * in no particular order. Memory: `readsAtOnce` pairs of slabs of about 8 MiB.
+ * in no particular order. Memory: a pair of slabs of about 8 MiB for each read at once: 4, across a network 6.
  */
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError } from '../base/errors.ts';
@@ -11,7 +11,10 @@ import type { Repository } from './repository.ts';
 import { makeSlab, type Slab } from './slabs.ts';
 import type { WorkerPool } from './worker/pool.ts';
 
-const readsAtOnce = 4;
+/** Enough for a disk. */
+const usualReads = 4;
+/** Across a network: while some wait for the first byte, others open what they got. */
+const farReads = 6;
 /** Stored bytes of one read, unless one blob is larger. */
 const readBytes = 4 << 20;
 /** Plaintext bytes one read may open to, unless one blob is larger. */
@@ -66,7 +69,8 @@ export class BlobFetcher {
     deliver: (opened: OpenedBlobs) => Promise<void>,
     signal?: AbortSignal,
   ): Promise<void> {
-    await forEachConcurrent(this.#plan(entries), readsAtOnce, (read) => this.#perform(read, deliver, signal), signal);
+    const atOnce = this.#repository.storage.parallelPuts === undefined ? usualReads : farReads;
+    await forEachConcurrent(this.#plan(entries), atOnce, (read) => this.#perform(read, deliver, signal), signal);
   }
 
   #plan(entries: readonly number[]): Read[] {

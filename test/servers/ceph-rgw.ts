@@ -120,7 +120,7 @@ osd_class_dir = /usr/lib/x86_64-linux-gnu/rados-classes
 osd_open_classes_on_start = false
 plugin_dir = /usr/lib/x86_64-linux-gnu/ceph
 [client.rgw]
-rgw_frontends = beast endpoint=127.0.0.1:${gateway}
+rgw_frontends = beast endpoint=127.0.0.1:${gateway} tcp_nodelay=1
 rgw_data = /data/rgw
 `;
 }

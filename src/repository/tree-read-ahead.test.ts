@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import {
+  contentOf,
+  makeSnapshot,
+  memoryRepository,
+  noise,
+  readSnapshot,
+  reopened,
+} from '../../test/support/trial-repository.ts';
+import { memoryStorage } from '../storage/memory.ts';
+import type { Storage } from '../storage/storage.ts';
+import { listSnapshots } from './snapshots.ts';
+
+const files = Object.fromEntries(
+  Array.from({ length: 40 }, (_, at) => [`d${at % 20}/e${at}/file`, [noise(`${at}`, 50)]]),
+);
+
+/** As if it were behind a network. */
+function far(storage: Storage): Storage {
+  return { ...storage, parallelPuts: 4 };
+}
+
+test('Across a network the trees of a snapshot are read in blocks, and every file is what it was', async () => {
+  const { place, repository } = await memoryRepository();
+  const id = await makeSnapshot(repository, files);
+  const reads = { near: 0, far: 0 };
+  for (const how of ['near', 'far'] as const) {
+    const inner = memoryStorage(place);
+    const counted: Storage = {
+      ...(how === 'far' ? far(inner) : inner),
+      get: (...given) => {
+        if (given[0].startsWith('data/')) reads[how]++;
+        return inner.get(...given);
+      },
+    };
+    expect(await readSnapshot(reopened(repository, counted), id)).toEqual(contentOf(files));
+  }
+  // Besides the files: one for each of 61 directories, or one for all.
+  expect(reads.near - Object.keys(files).length).toBe(61);
+  expect(reads.far - Object.keys(files).length).toBe(1);
+});
+
+test('A tree that is damaged in a block is read by itself before it is called damaged; what is added later is found', async () => {
+  const { place, repository } = await memoryRepository();
+  const id = await makeSnapshot(repository, files);
+  const inner = memoryStorage(place);
+  let flips = 1;
+  const flipping: Storage = {
+    ...far(inner),
+    get: async (...given) => {
+      const bytes = await inner.get(...given);
+      if (given[0].startsWith('data/') && bytes.byteLength > 3000 && flips-- > 0) bytes.fill(0);
+      return bytes;
+    },
+  };
+  const other = reopened(repository, flipping);
+  expect(await readSnapshot(other, id)).toEqual(contentOf(files));
+  const more = { ...files, 'new/deep/file': [noise('new', 70)] };
+  const second = await makeSnapshot(other, more);
+  expect(await readSnapshot(other, second)).toEqual(contentOf(more));
+  expect(await listSnapshots(other)).toHaveLength(2);
+});
