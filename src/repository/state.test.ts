@@ -61,6 +61,19 @@ describe('state snapshots', () => {
     const { repository } = await memoryRepository();
     const id = await makeSnapshot(repository, { a: [noise('a', 10)] }, { time: '2026-11-20T03:00:00Z' });
     await save(repository, 'later');
-    expect(findSnapshot(await listSnapshots(repository), 'latest').id).toBe(id);
+    const snapshots = await listSnapshots(repository);
+    expect(findSnapshot(snapshots, 'latest').id).toBe(id);
+    // restic goes by the time alone.
+    expect(snapshots.at(-1)!.id).toBe(id);
+  });
+
+  it('keep their order even where several fall between two snapshots', async () => {
+    const { repository } = await memoryRepository();
+    await makeSnapshot(repository, { a: [noise('a', 10)] }, { time: '2026-11-20T03:00:00Z' });
+    for (const text of ['first', 'second', 'third']) await save(repository, text);
+    const texts = (await listStates(repository)).map(async (one) =>
+      String((await readState(repository, one)).get('holdfast.yaml')),
+    );
+    expect(await Promise.all(texts)).toEqual(['first', 'second', 'third']);
   });
 });

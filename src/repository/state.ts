@@ -51,14 +51,27 @@ export async function saveState(
   record: StateRecord,
   { lockWaitMs, signal }: StateOptions = {},
 ): Promise<SavedState> {
-  const own = (await listStates(repository, signal)).filter(
-    (one) => one.hostname === record.hostname && one.paths[0] === record.path,
+  const snapshots = await listSnapshots(repository, signal);
+  const own = snapshots.filter(
+    (one) => isState(one) && one.hostname === record.hostname && one.paths[0] === record.path,
   );
   const newest = own.at(-1);
   if (newest && (await holds(repository, newest, record, signal))) return { removed: [] };
-  const snapshot = await store(repository, record, { lockWaitMs, signal });
+  const timeMs = timeFor(record, newest, snapshots);
+  const snapshot = await store(repository, { ...record, timeMs }, { lockWaitMs, signal });
   const excess = own.slice(0, Math.max(0, own.length + 1 - keptStates)).map((one) => one.id);
   return { snapshot, removed: excess.length === 0 ? [] : await remove(repository, excess, { lockWaitMs, signal }) };
+}
+
+/** Before the newest snapshot of a source, which is what restic means by `latest`; but after the state it follows. */
+function timeFor(
+  { timeMs }: StateRecord,
+  previous: StoredSnapshot | undefined,
+  snapshots: readonly StoredSnapshot[],
+): number {
+  const source = snapshots.findLast((one) => !isState(one));
+  const before = source === undefined ? timeMs : Math.min(timeMs, source.timeMs - 1);
+  return previous === undefined ? before : Math.max(before, previous.timeMs + 1);
 }
 
 /** Where nothing may be deleted, old ones stay. */
