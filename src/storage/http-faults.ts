@@ -80,11 +80,12 @@ function remedyOf(code: string, settings: string): string {
 }
 
 /** An answer that it should not give. */
-export function strangeAnswer({ doing, location }: Asking, why: string): HoldfastError {
+export function strangeAnswer({ doing, location }: Asking, why: string, retry: Retry = 'never'): HoldfastError {
   return new HoldfastError({
     code: 'storage.io',
     message: `cannot ${doing} in ${location}: ${why}`,
     remedy: 'Check the address, and that no proxy in between changes the answers.',
+    retry,
   });
 }
 

@@ -34,7 +34,7 @@ export async function startAzurite({ secure = false } = {}): Promise<Azurite> {
   if (secure) await makeCertificate(cert, key);
   const port = await freePort();
   const main = join(cache, 'node_modules/azurite/dist/src/blob/main.js');
-  const where = ['--blobHost', '127.0.0.1', '--blobPort', String(port), '--location', place];
+  const where = ['--blobHost', '127.0.0.1', '--blobPort', String(port)];
   const how = ['--inMemoryPersistence', '--silent', '--skipApiVersionCheck', '--disableTelemetry'];
   const child = spawn(process.execPath, [main, ...where, ...how, ...(secure ? ['--cert', cert, '--key', key] : [])], {
     cwd: place,

@@ -1,4 +1,5 @@
 /** What is in one folder. */
+import type { HttpReply } from '../../protocols/http/exchange.ts';
 import { XmlError } from '../../protocols/xml/reader.ts';
 import { strangeAnswer } from '../http-faults.ts';
 import { parseHttpDate } from '../retry.ts';
@@ -20,26 +21,34 @@ export interface FolderRequest {
 }
 
 /** `undefined` if there is no such folder. Memory: the answer, at most 32 MiB (some 50,000 members), and its members. */
-export async function readFolder(
-  server: WebdavServer,
-  { name, doing, signal }: FolderRequest,
-): Promise<Folder | undefined> {
-  const asked = await propertiesOf(server, { name, doing, signal }, '1');
-  return asked && understood(server, doing, () => ({ members: readMembers(asked.xml), nowMs: asked.nowMs }));
+export async function readFolder(server: WebdavServer, request: FolderRequest): Promise<Folder | undefined> {
+  return await propertiesOf(server, request, '1', (xml, nowMs) => ({ members: readMembers(xml), nowMs }));
 }
 
 /** The size of one file, of servers that do not say it otherwise; `undefined` if absent. */
 export async function readFileSize(server: WebdavServer, request: FolderRequest): Promise<number | undefined> {
-  const asked = await propertiesOf(server, request, '0');
-  return asked && understood(server, request.doing, () => readSize(asked.xml));
+  return await propertiesOf(server, request, '0', readSize);
 }
 
-async function propertiesOf(server: WebdavServer, { name, doing, signal }: FolderRequest, depth: '0' | '1') {
+/**
+ * Some servers find out in the middle of their answer that something was removed meanwhile, and break off: what cannot be
+ * understood is asked again.
+ */
+async function propertiesOf<T>(
+  server: WebdavServer,
+  { name, doing, signal }: FolderRequest,
+  depth: '0' | '1',
+  read: (xml: string, nowMs: number | undefined) => T,
+): Promise<T | undefined> {
   const headers = { depth, 'content-type': 'application/xml; charset=utf-8' };
-  const body = [membersQuery];
-  const reply = await server.ask({ method: 'PROPFIND', name, doing, headers, body, takes: [207, 404], signal });
-  if (reply.status === 404) return undefined;
-  return { xml: Buffer.from(reply.body).toString('utf8'), nowMs: parseHttpDate(reply.headers.date ?? '') };
+  let found: T | undefined;
+  const check = ({ status, body, headers: answered }: HttpReply): void => {
+    const xml = Buffer.from(body).toString('utf8');
+    if (status === 207) found = understood(server, doing, () => read(xml, parseHttpDate(answered.date ?? '')));
+  };
+  const takes = [207, 404];
+  await server.ask({ method: 'PROPFIND', name, doing, headers, body: [membersQuery], takes, check, signal });
+  return found;
 }
 
 function understood<T>(server: WebdavServer, doing: string, read: () => T): T {
@@ -48,6 +57,6 @@ function understood<T>(server: WebdavServer, doing: string, read: () => T): T {
   } catch (error) {
     if (!(error instanceof XmlError)) throw error;
     const why = `the answer to PROPFIND is not understood: ${error.message}`;
-    throw strangeAnswer(askingOf(doing, server.place.shown), why);
+    throw strangeAnswer(askingOf(doing, server.place.shown), why, 'later');
   }
 }

@@ -18,6 +18,8 @@ export interface WebdavRequest {
   readonly room?: (head: HttpReplyHead) => Uint8Array | undefined;
   /** Statuses that are answers; any other is thrown. */
   readonly takes: readonly number[];
+  /** Throws if the answer cannot be used; if its `retry` says so, the server is asked again. */
+  readonly check?: (reply: HttpReply) => void;
   readonly signal?: AbortSignal;
   /** Once it was sent, it is waited for what it did, whatever the signal says. */
   readonly decisive?: boolean;
@@ -63,7 +65,9 @@ export class WebdavServer {
     if (request.regardless) return { ...(await this.#signedIn(request, undefined)), repeated: false };
     const signal = request.signal ? AbortSignal.any([request.signal, this.#signal]) : this.#signal;
     const attempt = async (count: number): Promise<WebdavReply> => {
-      return { ...(await this.#signedIn(request, signal)), repeated: count > 0 };
+      const reply = await this.#signedIn(request, signal);
+      request.check?.(reply);
+      return { ...reply, repeated: count > 0 };
     };
     return await withRetries(attempt, { clock: this.#clock, signal });
   }

@@ -9,12 +9,15 @@ import { HoldfastError } from '../../base/errors.ts';
 import { parseHttpDate } from '../retry.ts';
 import { readFolder } from './folders.ts';
 import type { WebdavServer } from './server.ts';
+import { askingOf, refusal } from './webdav-errors.ts';
 
 const folder = '~holdfast';
 /** Who writes for a day on one object is gone; who makes one new object for ten minutes, too. */
 const abandonedAfterMs = 24 * 3_600_000;
 const claimedForMs = 10 * 60_000;
 const claimWaitMs = 100;
+/** Some servers answer who comes second by a moment as if he were not allowed to; who hears it again and again is not. */
+const mostRefusals = 5;
 
 export class Temporaries {
   readonly #server: WebdavServer;
@@ -45,7 +48,12 @@ export class Temporaries {
   async alone<T>(name: string, signal: AbortSignal | undefined, task: () => Promise<T>): Promise<T> {
     await this.next(signal);
     const claim = `${folder}/new-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
-    while (!(await this.#claimed(claim, name, signal))) await this.#clock.sleep(claimWaitMs, { signal });
+    for (let refusals = 0; ; ) {
+      const answer = await this.#claim(claim, name, signal);
+      if (answer === 'ours') break;
+      if (answer !== 'theirs' && ++refusals >= mostRefusals) throw answer;
+      await this.#clock.sleep(claimWaitMs, { signal });
+    }
     try {
       return await task();
     } finally {
@@ -83,19 +91,21 @@ export class Temporaries {
     }
   }
 
-  /** A claim of somebody who was killed ends after ten minutes by the server's clock. */
-  async #claimed(claim: string, name: string, signal: AbortSignal | undefined): Promise<boolean> {
+  /** A claim of somebody who was killed ends after ten minutes by the server's clock. An error: it is not there, and cannot be made. */
+  async #claim(
+    claim: string,
+    name: string,
+    signal: AbortSignal | undefined,
+  ): Promise<'ours' | 'theirs' | HoldfastError> {
     const doing = `write ${name}`;
     const takes = [201, 200, 403, 405, 409, 423, 500];
     const reply = await this.#server.ask({ method: 'MKCOL', name: `${claim}/`, doing, takes, signal, decisive: true });
-    if (reply.status < 300) return true;
+    if (reply.status < 300) return 'ours';
     const listing = await readFolder(this.#server, { name: `${folder}/`, doing, signal });
     const held = listing?.members.find((member) => `${folder}/${member.name}` === claim);
     if (held && ageOf(held.modified, listing?.nowMs) > claimedForMs) await this.discard(`${claim}/`);
-    if (held || [405, 423].includes(reply.status)) return false;
-    // It is not there, and cannot be made.
-    await this.#server.ask({ method: 'MKCOL', name: `${claim}/`, doing, takes: [201, 200], signal, decisive: true });
-    return true;
+    if (held || reply.status === 405 || reply.status === 423) return 'theirs';
+    return refusal(reply, askingOf(doing, this.#server.place.shown), this.#clock.nowMs());
   }
 }
 

@@ -18,6 +18,8 @@ import { askingOf, refusal } from './webdav-errors.ts';
 
 /** Folders listed at once. */
 const listedTogether = 8;
+/** How often the folders an object belongs into are made before a refusal is taken for one. */
+const mostRounds = 3;
 
 interface Moving {
   readonly name: string;
@@ -172,11 +174,15 @@ export class WebdavStorage implements Storage, HttpObjects {
       if (reply.status === 412) throw objectExists(name, this.location);
       return reply;
     };
-    if (!(await ask())) return;
     const parents = name.split('/').slice(0, -1);
-    for (const at of parents.keys()) await this.#makeFolder(`${parents.slice(0, at + 1).join('/')}/`, doing);
-    const refused = await ask();
-    if (refused) throw refusal(refused, askingOf(doing, this.location), this.#clock.nowMs());
+    for (let round = 0; ; round++) {
+      const refused = await ask();
+      if (!refused) return;
+      if (round >= mostRounds) throw refusal(refused, askingOf(doing, this.location), this.#clock.nowMs());
+      // Somebody may remove or make them at the same moment.
+      if (round > 0) await this.#clock.sleep(round * 100, { signal });
+      for (const at of parents.keys()) await this.#makeFolder(`${parents.slice(0, at + 1).join('/')}/`, doing);
+    }
   }
 
   /** An earlier try, whose answer was lost, did it: what was to be moved is away, and is where it belongs. */
