@@ -95,9 +95,8 @@ export async function copySnapshots(request: CopyRequest): Promise<CopyResult> {
   const { from, to, clock, report, dryRun = false, lockWaitMs: waitMs = 0 } = request;
   const startedMs = clock.monotonicMs();
   report({ type: 'stage', stage: 'lock' });
-  await using reading = await lockForReading(from, report, request.signal, waitMs);
-  await using writing = await lockOther(request, waitMs);
-  const signal = signalOf(request.signal, reading, writing);
+  await using locks = await lockBoth(request, waitMs);
+  const { signal } = locks;
   const [listed, there, pins] = await Promise.all([
     listSnapshots(from, signal),
     listSnapshots(to, signal),
@@ -116,13 +115,25 @@ export async function copySnapshots(request: CopyRequest): Promise<CopyResult> {
   return { copied, failed, storedBytes, adoptedPacks, sameCuts, durationMs: clock.monotonicMs() - startedMs };
 }
 
-async function lockOther({ to, report, signal, dryRun }: CopyRequest, waitMs: number): Promise<HeldLock | undefined> {
-  if (dryRun) return await lockForReading(to, report, signal, waitMs);
-  return await lockRepository(to, { exclusive: false, waitMs, signal });
-}
-
-function signalOf(given: AbortSignal | undefined, ...locks: readonly (HeldLock | undefined)[]): AbortSignal {
-  return AbortSignal.any([given, ...locks.map((lock) => lock?.signal)].filter((one) => one !== undefined));
+/** Both at once: each takes a moment to settle. If one cannot be had, the other is given back. */
+async function lockBoth(request: CopyRequest, waitMs: number): Promise<AsyncDisposable & { signal: AbortSignal }> {
+  const { from, to, report, signal, dryRun } = request;
+  const reading = (one: Repository): Promise<HeldLock | undefined> => lockForReading(one, report, signal, waitMs);
+  const outcomes = await Promise.allSettled([
+    reading(from),
+    dryRun ? reading(to) : lockRepository(to, { exclusive: false, waitMs, signal }),
+  ]);
+  const held = outcomes.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : []));
+  const release = async (): Promise<void> => {
+    await Promise.all(held.map((lock) => lock[Symbol.asyncDispose]()));
+  };
+  const failed = outcomes.find((one) => one.status === 'rejected');
+  if (failed) {
+    await release();
+    throw failed.reason;
+  }
+  const signals = [signal, ...held.map((lock) => lock.signal)].filter((one) => one !== undefined);
+  return { signal: AbortSignal.any(signals), [Symbol.asyncDispose]: release };
 }
 
 /** A snapshot with the entries it brings. */

@@ -64,6 +64,24 @@ export async function openEntry(entry: RepositoryEntry, uses: Uses): Promise<Nam
   }
 }
 
+/** Two at once: deriving a key from a password takes a moment. Disposing closes both. */
+export async function openBoth(
+  names: readonly [string, string],
+  uses: Uses,
+): Promise<AsyncDisposable & { readonly first: NamedRepository; readonly second: NamedRepository }> {
+  const outcomes = await Promise.allSettled(names.map((name) => openNamed(name, uses)));
+  const opened = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const close = async (): Promise<void> => {
+    for (const one of opened) await one[Symbol.asyncDispose]();
+  };
+  const failed = outcomes.find((one) => one.status === 'rejected');
+  if (failed) {
+    await close();
+    throw failed.reason;
+  }
+  return { first: opened[0], second: opened[1], [Symbol.asyncDispose]: close };
+}
+
 /** Makes a new repository where the entry says. `repository.exists`. */
 export async function initNamed(name: string, uses: Uses & Pick<Execution, 'report'>): Promise<NamedRepository> {
   const entry = repositoryEntry(name, uses);
