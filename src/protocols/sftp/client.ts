@@ -183,15 +183,26 @@ export class SftpClient {
     const handle = (await this.#ask(replies.handle, requests.opendir, (it) => it.string(path))).string();
     const found: SftpName[] = [];
     try {
-      for (;;) {
-        const names = (await this.#ask(replies.name, requests.readdir, (it) => it.string(handle))).names();
-        for (const one of names) if (!isDots(one.name)) found.push(one);
+      for (let more = true; more; ) {
+        // Two at once: what a small directory needs, its names and its end, costs one round trip.
+        const [names, others] = await Promise.all([this.#names(handle), this.#names(handle)]);
+        for (const one of [...(names ?? []), ...(others ?? [])]) if (!isDots(one.name)) found.push(one);
+        more = names !== undefined && others !== undefined;
       }
-    } catch (error) {
-      if (error instanceof SftpError && error.status === statuses.endOfFile) return found;
-      throw error;
+      return found;
     } finally {
-      if (!this.#broken) await this.release(handle);
+      // Nobody waits for it: what it could say, the next request says, too.
+      if (!this.#broken) this.release(handle).catch(() => undefined);
+    }
+  }
+
+  /** The next names of a directory; `undefined` at its end. */
+  async #names(handle: Uint8Array): Promise<readonly SftpName[] | undefined> {
+    try {
+      return (await this.#ask(replies.name, requests.readdir, (it) => it.string(handle))).names();
+    } catch (error) {
+      if (error instanceof SftpError && error.status === statuses.endOfFile) return undefined;
+      throw error;
     }
   }
 

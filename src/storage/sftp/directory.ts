@@ -67,7 +67,11 @@ export class Directory {
 
   /** Flushes the folders above one, so that it survives power loss, whoever made it. */
   async flushAbove(sftp: SftpClient, folder: string): Promise<void> {
-    for (const path of chainTo(folder).slice(0, -1)) await this.flush(sftp, this.resolve(path));
+    await Promise.all(
+      chainTo(folder)
+        .slice(0, -1)
+        .map((path) => this.flush(sftp, this.resolve(path))),
+    );
   }
 
   /**

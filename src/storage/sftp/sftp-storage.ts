@@ -20,7 +20,9 @@ import { readInto } from './transfer.ts';
 import { Upload } from './upload.ts';
 
 /** Folders listed at once. */
-const listedTogether = 8;
+const listedTogether = 32;
+/** Ranges up to this size are read without asking first whether the object is that long. */
+const unquestionedBytes = 8 << 20;
 
 export interface SftpStorageParts {
   readonly location: string;
@@ -73,11 +75,13 @@ export class SftpStorage implements Storage {
 
   async get(name: string, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array> {
     return await this.#read(name, signal, async (sftp, handle) => {
-      const offset = range?.offset ?? 0;
-      const size = Number((await sftp.fstat(handle)).size ?? 0);
-      const length = range?.length ?? size;
-      // Before memory is taken for it: a length out of a damaged index may be anything.
-      if (offset + length > size) throw objectTooShort(name, this.location, offset + length);
+      if (!range) return await this.#whole(sftp, { handle, name }, signal);
+      const { offset, length } = range;
+      if (length > unquestionedBytes) {
+        // Before memory is taken for it: a length out of a damaged index may be anything.
+        const size = Number((await sftp.fstat(handle)).size ?? 0);
+        if (offset + length > size) throw objectTooShort(name, this.location, offset + length);
+      }
       const into = Buffer.allocUnsafeSlow(length);
       await this.#fill(sftp, { handle, name, offset, into }, signal);
       return into;
@@ -159,6 +163,20 @@ export class SftpStorage implements Storage {
         sftp.release(handle).catch(() => undefined);
       }
     });
+  }
+
+  /** Its size and its beginning are asked for at once: of most objects that is all. */
+  async #whole(
+    sftp: SftpClient,
+    { handle, name }: { handle: Buffer; name: string },
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array> {
+    const [{ size }, beginning] = await Promise.all([sftp.fstat(handle), sftp.read(handle, 0, sftp.readLength)]);
+    const into = Buffer.allocUnsafeSlow(Number(size ?? 0));
+    const known = Math.min(beginning.byteLength, into.byteLength);
+    into.set(beginning.subarray(0, known));
+    await this.#fill(sftp, { handle, name, offset: known, into: into.subarray(known) }, signal);
+    return into;
   }
 
   async #openToRead(sftp: SftpClient, name: string): Promise<Buffer> {

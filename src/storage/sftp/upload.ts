@@ -59,7 +59,8 @@ export class Upload {
     to: UploadRequest & { readonly temporary: Buffer; readonly handle: Buffer; readonly modes: Modes },
   ): Promise<void> {
     const { name, temporary, modes, signal } = to;
-    await this.#write(sftp, to);
+    // Round trips cost more than packets: the folder is looked for while the bytes are on their way.
+    await allEnded([this.#write(sftp, to), this.#prepareFolder(sftp, to)]);
     await this.#sweep(sftp, temporary);
     throwIfCancelled(signal);
     const folder = folderOf(name);
@@ -74,9 +75,16 @@ export class Upload {
   /** Makes a name survive power loss, with the folders it is in. */
   async settle(sftp: SftpClient, name: string): Promise<void> {
     const folder = folderOf(name);
-    if (!this.#settled.has(folder)) await this.#directory.flushAbove(sftp, folder);
+    const above = this.#settled.has(folder) ? undefined : this.#directory.flushAbove(sftp, folder);
+    await allEnded([above, this.#directory.flush(sftp, this.#directory.resolve(folder))]);
     this.#settled.add(folder);
-    await this.#directory.flush(sftp, this.#directory.resolve(folder));
+  }
+
+  /** Makes the folder if nothing was stored in it yet and it is missing; if it goes away later, publishing makes it again. */
+  async #prepareFolder(sftp: SftpClient, { name, modes }: UploadRequest & { readonly modes: Modes }): Promise<void> {
+    const folder = folderOf(name);
+    if (folder === '' || this.#settled.has(folder) || (await isThere(sftp, this.#directory.resolve(folder)))) return;
+    await this.#directory.makeFolders(sftp, folder, modes.folder);
   }
 
   /** Opens a temporary file, making its folder if that is what is missing. */
@@ -97,16 +105,16 @@ export class Upload {
   ): Promise<void> {
     try {
       await writeAll(sftp, handle, parts, signal);
-      // read-only files guard against accidents; servers that have no modes work without
-      const mode = sftp.fsetstat(handle, { mode: modes.file }).catch(unlessRefused);
-      const flushed = sftp.offers('fsync@openssh.com') ? sftp.fsync(handle) : undefined;
-      await Promise.all([mode, flushed]);
     } catch (error) {
       // The write's error is the one that tells.
       await sftp.release(handle).catch(() => undefined);
       throw error;
     }
-    await sftp.release(handle);
+    // read-only files guard against accidents; servers that have no modes work without
+    const mode = sftp.fsetstat(handle, { mode: modes.file }).catch(unlessRefused);
+    const flushed = sftp.offers('fsync@openssh.com') ? sftp.fsync(handle) : undefined;
+    // Requests for one file are carried out in their order (draft-ietf-secsh-filexfer-02, 6.1): it is closed when it is flushed.
+    await allEnded([mode, flushed, sftp.release(handle)]);
   }
 
   async #publish(
@@ -156,6 +164,11 @@ async function explained(
   const needed = parts.reduce((sum, part) => sum + part.byteLength, 64 * 1024);
   if (isReadOnly) return readOnly(`write ${name}`, place, error);
   return freeBytes < needed || isOutOfFiles ? storageFull(`write ${name}`, place, error) : error;
+}
+
+/** Waits for all of them, whatever comes of one; then the first error is thrown. */
+async function allEnded(tasks: readonly (Promise<unknown> | undefined)[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(tasks)) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 function folderOf(name: string): string {
