@@ -26,7 +26,9 @@ export const storageCheck = operation({
     const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(url);
     const place = declared ?? { url: isPath ? expandPath(url, process.cwd()) : url };
     const open = () => storageOf(place, uses, declared === undefined);
-    const { location } = await open();
+    const first = await open();
+    const { location } = first;
+    await first.close();
     let done = 0;
     const results = await runStorageConformance(
       { open, prefix: `holdfast/check-${randomBytes(6).toString('hex')}`, clock: uses.clock },

@@ -23,7 +23,7 @@ export interface Azurite extends AsyncDisposable {
   readonly port: number;
   /** `http://127.0.0.1:…/holdfast`, or https. */
   readonly endpoint: string;
-  /** Of https: the certificate to trust, for any host of `azure.test` and for 127.0.0.1. */
+  /** Of https: the certificate to trust, for any account of Azure’s own name and for 127.0.0.1. */
   readonly ca: string;
 }
 
@@ -75,7 +75,7 @@ async function install(): Promise<void> {
 }
 
 async function makeCertificate(cert: string, key: string): Promise<void> {
-  const names = 'subjectAltName=DNS:*.blob.azure.test,IP:127.0.0.1';
+  const names = 'subjectAltName=DNS:*.blob.core.windows.net,IP:127.0.0.1';
   const files = ['-keyout', key, '-out', cert];
   await run('openssl', [
     'req',
@@ -86,7 +86,7 @@ async function makeCertificate(cert: string, key: string): Promise<void> {
     '-days',
     '2',
     '-subj',
-    '/CN=azure.test',
+    '/CN=tests',
     '-addext',
     names,
     ...files,

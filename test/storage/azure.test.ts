@@ -33,12 +33,13 @@ test('a repository is made and proven, restic opens it, and we what restic wrote
   const settings = `{ account: ${azureAccount}, accountKey: { file: ${trial.path('key')} }, endpoint: "${secure.endpoint}", ca: ${secure.ca} }`;
   await proveBothWays({
     trial,
+    // Debian's: other builds leave Azure out. It insists on the service's own name.
+    restic: 'restic',
     entry: `url: "azure:backups:/shop/x", azure: ${settings}`,
     place: ['-r', 'azure:backups:/shop/x', '--cacert', secure.ca],
     env: {
       AZURE_ACCOUNT_NAME: azureAccount,
       AZURE_ACCOUNT_KEY: azureKey,
-      AZURE_ENDPOINT_SUFFIX: 'azure.test',
       HTTPS_PROXY: names.url,
     },
     secret: azureKey,

@@ -9,6 +9,8 @@ const run = promisify(execFile);
 
 export interface BothWays {
   readonly trial: Trial;
+  /** Default: restic-0.19. */
+  readonly restic?: string;
   /** The repository's entry, in YAML, without its password. */
   readonly entry: string;
   /** restic's arguments for the same place. */
@@ -20,7 +22,14 @@ export interface BothWays {
 
 const password = 'a password';
 
-export async function proveBothWays({ trial, entry, place, env, secret }: BothWays): Promise<void> {
+export async function proveBothWays({
+  trial,
+  restic: program = 'restic-0.19',
+  entry,
+  place,
+  env,
+  secret,
+}: BothWays): Promise<void> {
   for (let at = 0; at < 12; at++) trial.write(`docs/sub-${at % 3}/file-${at}`, body(40_000 * at + 1, at));
   trial.write('password', `${password}\n`);
   trial.write(
@@ -41,7 +50,7 @@ export async function proveBothWays({ trial, entry, place, env, secret }: BothWa
 
   async function restic(...args: string[]): Promise<string> {
     const own = { RESTIC_PASSWORD: password, RESTIC_CACHE_DIR: trial.path('cache') };
-    const { stdout } = await run('restic-0.19', [...place, ...args], { env: { ...trial.env, ...own, ...env } });
+    const { stdout } = await run(program, [...place, ...args], { env: { ...trial.env, ...own, ...env } });
     return stdout;
   }
 }

@@ -29,7 +29,10 @@ const meanings: Readonly<Record<string, Meaning>> = {
   AuthenticationFailed: notLetIn,
   InvalidAuthenticationInfo: notLetIn,
   NoAuthenticationInformation: notLetIn,
-  AuthorizationFailure: notAllowed,
+  AuthorizationFailure: {
+    ...notLetIn,
+    remedy: `${notLetIn.remedy} The account’s network rules may refuse this machine, too.`,
+  },
   AuthorizationPermissionMismatch: notAllowed,
   AuthorizationServiceMismatch: notAllowed,
   AuthorizationResourceTypeMismatch: notAllowed,
