@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
 import type { BackupOutput, StoredResult } from '../../operations/backup.ts';
 import type { Face } from '../face.ts';
+import { describeState } from '../state-text.ts';
 import { counted, shortId } from '../table.ts';
 
 const mostListed = 20;
@@ -30,13 +31,6 @@ export function add(program: Command, face: Face): void {
 
 function describe(output: BackupOutput): string {
   return [...output.results.map(describeOne), ...output.states.flatMap(describeState)].join('\n');
-}
-
-/** Only what a person has to know: that the configuration is stored is the rule. */
-function describeState({ repository, outcome, error }: BackupOutput['states'][number]): string[] {
-  if (error === undefined) return [];
-  const [mark, verb] = outcome === 'failed' ? ['✗', 'could not be stored'] : ['!', 'will be stored by the next backup'];
-  return [`${mark} the configuration ${verb} in ${repository}: ${error.message}`, `    ${error.remedy}`];
 }
 
 function describeOne(result: StoredResult): string {

@@ -3,6 +3,7 @@ import { formatBytes, formatDuration } from '../../base/bytes.ts';
 import type { CopyOutput } from '../../operations/repo-copy.ts';
 import type { Face } from '../face.ts';
 import { collect } from '../options.ts';
+import { describeState } from '../state-text.ts';
 import { counted, localTime, shortId, table } from '../table.ts';
 
 const which = 'a name in holdfast.yaml, or an address';
@@ -57,7 +58,8 @@ function describeCopy(output: CopyOutput): string {
     : `${count} copied from ${from} to ${to} · ${formatBytes(output.bytes)} read, ${formatBytes(output.storedBytes)} stored · ${formatDuration(output.durationMs)}`;
   const total = copied.length + failed.length === 0 ? `✓ ${to} has everything that is to be copied from ${from}` : work;
   const cuts = output.sameCuts || copied.length === 0 ? [] : [otherCuts(to)];
-  return [...(copied.length > 0 ? [rows] : []), ...faults, total, ...cuts].join('\n');
+  const state = output.state ? describeState(output.state) : [];
+  return [...(copied.length > 0 ? [rows] : []), ...faults, total, ...cuts, ...state].join('\n');
 }
 
 function otherCuts(to: string): string {
