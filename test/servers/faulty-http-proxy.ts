@@ -3,10 +3,19 @@ import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 
 /**
- * reset: the connection ends before the request is read · busy, fault, too-many, denied: 503, 500, 429, 403 · truncate: the
+ * reset: the connection ends before the request is read · busy, fault, too-many, denied, full: 503, 500, 429, 403, 507 · truncate: the
  * answer ends early · lost-answer: the request is carried out, and no answer comes · silence: neither.
  */
-export type Fault = 'reset' | 'busy' | 'fault' | 'too-many' | 'denied' | 'truncate' | 'lost-answer' | 'silence';
+export type Fault =
+  | 'reset'
+  | 'busy'
+  | 'fault'
+  | 'too-many'
+  | 'denied'
+  | 'full'
+  | 'truncate'
+  | 'lost-answer'
+  | 'silence';
 
 export interface FaultyProxy extends AsyncDisposable {
   readonly endpoint: string;
@@ -23,6 +32,7 @@ const refusals: Partial<Record<Fault, readonly [number, string]>> = {
   fault: [500, 'InternalError'],
   'too-many': [429, 'TooManyRequests'],
   denied: [403, 'AccessDenied'],
+  full: [507, 'InsufficientStorage'],
 };
 
 export async function startFaultyProxy(target: string): Promise<FaultyProxy> {

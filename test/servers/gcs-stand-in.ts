@@ -77,16 +77,17 @@ export async function startGcs({ open = false, pageSize = 300 }: GcsOptions = {}
       headers: incoming.headers,
       body: Buffer.concat(chunks),
     };
-    const {
-      status,
-      json,
-      body = Buffer.alloc(0),
-      headers = {},
-    } = pathname === '/token' ? grant(asked) : (refused(asked) ?? reply(asked));
+    const { status, json, body = Buffer.alloc(0), headers = {} } = routed(asked);
     const bytes = json === undefined ? body : Buffer.from(JSON.stringify(json));
     const type = json === undefined ? 'application/octet-stream' : 'application/json; charset=UTF-8';
     outgoing.writeHead(status, { 'content-type': type, 'content-length': bytes.length, ...headers });
     outgoing.end(asked.method === 'HEAD' ? undefined : bytes);
+  }
+
+  function routed(asked: Asked): Reply {
+    if (asked.path === '/token') return grant(asked);
+    if (asked.path.startsWith('/computeMetadata/')) return ofMachine(asked);
+    return refused(asked) ?? reply(asked);
   }
 
   function grant({ body }: Asked): Reply {
@@ -100,7 +101,17 @@ export async function startGcs({ open = false, pageSize = 300 }: GcsOptions = {}
       claims.iss === 'backup@project.iam.gserviceaccount.com' &&
       String(claims.scope).includes('devstorage') &&
       Math.abs(Number(claims.iat) - Date.now() / 1000) < 300;
-    if (!good) return { status: 400, json: { error: 'invalid_grant', error_description: 'Invalid JWT Signature.' } };
+    if (!good && form.get('refresh_token') !== 'a refresh token')
+      return { status: 400, json: { error: 'invalid_grant', error_description: 'Invalid JWT Signature.' } };
+    return newToken();
+  }
+
+  function ofMachine({ headers, path }: Asked): Reply {
+    const right = headers['metadata-flavor'] === 'Google' && path.endsWith('/instance/service-accounts/default/token');
+    return right ? newToken() : { status: 403 };
+  }
+
+  function newToken(): Reply {
     tokens.push(`ya29.${randomBytes(16).toString('hex')}`);
     return { status: 200, json: { access_token: tokens.at(-1), expires_in: 3599, token_type: 'Bearer' } };
   }

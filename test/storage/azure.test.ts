@@ -1,4 +1,5 @@
 /** Azure Blob Storage: restic beside us, faults of the network, refusals, signatures. All against Azurite. */
+import { createHmac } from 'node:crypto';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { azureStorage } from '../../src/storage/azure/index.ts';
@@ -9,7 +10,7 @@ import { type Azurite, azureAccount, azureKey, startAzurite, startNameProxy } fr
 import { startFaultyProxy } from '../servers/faulty-http-proxy.ts';
 import { clearSecret, openForTest } from '../support/storages.ts';
 import { proveBothWays } from './both-ways.ts';
-import { callThroughFaults, giveUpInTime, passingFaults, patient } from './through-faults.ts';
+import { callThroughFaults, giveUpInTime, hearRefusals, passingFaults, patient } from './through-faults.ts';
 
 let server: Azurite;
 beforeAll(async () => {
@@ -53,6 +54,11 @@ describe('when the network or the service fails for a moment', () => {
     await callThroughFaults(storage, proxy, fault);
   });
 
+  test('a full one and one that refuses are said to be so, at once', async () => {
+    await using proxy = await startFaultyProxy(server.endpoint);
+    await hearRefusals(await open('azure:faults:/full', { endpoint: `${proxy.endpoint}/${azureAccount}` }), proxy);
+  });
+
   test('a service that stays away is given up', async () => {
     await using proxy = await startFaultyProxy(server.endpoint);
     await giveUpInTime(await open('azure:faults:/x', { endpoint: `${proxy.endpoint}/${azureAccount}` }), proxy);
@@ -81,6 +87,43 @@ test('a wrong key is denied, and shown nowhere; without one nothing is asked', a
     code: 'config.invalid',
   });
 });
+
+test('a shared access signature does as well, and one that allows too little is denied', async () => {
+  const settings = { account: azureAccount, endpoint: server.endpoint };
+  const by = (permissions: string) =>
+    openForTest(azureStorage, 'azure:by-signature:/x', {
+      settings: { ...settings, sas: clearSecret(`?${signatureFor(permissions)}`) },
+      create: true,
+      clock: patient,
+    });
+  const storage = await by('rwdlac');
+  const bytes = body(1000, 1);
+  await storage.put('data/x', [bytes], { mustNotExist: true });
+  expectBytes(await storage.get('data/x'), bytes, 'the object');
+  expect([...(await listed(storage, 'data')).keys()]).toEqual(['data/x']);
+  const reader = await by('rl');
+  const refused = await reader.put('data/y', [bytes]).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: 'storage.denied' });
+  expect(inspect(refused, { depth: 20, showHidden: true })).not.toContain('sig=');
+});
+
+/** Of the account («Create an account SAS», 2021-12-02). */
+function signatureFor(permissions: string): string {
+  const fields = {
+    sp: permissions,
+    ss: 'b',
+    srt: 'co',
+    st: '',
+    se: '2099-01-01T00:00:00Z',
+    sip: '',
+    spr: '',
+    sv: '2021-12-02',
+  };
+  const text = [azureAccount, ...Object.values(fields), '', ''].join('\n');
+  const sig = createHmac('sha256', Buffer.from(azureKey, 'base64')).update(text).digest('base64');
+  const given = Object.entries({ ...fields, sig }).filter(([, value]) => value !== '');
+  return new URLSearchParams(given).toString();
+}
 
 test('account and key may come from the variables restic has', async () => {
   const env = { AZURE_ACCOUNT_NAME: azureAccount, AZURE_ACCOUNT_KEY: azureKey };

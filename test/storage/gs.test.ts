@@ -9,7 +9,7 @@ import { startFaultyProxy } from '../servers/faulty-http-proxy.ts';
 import { type GcsStandIn, startGcs } from '../servers/gcs-stand-in.ts';
 import { clearSecret, openForTest } from '../support/storages.ts';
 import { proveBothWays } from './both-ways.ts';
-import { callThroughFaults, giveUpInTime, passingFaults, patient } from './through-faults.ts';
+import { callThroughFaults, giveUpInTime, hearRefusals, passingFaults, patient } from './through-faults.ts';
 
 let server: GcsStandIn;
 beforeAll(async () => {
@@ -44,6 +44,11 @@ describe('when the network or the service fails for a moment', () => {
     await callThroughFaults(storage, proxy, fault);
   });
 
+  test('a full one and one that refuses are said to be so, at once', async () => {
+    await using proxy = await startFaultyProxy(server.endpoint);
+    await hearRefusals(await open('gs:faults:/full', { endpoint: proxy.endpoint }), proxy);
+  });
+
   test('a service that stays away is given up', async () => {
     await using proxy = await startFaultyProxy(server.endpoint);
     await giveUpInTime(await open('gs:faults:/x', { endpoint: proxy.endpoint }), proxy);
@@ -69,6 +74,19 @@ test('one token serves many calls, and another one is fetched when it is over', 
   server.expireTokens();
   expectBytes(await storage.get('config'), bytes, 'the object');
   expect(server.tokens.length).toBe(before + 1);
+});
+
+test('a user’s credentials and a machine’s account do as well', async () => {
+  const bytes = body(1000, 1);
+  await (await open('gs:others')).put('config', [bytes]);
+  const user = { type: 'authorized_user', client_id: 'id', client_secret: 'secret', refresh_token: 'a refresh token' };
+  const json = JSON.stringify({ ...user, token_uri: `${server.endpoint}/token` });
+  expectBytes(await (await open('gs:others', { credentials: clearSecret(json) }, false)).get('config'), bytes, 'it');
+  const machine = await openForTest(gsStorage, 'gs:others', {
+    settings: { endpoint: server.endpoint },
+    env: { GCE_METADATA_HOST: new URL(server.endpoint).host },
+  });
+  expectBytes(await machine.get('config'), bytes, 'it');
 });
 
 test('credentials that are none, of another key, or missing are told apart, and shown nowhere', async () => {

@@ -57,3 +57,18 @@ export async function giveUpInTime(storage: Storage, proxy: FaultyProxy): Promis
   expect(proxy.failed - before).toBe(8);
   proxy.failNext('busy', 0);
 }
+
+/** Full and refusing: said at once, and nothing is there. */
+export async function hearRefusals(storage: Storage, proxy: FaultyProxy): Promise<void> {
+  for (const [fault, code] of [
+    ['full', 'storage.full'],
+    ['denied', 'storage.denied'],
+  ] as const) {
+    const before = proxy.failed;
+    proxy.failNext(fault, 100);
+    await expect(storage.put('data/x', [body(1000, 1)])).rejects.toMatchObject({ code, retry: 'never' });
+    expect(proxy.failed - before).toBeLessThan(4);
+    proxy.failNext(fault, 0);
+    expect(await storage.stat('data/x')).toBeUndefined();
+  }
+}

@@ -13,7 +13,7 @@ import { startFaultyProxy } from '../servers/faulty-http-proxy.ts';
 import { startApache, startNginx, type WebdavServer } from '../servers/webdav.ts';
 import { clearSecret, openForTest } from '../support/storages.ts';
 import { proveBothWays } from './both-ways.ts';
-import { callThroughFaults, giveUpInTime, passingFaults, patient } from './through-faults.ts';
+import { callThroughFaults, giveUpInTime, hearRefusals, passingFaults, patient } from './through-faults.ts';
 
 const signIn = { user: 'me', password: 'right-for-the-server' };
 
@@ -66,6 +66,11 @@ describe('when the network or the server fails for a moment', () => {
   test.each(passingFaults)('%s: every call succeeds by trying again, and is right', async (fault) => {
     await using proxy = await startFaultyProxy(`http://127.0.0.1:${server.port}`);
     await callThroughFaults(await open(`webdav:${proxy.endpoint}/dav/faults/${fault}/`), proxy, fault);
+  });
+
+  test('a full one and one that refuses are said to be so, at once', async () => {
+    await using proxy = await startFaultyProxy(`http://127.0.0.1:${server.port}`);
+    await hearRefusals(await open(`webdav:${proxy.endpoint}/dav/faults/full/`), proxy);
   });
 
   test('a server that stays away is given up; one that comes back is waited for', async () => {

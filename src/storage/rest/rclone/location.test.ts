@@ -10,7 +10,12 @@ test('the remote is what rclone is told, as it stands', () => {
 });
 
 test('a secret in it is refused, and not repeated', () => {
-  for (const url of ['rclone::sftp,host=nas,pass=geheim:x', 'rclone:nas,secret_access_key=geheim:x', 'rclone:']) {
+  for (const url of [
+    'rclone::sftp,host=nas,pass=geheim:x',
+    'rclone:nas,secret_access_key=geheim:x',
+    "rclone::webdav,url='https://me:geheim@nas/':x",
+    'rclone:',
+  ]) {
     expect(() => parseRcloneUrl(url), url).toThrow(expect.objectContaining({ code: 'usage.invalid' }));
     expect(() => parseRcloneUrl(url), url).not.toThrow(/geheim/);
   }

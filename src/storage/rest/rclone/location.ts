@@ -14,7 +14,7 @@ export function isRcloneUrl(url: string): boolean {
 export function parseRcloneUrl(url: string): string {
   const remote = url.slice('rclone:'.length);
   if (remote === '' || remote.includes('\0')) throw invalid('names no remote', `Write ${urlForm}.`);
-  if (secretParameter.test(remote)) {
+  if (secretParameter.test(remote) || /:\/\/[^/@]*:[^/@]*@/.test(remote)) {
     const remedy =
       'Others can see the arguments of programs: make a remote of it (rclone config), or give the value under rclone.secrets.';
     throw invalid('has a secret in it', remedy);
