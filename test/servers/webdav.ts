@@ -27,11 +27,11 @@ type Configure = (place: { folder: string; port: number; directory: string } & W
   readonly argv: readonly string[];
 };
 
-/** Debian's apache2-bin. */
+/** Debian's apache2-bin. The same directory is there as `/open/` without signing in, for programs that do not know digests. */
 export function startApache(options: WebdavOptions): Promise<WebdavServer> {
   return startServer(options, ({ folder, port, directory, user, password, auth }) => {
     const modules = ['mpm_event', 'authn_core', 'authn_file', 'authz_core', 'authz_user', 'auth_basic', 'auth_digest'];
-    const load = [...modules, 'dav', 'dav_fs', 'setenvif'].map(
+    const load = [...modules, 'dav', 'dav_fs', 'alias'].map(
       (name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`,
     );
     const digest = createHash('md5').update(`${user}:files:${password}`).digest('hex');
@@ -50,15 +50,20 @@ ${process.getuid?.() === 0 ? 'User nobody\nGroup nogroup' : ''}
 ${load.join('\n')}
 DavLockDB ${folder}/locks
 Alias /dav ${directory}
+Alias /open ${directory}
 LimitRequestBody 0
-<Directory ${directory}>
+<Location /dav>
   Dav On
   ${provider}
   AuthName files
   AuthUserFile ${folder}/users
   Require valid-user
-</Directory>
-`.replace('Alias', 'LoadModule alias_module /usr/lib/apache2/modules/mod_alias.so\nAlias');
+</Location>
+<Location /open>
+  Dav On
+  Require all granted
+</Location>
+`;
     return { config, argv: ['/usr/sbin/apache2', '-f', join(folder, 'config'), '-DFOREGROUND'] };
   });
 }

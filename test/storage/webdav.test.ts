@@ -1,4 +1,4 @@
-/** WebDAV: restic beside us (through rclone, and in the server's own folder), faults of the network, refusals, proofs of who we are. */
+/** WebDAV: restic beside us (through rclone), faults of the network, refusals, proofs of who we are. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,18 +28,18 @@ function open(url: string, settings: Partial<WebdavSettings> = {}, create = true
   return openForTest(webdavStorage, url, { settings: all, create, clock: patient });
 }
 
-test('a repository is made and proven by digest; restic opens it through rclone, and we what restic wrote', async () => {
+test('a repository is made and proven by digest; restic opens it through rclone, and we what it wrote', async () => {
   await using apache = await startApache({ ...signIn, auth: 'digest' });
-  // rclone signs in by basic only, so it goes to the same folder by another server.
   const trial = new Trial();
   onTestFinished(() => trial.dispose());
   trial.write('server-password', signIn.password);
+  trial.write('rclone.conf', `[dav]\ntype = webdav\nurl = http://127.0.0.1:${apache.port}/open/\nvendor = other\n`);
   const settings = `{ user: me, password: { file: ${trial.path('server-password')} }, auth: digest }`;
   await proveBothWays({
     trial,
     entry: `url: "webdav:http://127.0.0.1:${apache.port}/dav/team/shop/", webdav: ${settings}`,
-    place: ['-r', join(apache.directory, 'team/shop')],
-    env: {},
+    place: ['-r', 'rclone:dav:team/shop'],
+    env: { RCLONE_CONFIG: trial.path('rclone.conf') },
     secret: signIn.password,
   });
   expect(readdirSync(join(apache.directory, 'team/shop/~holdfast'))).toEqual([]);

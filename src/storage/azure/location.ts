@@ -17,7 +17,7 @@ export function isAzureUrl(url: string): boolean {
 /** `usage.invalid`. */
 export function parseAzureUrl(url: string): AzureLocation {
   const match = /^azure:([^:/]+)(?::(.*))?$/.exec(url);
-  if (!match || !/^(?:[a-z0-9](?:-?[a-z0-9]){2,62}|\$root)$/.test(match[1])) {
+  if (!match || !/^(?=.{3,63}$)(?:[a-z0-9]+(?:-[a-z0-9]+)*|\$root)$/.test(match[1])) {
     throw new HoldfastError({
       code: 'usage.invalid',
       message: `${JSON.stringify(url)} is not the URL of a container`,

@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { HttpExchanges, HttpReply, HttpReplyHead } from '../../protocols/http/exchange.ts';
 import { noAnswerOf } from '../http-faults.ts';
-import { withRetries } from '../retry.ts';
+import { defaultRetryPolicy, type RetryPolicy, withRetries } from '../retry.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { WebdavPlace } from './location.ts';
 import { askingOf, refusal } from './webdav-errors.ts';
@@ -23,9 +23,11 @@ export interface WebdavRequest {
   readonly signal?: AbortSignal;
   /** Once it was sent, it is waited for what it did, whatever the signal says. */
   readonly decisive?: boolean;
-  /** Sent even after the storage was told to end: it tidies up. Not tried again. */
+  /** Sent even after the storage was told to end: it tidies up. Not tried for long. */
   readonly regardless?: boolean;
 }
+
+const tidyPolicy: RetryPolicy = { ...defaultRetryPolicy, attempts: 4, withinMs: 10_000 };
 
 export interface WebdavReply extends HttpReply {
   /** True if an earlier try may have been carried out although no answer came. */
@@ -62,14 +64,19 @@ export class WebdavServer {
   }
 
   async ask(request: WebdavRequest): Promise<WebdavReply> {
-    if (request.regardless) return { ...(await this.#signedIn(request, undefined)), repeated: false };
-    const signal = request.signal ? AbortSignal.any([request.signal, this.#signal]) : this.#signal;
+    const signal = this.#signalOf(request);
     const attempt = async (count: number): Promise<WebdavReply> => {
       const reply = await this.#signedIn(request, signal);
       request.check?.(reply);
       return { ...reply, repeated: count > 0 };
     };
-    return await withRetries(attempt, { clock: this.#clock, signal });
+    const policy = request.regardless ? tidyPolicy : defaultRetryPolicy;
+    return await withRetries(attempt, { clock: this.#clock, signal, policy });
+  }
+
+  #signalOf({ signal, regardless }: WebdavRequest): AbortSignal | undefined {
+    if (regardless) return undefined;
+    return signal ? AbortSignal.any([signal, this.#signal]) : this.#signal;
   }
 
   async close(): Promise<void> {

@@ -12,10 +12,12 @@ import type { WebdavServer } from './server.ts';
 import { askingOf, refusal } from './webdav-errors.ts';
 
 const folder = '~holdfast';
-/** Who writes for a day on one object is gone; who makes one new object for ten minutes, too. */
+/** Who writes for a day on one object is gone; who makes one new object for three minutes, too. */
 const abandonedAfterMs = 24 * 3_600_000;
-const claimedForMs = 10 * 60_000;
+const claimedForMs = 3 * 60_000;
 const claimWaitMs = 100;
+/** So often, some 30 s, before a claim whose answer was lost is taken for our own. */
+const lostClaimWaits = 300;
 /** Some servers answer who comes second by a moment as if he were not allowed to; who hears it again and again is not. */
 const mostRefusals = 5;
 
@@ -48,16 +50,31 @@ export class Temporaries {
   async alone<T>(name: string, signal: AbortSignal | undefined, task: () => Promise<T>): Promise<T> {
     await this.next(signal);
     const claim = `${folder}/new-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
-    for (let refusals = 0; ; ) {
-      const answer = await this.#claim(claim, name, signal);
-      if (answer === 'ours') break;
-      if (answer !== 'theirs' && ++refusals >= mostRefusals) throw answer;
-      await this.#clock.sleep(claimWaitMs, { signal });
-    }
+    await this.#obtain(claim, name, signal);
     try {
       return await task();
     } finally {
       await this.discard(`${claim}/`);
+    }
+  }
+
+  /**
+   * Until the claim is ours. Where the answer to our own MKCOL was lost, what is there may be ours: nobody else needs it for
+   * so long, so it is given up then and asked for again.
+   */
+  async #obtain(claim: string, name: string, signal: AbortSignal | undefined): Promise<void> {
+    let [refusals, waits] = [0, 0];
+    let perhapsOurs = false;
+    for (;;) {
+      const answer = await this.#claim(claim, name, signal);
+      if (answer === 'ours') return;
+      if (answer instanceof HoldfastError && ++refusals >= mostRefusals) throw answer;
+      perhapsOurs ||= answer === 'perhaps ours';
+      if (perhapsOurs && ++waits > lostClaimWaits) {
+        await this.discard(`${claim}/`);
+        [perhapsOurs, waits] = [false, 0];
+      }
+      await this.#clock.sleep(claimWaitMs, { signal });
     }
   }
 
@@ -91,12 +108,12 @@ export class Temporaries {
     }
   }
 
-  /** A claim of somebody who was killed ends after ten minutes by the server's clock. An error: it is not there, and cannot be made. */
+  /** A claim of somebody who was killed ends after three minutes by the server's clock. An error: it is not there, and cannot be made. */
   async #claim(
     claim: string,
     name: string,
     signal: AbortSignal | undefined,
-  ): Promise<'ours' | 'theirs' | HoldfastError> {
+  ): Promise<'ours' | 'perhaps ours' | 'theirs' | HoldfastError> {
     const doing = `write ${name}`;
     const takes = [201, 200, 403, 405, 409, 423, 500];
     const reply = await this.#server.ask({ method: 'MKCOL', name: `${claim}/`, doing, takes, signal, decisive: true });
@@ -104,7 +121,7 @@ export class Temporaries {
     const listing = await readFolder(this.#server, { name: `${folder}/`, doing, signal });
     const held = listing?.members.find((member) => `${folder}/${member.name}` === claim);
     if (held && ageOf(held.modified, listing?.nowMs) > claimedForMs) await this.discard(`${claim}/`);
-    if (held || reply.status === 405 || reply.status === 423) return 'theirs';
+    if (held || reply.status === 405 || reply.status === 423) return reply.repeated ? 'perhaps ours' : 'theirs';
     return refusal(reply, askingOf(doing, this.#server.place.shown), this.#clock.nowMs());
   }
 }
