@@ -6,7 +6,7 @@ import { sourceOf } from '../model/snapshot.ts';
 import { chosenCopies } from './chosen-copies.ts';
 import { describeError } from './describe-error.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
-import { openNamed } from './repository-access.ts';
+import { openBoth } from './repository-access.ts';
 import { remember } from './repository-record.ts';
 import { keepState, stateView } from './state.ts';
 
@@ -61,7 +61,7 @@ const output = z.object({
   /** False: a backup straight into `to` would find little of what was copied. */
   sameCuts: z.boolean(),
   durationMs: z.number(),
-  /** Whether `to` holds the configuration as it is now; absent in a dry run. */
+  /** Whether `to` holds the configuration as it is now; absent if nothing was copied. */
   state: stateView.optional(),
 });
 export type CopyOutput = z.infer<typeof output>;
@@ -76,14 +76,13 @@ export const repoCopy = operation({
   run: async (request: Request, uses: Uses): Promise<CopyOutput> => {
     const { from: origin, to } = request;
     if (origin === to) throw sameRepository(to);
-    await using source = await openNamed(origin, uses);
-    await using target = await openNamed(to, uses);
+    await using opened = await openBoth([origin, to], uses);
     const { dryRun, compression, lockWaitMs, snapshots, all } = request;
     const sources = request.sources.length > 0 ? request.sources : undefined;
     const { clock, report, signal, config } = uses;
     const result = await copySnapshots({
-      from: source.repository,
-      to: target.repository,
+      from: opened.first.repository,
+      to: opened.second.repository,
       choose: chosenCopies(config, { to, sources, snapshots, all, nowMs: clock.nowMs() }),
       ...{ dryRun, compression, lockWaitMs, clock, report, signal },
     });
@@ -92,7 +91,8 @@ export const repoCopy = operation({
     const view = { from: origin, to, dryRun, ...viewCopy(result) };
     if (dryRun) return view;
     await remember(to, { lastCopy }, uses);
-    const owner = { name: to, repository: target.repository };
+    if (copied.length === 0) return view;
+    const owner = { name: to, repository: opened.second.repository };
     const state = await keepState({ ...owner, readAtMs: clock.nowMs(), lockWaitMs }, uses);
     return { ...view, ok: view.ok && state.outcome !== 'failed', state };
   },
