@@ -94,7 +94,7 @@ describe.each(resticPrograms)('%s', (program) => {
     expect(sameCuts).toBe(false);
     expectSound(program);
     const originals = new Map(ofSources(listedIn.both(program)).map((one) => [one.id, one.tree]));
-    for (const one of listedIn.other(program)) expect(originals.get(one.original!)).toBe(one.tree);
+    for (const one of ofSources(listedIn.other(program))) expect(originals.get(one.original!)).toBe(one.tree);
     const target = both.path('restored');
     resticOther(program, 'restore', made[1].copy, '--target', target);
     expect(treeFacts(join(target, source))).toEqual(before);
@@ -123,10 +123,10 @@ describe.each(resticPrograms)('%s', (program) => {
     expectSound(program);
     rmSync(join(source, 'new'));
     const target = both.path('restored');
-    both.holdfast('restore', listedIn.other(program)[0].id, '--repository', 'other', '--to', target);
+    both.holdfast('restore', ofSources(listedIn.other(program))[0].id, '--repository', 'other', '--to', target);
     expect([...treeFacts(join(target, source)).objects.keys()]).toEqual([...before.objects.keys()]);
     resticCopy(program);
-    expect(listedIn.other(program)).toHaveLength(2);
+    expect(ofSources(listedIn.other(program))).toHaveLength(2);
   });
 });
 
