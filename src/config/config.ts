@@ -30,6 +30,15 @@ export interface RepositoryEntry {
   /** It is not always there (a disk that is connected now and then): no fault until its newest snapshot is older than this. */
   readonly mayBeAwayMs?: number;
   readonly limits?: StorageLimits;
+  readonly check?: CheckPlan;
+}
+
+/** How a repository is checked in turn. */
+export interface CheckPlan {
+  /** Cron. */
+  readonly schedule?: string;
+  /** All stored data is to be read at least this often. */
+  readonly readAllWithinMs?: number;
 }
 
 export interface HostEntry {

@@ -53,6 +53,13 @@ export const repositorySection = z.strictObject({
     .describe(
       'how old its newest snapshot may become while it is not there, like 14d: for a disk that is not always connected',
     ),
+  check: z
+    .strictObject({
+      schedule: cron.optional(),
+      readAllWithin: durationText.optional().describe('how long it may take until all data was read once, like 30d'),
+    })
+    .optional()
+    .describe('{ schedule: "0 4 * * *", readAllWithin: 30d }'),
   limits: limitsSection.optional().describe('{ upload: 2MiB/s, download: 10MiB/s, concurrency: 4 }'),
 });
 

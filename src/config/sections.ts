@@ -37,7 +37,8 @@ export function readRepositories(reading: Reading): Map<string, RepositoryEntry>
       );
     }
     const { keep, mayBeAway: mayBeAwayMs, limits } = entry;
-    return { name, url, settings: settings.value, password, keep, mayBeAwayMs, limits };
+    const check = entry.check && { schedule: entry.check.schedule, readAllWithinMs: entry.check.readAllWithin };
+    return { name, url, settings: settings.value, password, keep, mayBeAwayMs, limits, check };
   });
 }
 

@@ -47,7 +47,7 @@ export const repoRepairIndex = operation({
   input: base,
   output: indexOutput,
   run: async ({ repository: name, dryRun }: z.infer<typeof base>, uses: Uses): Promise<IndexRepair> => {
-    await using opened = await openNamed(name, uses);
+    await using opened = await openNamed(name, { ...uses, uncached: true });
     const result = await rebuildIndex(opened.repository, { dryRun, lockWaitMs }, uses.report, uses.signal);
     const { packs, blobs, blobsBefore } = result;
     const faults = { found: copies(result.found), unreadable: copies(result.unreadable) };
@@ -95,7 +95,7 @@ export const repoRepairPacks = operation({
   output: packsOutput,
   run: async (request: z.infer<typeof packsInput>, uses: Uses): Promise<PackRepair> => {
     const { repository: name, dryRun } = request;
-    await using opened = await openNamed(name, uses);
+    await using opened = await openNamed(name, { ...uses, uncached: true });
     await using donors = await openDonors(request, uses);
     const packs: readonly string[] | 'all' = request.packs ?? (request.quick ? [] : 'all');
     const options = { packs, donors: donors.opened, dryRun, lockWaitMs };
@@ -190,7 +190,7 @@ export const repoRepairSnapshots = operation({
   output: snapshotsOutput,
   run: async (request: z.infer<typeof snapshotsInput>, uses: Uses): Promise<SnapshotRepair> => {
     const { repository: name, dryRun, forget } = request;
-    await using opened = await openNamed(name, uses);
+    await using opened = await openNamed(name, { ...uses, uncached: true });
     const { repository } = opened;
     const known = request.snapshots.length > 0 ? await listSnapshots(repository, uses.signal) : [];
     const chosen = request.snapshots.map((wanted) => findSnapshot(known, wanted).id);

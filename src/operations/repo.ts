@@ -13,6 +13,7 @@ import {
 import { redactUrl } from '../storage/open.ts';
 import { parseByteCount } from './byte-count.ts';
 import { type Execution, operation, type RepositoryAccess } from './operation.ts';
+import { dueReading, recordReading, turnView } from './reading-turn.ts';
 import { heldView, holdAnew } from './repo-hold.ts';
 import { initNamed, openNamed } from './repository-access.ts';
 import { rememberCheck } from './repository-record.ts';
@@ -41,6 +42,8 @@ const checkInput = named.extend({
   readData: z.boolean().default(false),
   /** `1/7`, `10%`, `5GiB`: read that much of the data. */
   subset: z.string().optional(),
+  /** Read what is due by the repository's «check: readAllWithin». */
+  due: z.boolean().optional(),
 });
 const fault = z.object({ kind: z.string(), subject: z.string(), message: z.string(), remedy: z.string() });
 const checkOutput = z.object({
@@ -60,6 +63,8 @@ const checkOutput = z.object({
     }),
   ),
   counts: z.record(z.string(), z.number()),
+  /** The reading of all data in turn; absent if nothing was read of it. */
+  turn: turnView.optional(),
   durationMs: z.number(),
 });
 export type CheckOutput = z.infer<typeof checkOutput>;
@@ -71,10 +76,13 @@ export const repoCheck = operation({
   output: checkOutput,
   run: async (request: z.infer<typeof checkInput>, uses: Uses): Promise<CheckOutput> => {
     const startedMs = uses.clock.monotonicMs();
-    await using opened = await openNamed(request.repository, uses);
-    const subset = request.subset === undefined ? undefined : (parseByteCount(request.subset) ?? request.subset);
+    await using opened = await openNamed(request.repository, { ...uses, uncached: true });
+    const due = request.due ? await dueReading(opened, uses) : undefined;
+    const given = request.subset === undefined ? undefined : (parseByteCount(request.subset) ?? request.subset);
+    const subset = given ?? (request.readData ? undefined : due?.subset);
     const readData = subset === undefined ? request.readData : { subset };
     const result = await checkRepository(opened.repository, { readData }, uses.report, uses.signal);
+    const turn = await recordReading(opened, result, { ...uses, due });
     await rememberCheck(request.repository, result, uses);
     return {
       repository: request.repository,
@@ -91,6 +99,7 @@ export const repoCheck = operation({
         more,
       })),
       counts: { ...result.counts },
+      turn,
       durationMs: Math.round(uses.clock.monotonicMs() - startedMs),
     };
   },
@@ -101,6 +110,8 @@ const pruneInput = named.extend({
   /** Share of the remaining bytes that may stay unused, 0–1. */
   maxUnused: z.number().min(0).max(1).optional(),
   maxRepackBytes: z.number().min(0).optional(),
+  /** Begin no more after this time; the next prune goes on. */
+  maxTimeMs: z.number().min(0).optional(),
 });
 const pruneOutput = z.object({
   repository: z.string(),
@@ -110,6 +121,8 @@ const pruneOutput = z.object({
   packsRemoved: z.number(),
   packsRepacked: z.number(),
   repackedBytes: z.number(),
+  /** Packs that were left because the time was up. */
+  packsLeft: z.number(),
   freedBytes: z.number(),
   remainingUnusedBytes: z.number(),
   usedBlobs: z.number(),

@@ -1,9 +1,12 @@
 /** Opens repositories by the name in the configuration, or by their address. */
+import { join } from 'node:path';
+import { cacheDirectory } from '../base/cache-directory.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { ReadSecret } from '../base/secret-reference.ts';
 import type { Secret } from '../base/secrets.ts';
 import { expandPath, type RepositoryEntry, readSecret, suggestion } from '../config/index.ts';
 import { initRepository, openRepository, type Repository } from '../repository/index.ts';
+import { cachedStorage } from '../storage/cached.ts';
 import { limitedStorage } from '../storage/limited.ts';
 import { openStorage } from '../storage/open.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -17,7 +20,11 @@ export interface NamedRepository extends AsyncDisposable {
 }
 
 type Place = Pick<RepositoryEntry, 'url' | 'settings' | 'limits'>;
-type Uses = RepositoryAccess & Pick<Execution, 'clock' | 'signal'>;
+type Uses = RepositoryAccess &
+  Pick<Execution, 'clock' | 'signal'> & {
+    /** Read everything from the storage itself: for who wants to know whether it is sound there. */
+    readonly uncached?: boolean;
+  };
 
 /**
  * The entry of a repository. What is not a declared name but looks like an address (it has a `/` or `:`) is a repository of
@@ -56,12 +63,23 @@ export async function openEntry(entry: RepositoryEntry, uses: Uses): Promise<Nam
   const password = await passwordOf(entry, uses);
   const storage = await storageOf(entry, uses, false);
   try {
-    const repository = await openRepository({ storage, password, clock: uses.clock });
+    const opened = await openRepository({ storage, password, clock: uses.clock });
+    const repository = withCache(opened, entry, uses);
     return { name, entry, repository, [Symbol.asyncDispose]: () => repository.close() };
   } catch (error) {
     await storage.close();
     throw error;
   }
+}
+
+/** A gibibyte is the index of some ten million blobs. */
+const mostCachedBytes = 1 << 30;
+
+/** Index and snapshot files of a repository that is not on this machine are kept here once they were read. */
+function withCache(repository: Repository, { url }: Place, { env, uncached = false }: Uses): Repository {
+  if (uncached || !/^[a-z][a-z0-9+.-]*:/i.test(url) || /^(?:file|local):/i.test(url)) return repository;
+  const folder = join(cacheDirectory(env), repository.config.id);
+  return repository.on(cachedStorage(repository.storage, { folder, mostBytes: mostCachedBytes }));
 }
 
 /** Two at once: deriving a key from a password takes a moment. Disposing closes both. */

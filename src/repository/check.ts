@@ -12,7 +12,7 @@ import { affectedBy } from './upkeep/affected.ts';
 import { type AffectedSnapshot, faultOf, harmless, type RepositoryFault } from './upkeep/fault.ts';
 import { type Inventory, takeInventory } from './upkeep/inventory.ts';
 import { PackReader } from './upkeep/read-packs.ts';
-import { choosePacks, type PackSubset } from './upkeep/subset.ts';
+import { choosePacks, type PackSubset, wholeGroups } from './upkeep/subset.ts';
 import { TreeWalk } from './upkeep/walk-trees.ts';
 import { type WorkerPool, workerPoolFor } from './worker/pool.ts';
 
@@ -47,6 +47,8 @@ export interface CheckResult {
   readonly warnings: readonly RepositoryFault[];
   readonly moreWarnings: number;
   readonly affected: readonly AffectedSnapshot[];
+  /** Groups of packs (by the first byte of their ids) of which every pack was read and found sound. */
+  readonly groupsRead: ReadonlySet<number>;
   readonly counts: CheckCounts;
 }
 
@@ -76,6 +78,7 @@ class Checker {
   readonly #warnings: RepositoryFault[] = [];
   /** Subjects with the kind, so that a blob a thousand files need is one error. */
   readonly #known = new Set<string>();
+  readonly #harmedGroups = new Set<number>();
   #moreErrors = 0;
   #moreWarnings = 0;
 
@@ -112,6 +115,7 @@ class Checker {
       warnings: this.#warnings,
       moreWarnings: this.#moreWarnings,
       affected,
+      groupsRead: this.#soundGroups(readData),
       counts: countsOf(inventory, walk, { reader, snapshots: snapshots.length }),
     };
   }
@@ -129,6 +133,12 @@ class Checker {
     await walk.reach(snapshots.map((snapshot) => snapshot.tree));
     walk.release();
     return walk;
+  }
+
+  #soundGroups(readData: CheckOptions['readData']): ReadonlySet<number> {
+    const groups = new Set(readData === false ? [] : wholeGroups(readData === true ? undefined : readData.subset));
+    for (const group of this.#harmedGroups) groups.delete(group);
+    return groups;
   }
 
   #unindexed({ packSizes, indexedPacks }: Inventory): void {
@@ -151,6 +161,8 @@ class Checker {
   }
 
   readonly #fault = (fault: RepositoryFault): void => {
+    const group = /^data\/([0-9a-f]{2})\//.exec(fault.subject);
+    if (group) this.#harmedGroups.add(Number.parseInt(group[1], 16));
     const isWarning = harmless.has(fault.kind);
     const list = isWarning ? this.#warnings : this.#errors;
     if (list.length < mostFaults) {

@@ -26,6 +26,7 @@ export { listPins, pinSnapshot, unpinSnapshot } from './pins.ts';
 export { listProofs, saveProof } from './proofs.ts';
 export { type PruneOptions, type PruneResult, prune } from './prune.ts';
 export { lockForReading } from './read-lock.ts';
+export { loadReadings, type Readings, saveReadings } from './readings.ts';
 export type { Donor, HealedBlobs } from './repair/heal.ts';
 export { type RebuildOptions, type RebuildResult, rebuildIndex } from './repair/rebuild-index.ts';
 export { type PackRepairOptions, type PackRepairResult, repairPacks } from './repair/repair-packs.ts';

@@ -1,17 +1,17 @@
 /** Names of a repository's files (restic design.rst, "Repository Layout") and of what Holdfast keeps beside them. */
 
 /** Folders of sealed JSON files, named by the SHA-256 of the stored bytes. */
-export type UnpackedFolder = 'keys' | 'locks' | 'snapshots' | 'index' | 'proofs';
+export type UnpackedFolder = 'keys' | 'locks' | 'snapshots' | 'index' | 'proofs' | 'readings';
 
 export const configName = 'config';
 
 export function unpackedName(folder: UnpackedFolder, id: string): string {
-  return folder === 'proofs' ? `holdfast/proofs/${id}` : `${folder}/${id}`;
+  return `${folderName(folder)}/${id}`;
 }
 
 /** The folder to list for a kind of file. */
 export function folderName(folder: UnpackedFolder): string {
-  return folder === 'proofs' ? 'holdfast/proofs' : folder;
+  return folder === 'proofs' || folder === 'readings' ? `holdfast/${folder}` : folder;
 }
 
 export const packsFolder = 'data';

@@ -1,6 +1,7 @@
 /**
  * Pruning: frees what no snapshot needs. Order: new packs → new index → old index removed → packs removed. Killed between
- * any two steps, nothing that is needed is gone; at most packs are left over, which the next prune removes.
+ * any two steps, nothing that is needed is gone. What was packed anew by then is not packed anew again: the next prune finds
+ * those packs, in an index or not, keeps their copies and removes the old ones.
  *
  * Memory: the inventory (about 60 bytes a blob) and, while packs are packed anew, what a backup takes.
  */
@@ -13,8 +14,9 @@ import { lockRepository } from './locks.ts';
 import type { Repository } from './repository.ts';
 import { listUnpacked } from './unpacked.ts';
 import { PackTable } from './upkeep/pack-table.ts';
-import { type PruneLimits, type PrunePlan, planPrune } from './upkeep/prune-plan.ts';
+import { type PackFigures, type PruneLimits, type PrunePlan, planPrune } from './upkeep/prune-plan.ts';
 import { repackBlobs } from './upkeep/repack.ts';
+import { batchesOf } from './upkeep/repack-batches.ts';
 import {
   blobsPerFile,
   concat,
@@ -32,6 +34,11 @@ const deletesAtOnce = 8;
 export interface PruneOptions extends PruneLimits {
   /** Say what would be done, change nothing. */
   readonly dryRun?: boolean;
+  /**
+   * No more is begun to be packed anew after this time; the rest is left for the next prune. Finding out what is needed
+   * counts; writing the index and removing what is free already come on top.
+   */
+  readonly maxTimeMs?: number;
   /** How long to wait for the locks of others. */
   readonly lockWaitMs?: number;
 }
@@ -44,6 +51,8 @@ export interface PruneResult {
   readonly packsRepacked: number;
   /** Bytes of packs whose needed blobs were packed anew. */
   readonly repackedBytes: number;
+  /** Packs that were to be packed anew and were left, because the time was up. */
+  readonly packsLeft: number;
   /** Bytes free afterwards; an estimate for a dry run. */
   readonly freedBytes: number;
   /** Bytes nothing needs that stay, because moving the rest is not worth it (see `maxUnused`). */
@@ -60,16 +69,17 @@ export async function prune(
   signal?: AbortSignal,
 ): Promise<PruneResult> {
   const dryRun = options.dryRun ?? false;
+  const deadlineMs = repository.clock.monotonicMs() + (options.maxTimeMs ?? Number.POSITIVE_INFINITY);
   await using lock = await lockRepository(repository, { exclusive: !dryRun, waitMs: options.lockWaitMs, signal });
   const usage = await survey(repository, report, lock.signal);
   const plan = planPrune(usage.packs, options);
-  let newIndex = new BlobIndex();
+  let performed: Performed | undefined;
   if (!dryRun) {
-    newIndex = await perform({ repository, usage, plan, report, signal: lock.signal });
+    performed = await perform({ repository, usage, plan, report, signal: lock.signal, deadlineMs });
     // What this process knew of the repository is no longer so.
     repository.blobIndex = undefined;
   }
-  return resultOf(usage, plan, { dryRun, newIndex });
+  return resultOf(usage, plan, performed);
 }
 
 async function survey(repository: Repository, report: Report, signal: AbortSignal): Promise<Usage> {
@@ -87,42 +97,44 @@ interface Work {
   readonly plan: PrunePlan;
   readonly report: Report;
   readonly signal: AbortSignal;
+  /** Of the monotonic clock: nothing is begun to be packed anew after it. */
+  readonly deadlineMs: number;
 }
 
-/** Returns an index of the new packs. */
-async function perform(work: Work): Promise<BlobIndex> {
+interface Performed {
+  /** Of the new packs. */
+  readonly newIndex: BlobIndex;
+  /** Packs whose needed blobs were packed anew: all of the plan, or as many as the time was enough for. */
+  readonly repacked: readonly PackFigures[];
+}
+
+async function perform(work: Work): Promise<Performed> {
   const { repository, usage, plan, report, signal } = work;
-  const newIndex = await repack(work);
-  const removed = new Set([...plan.remove, ...plan.repack, ...usage.useless].map((pack) => pack.id));
+  const performed = await repack(work);
+  const removed = new Set([...plan.remove, ...performed.repacked, ...usage.useless].map((pack) => pack.id));
   if (removed.size > 0 || usage.indexIsWrong || isScattered(usage)) {
     report({ type: 'stage', stage: 'index' });
-    await replaceIndex(work, newIndex, removed);
+    await replaceIndex(work, performed.newIndex, removed);
   }
   throwIfCancelled(signal);
   report({ type: 'stage', stage: 'remove', subject: `${removed.size} packs` });
   await forEachConcurrent(removed, deletesAtOnce, (id) => repository.storage.delete(packName(id)), signal);
-  return newIndex;
+  return performed;
 }
 
-async function repack({ repository, usage, plan, report, signal }: Work): Promise<BlobIndex> {
-  if (plan.repack.length === 0) return new BlobIndex();
-  const { index } = usage.inventory;
-  const ids = new Set(plan.repack.map((pack) => pack.id));
-  const moving = Uint8Array.from(index.packs, (id) => (ids.has(id) ? 1 : 0));
-  const entries: number[] = [];
-  let bytesTotal = 0;
-  for (let entry = 0; entry < index.size; entry++) {
-    if (!usage.used.has(entry) || moving[usage.keptIn(entry)] === 0) continue;
-    entries.push(entry);
-    bytesTotal += index.storedLength(entry);
-  }
+async function repack({ repository, usage, plan, report, signal, deadlineMs }: Work): Promise<Performed> {
+  const mayGoOn = (): boolean => repository.clock.monotonicMs() < deadlineMs;
+  if (plan.repack.length === 0 || !mayGoOn()) return { newIndex: new BlobIndex(), repacked: [] };
+  const batches = batchesOf(usage, plan.repack);
   report({ type: 'stage', stage: 'repack', subject: `${plan.repack.length} packs` });
   let bytesDone = 0;
   const progress = (bytes: number): void => {
     bytesDone += bytes;
-    report({ type: 'progress', stage: 'repack', bytesDone, bytesTotal });
+    report({ type: 'progress', stage: 'repack', bytesDone, bytesTotal: batches.bytes });
   };
-  return await repackBlobs({ repository, index, progress, signal }, entries);
+  const parts = { repository, index: usage.inventory.index, progress, signal };
+  const done = await repackBlobs(parts, batches.entries(), mayGoOn);
+  return { newIndex: done.stored, repacked: batches.packs.slice(0, done.batches).flat() };
 }
 
 async function replaceIndex(work: Work, newIndex: BlobIndex, removed: ReadonlySet<string>): Promise<void> {
@@ -157,28 +169,31 @@ function isScattered({ inventory }: Usage): boolean {
   return indexFiles.length > 4 + 2 * Math.ceil(index.size / blobsPerFile);
 }
 
-function resultOf(
-  usage: Usage,
-  plan: PrunePlan,
-  { dryRun, newIndex }: { dryRun: boolean; newIndex: BlobIndex },
-): PruneResult {
+function resultOf(usage: Usage, plan: PrunePlan, performed: Performed | undefined): PruneResult {
   const { inventory, used, useless } = usage;
   const sum = (packs: readonly { sizeBytes: number }[]): number =>
     packs.reduce((total, one) => total + one.sizeBytes, 0);
-  const repackedBytes = sum(plan.repack);
-  let newBytes = 0;
-  for (let entry = 0; entry < newIndex.size; entry++) newBytes += newIndex.storedLength(entry);
-  const freed = dryRun ? plan.freedBytes : sum(plan.remove) + repackedBytes - newBytes;
+  const repacked = performed?.repacked ?? plan.repack;
+  const repackedBytes = sum(repacked);
+  const freed = performed ? sum(plan.remove) + repackedBytes - storedBytes(performed.newIndex) : plan.freedBytes;
+  const left = plan.repack.slice(repacked.length);
   return {
-    dryRun,
+    dryRun: performed === undefined,
     packsBefore: inventory.packSizes.size,
     bytesBefore: inventory.packSizes.values().reduce((total, size) => total + size, 0),
     packsRemoved: plan.remove.length + useless.length,
-    packsRepacked: plan.repack.length,
+    packsRepacked: repacked.length,
     repackedBytes,
+    packsLeft: left.length,
     freedBytes: freed + sum(useless),
-    remainingUnusedBytes: plan.remainingUnusedBytes,
+    remainingUnusedBytes: plan.remainingUnusedBytes + left.reduce((total, pack) => total + pack.unusedBytes, 0),
     usedBlobs: used.size,
     unusedBlobs: inventory.index.size - used.size,
   };
+}
+
+function storedBytes(index: BlobIndex): number {
+  let bytes = 0;
+  for (let entry = 0; entry < index.size; entry++) bytes += index.storedLength(entry);
+  return bytes;
 }

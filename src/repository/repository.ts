@@ -43,6 +43,12 @@ export class Repository implements AsyncDisposable {
     this.clock = parts.clock;
   }
 
+  /** The same repository through another storage; nothing that was read so far is known to it. */
+  on(storage: Storage): Repository {
+    const { config, masterKey, keyId, sealer, clock } = this;
+    return new Repository({ storage, config, masterKey, keyId, sealer, clock });
+  }
+
   async close(): Promise<void> {
     await this.storage.close();
   }
@@ -60,9 +66,12 @@ export interface OpenOptions {
 
 /** Opens an existing repository. `repository.missing`, `repository.wrong-password`, `repository.unsupported`. */
 export async function openRepository({ storage, password, clock = systemClock }: OpenOptions): Promise<Repository> {
-  const sealedConfig = await readConfigFile(storage);
   const kernel = createKernel();
-  const { masterKey, keyId } = await openWithPassword(storage, password, kernel);
+  // Side by side: across a network each answer takes a while. A missing repository is told by its config.
+  const opening = openWithPassword(storage, password, kernel);
+  opening.catch(() => {});
+  const sealedConfig = await readConfigFile(storage);
+  const { masterKey, keyId } = await opening;
   const sealer = new Sealer(masterKey, kernel);
   const config = await decodedConfig(storage, sealer, sealedConfig);
   return new Repository({ storage, config, masterKey, keyId, sealer, clock });

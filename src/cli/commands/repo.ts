@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
 import type { CheckOutput, PruneOutput, RepositoryList, StatsOutput } from '../../operations/repo.ts';
 import type { Face } from '../face.ts';
-import { byteCount, share } from '../options.ts';
+import { byteCount, share, waitMs } from '../options.ts';
 import { counted, facts, shortId, table } from '../table.ts';
 import { addCopyCommand } from './repo-copy.ts';
 import { addHoldCommands, heldLines } from './repo-hold.ts';
@@ -53,10 +53,11 @@ function addChecking(repo: Command, face: Face): void {
     .argument('<repository>', which)
     .option('--read-data', 'also read and verify every stored byte')
     .option('--read-data-subset <subset>', 'read that much: 1/7 (the first of seven parts), 10% or 5GiB at random')
-    .action(async (repository: string, options: { readData?: boolean; readDataSubset?: string }) => {
+    .option('--due', 'read what is due, so that all data is read within the time that «check: readAllWithin» gives')
+    .action(async (repository: string, options: { readData?: boolean; readDataSubset?: string; due?: boolean }) => {
       face.screen.makesProgress();
       const { repoCheck } = await operations();
-      const input = { repository, readData: options.readData, subset: options.readDataSubset };
+      const input = { repository, readData: options.readData, subset: options.readDataSubset, due: options.due };
       await face.perform(repoCheck, input, await face.uses(repository), {
         text: describeCheck,
         wrong: (output) => !output.ok,
@@ -72,6 +73,13 @@ function addChecking(repo: Command, face: Face): void {
     });
 }
 
+interface PruneOptions {
+  readonly dryRun?: boolean;
+  readonly maxUnused?: number;
+  readonly maxRepackSize?: number;
+  readonly maxTime?: number;
+}
+
 function addTidying(repo: Command, face: Face): void {
   repo
     .command('prune')
@@ -80,10 +88,12 @@ function addTidying(repo: Command, face: Face): void {
     .option('--dry-run', 'say what would be freed, change nothing')
     .option('--max-unused <percent>', 'unused bytes that may stay, as a share of what remains', share)
     .option('--max-repack-size <bytes>', 'pack anew at most so much, for example 5GiB', byteCount)
-    .action(async (repository: string, options: { dryRun?: boolean; maxUnused?: number; maxRepackSize?: number }) => {
+    .option('--max-time <time>', 'begin no more after it, for example 2h; the next prune goes on', waitMs)
+    .action(async (repository: string, options: PruneOptions) => {
       face.screen.makesProgress();
       const { repoPrune } = await operations();
-      const input = { repository, ...options, maxRepackBytes: options.maxRepackSize };
+      const { maxRepackSize: maxRepackBytes, maxTime: maxTimeMs } = options;
+      const input = { repository, ...options, maxRepackBytes, maxTimeMs };
       await face.perform(repoPrune, input, await face.uses(repository), { text: describePrune });
     });
   repo
@@ -141,7 +151,10 @@ function describeCheck(output: CheckOutput): string {
       ? `; ${formatBytes(counts.bytesRead)} of data read and verified`
       : '; data was not read (--read-data does)';
   const verdict = output.ok ? '✓ no errors' : `✗ ${counted(output.errors.length + output.moreErrors, 'error')}`;
-  return [...faults, `${verdict}: ${seen}${read} · ${formatDuration(output.durationMs)}`].join('\n');
+  const { turn } = output;
+  const late = turn?.overdue ? `, ${turn.overdue} of them overdue` : '';
+  const inTurn = turn?.due === undefined ? [] : [`${turn.due} of ${turn.groups} parts of the data were due${late}`];
+  return [...faults, ...inTurn, `${verdict}: ${seen}${read} · ${formatDuration(output.durationMs)}`].join('\n');
 }
 
 function describePrune(output: PruneOutput): string {
@@ -150,6 +163,7 @@ function describePrune(output: PruneOutput): string {
     [verb, formatBytes(output.freedBytes)],
     ['packs removed', `${output.packsRemoved} of ${output.packsBefore}`],
     ['packs packed anew', `${output.packsRepacked} (${formatBytes(output.repackedBytes)})`],
+    ['left for the next prune', output.packsLeft > 0 ? counted(output.packsLeft, 'pack') : undefined],
     ['unused bytes left', formatBytes(output.remainingUnusedBytes)],
   ]);
   return [figures, ...(output.held ? heldLines(output.held) : [])].join('\n');

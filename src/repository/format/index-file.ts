@@ -4,6 +4,7 @@ import type { BlobType } from '../blob-index.ts';
 import { JsonReader } from './json-reader.ts';
 import { unsupported } from './malformed.ts';
 import { leastBlobBytes, type PackEntry } from './pack-header.ts';
+import { scanBlobs } from './scan-blobs.ts';
 
 export interface PackBlobs {
   /** 64 hex digits. */
@@ -48,14 +49,22 @@ export function decodeIndexFile(
 
 function readPack(reader: JsonReader, visit: (packId: string, entries: readonly PackEntry[]) => void): void {
   let id = '';
-  const entries: PackEntry[] = [];
+  let entries: readonly PackEntry[] = [];
   reader.object((name) => {
     if (name === 'id') id = reader.id();
-    else if (name === 'blobs') reader.list(() => entries.push(readBlob(reader)));
+    else if (name === 'blobs') entries = entries.length === 0 ? blobs(reader) : [...entries, ...blobs(reader)];
     else reader.other();
   });
   if (id === '') throw reader.malformed('a pack has no id');
   visit(id, entries);
+}
+
+function blobs(reader: JsonReader): readonly PackEntry[] {
+  const scanned = reader.scan(scanBlobs);
+  if (scanned) return scanned.entries;
+  const entries: PackEntry[] = [];
+  reader.list(() => entries.push(readBlob(reader)));
+  return entries;
 }
 
 function readBlob(reader: JsonReader): PackEntry {

@@ -16,8 +16,15 @@ export interface RepackParts {
   readonly signal?: AbortSignal;
 }
 
-/** Stores the entries (each once) anew; resolves, when all are durable, with an index of the new packs alone. */
-export async function repackBlobs(parts: RepackParts, entries: readonly number[]): Promise<BlobIndex> {
+/**
+ * Stores the entries (each once) anew, batch by batch, until `mayGoOn` says no before one; resolves, when all that was taken
+ * is durable, with an index of the new packs alone and the number of batches that were done.
+ */
+export async function repackBlobs(
+  parts: RepackParts,
+  batches: Iterable<readonly number[]>,
+  mayGoOn: () => boolean = () => true,
+): Promise<{ stored: BlobIndex; batches: number }> {
   const { repository, index, signal } = parts;
   // Another view of the same repository, in which nothing is stored yet: every blob counts as new.
   const target = new Repository(repository);
@@ -30,7 +37,12 @@ export async function repackBlobs(parts: RepackParts, entries: readonly number[]
     saver.throwIfFailed();
     parts.progress?.(opened.entries.reduce((sum, entry) => sum + index.storedLength(entry), 0));
   };
-  await fetcher.fetchTogether(entries, copy, signal);
+  let done = 0;
+  for (const entries of batches) {
+    if (!mayGoOn()) break;
+    await fetcher.fetchTogether(entries, copy, signal);
+    done++;
+  }
   await saver.finish();
-  return stored;
+  return { stored, batches: done };
 }

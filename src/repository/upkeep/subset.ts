@@ -2,13 +2,19 @@
 import { randomInt } from 'node:crypto';
 import { HoldfastError } from '../../base/errors.ts';
 
+/** The packs whose ids begin with one of these bytes. */
+export interface PackGroups {
+  readonly groups: ReadonlySet<number>;
+}
+
 /** `n/t`: the n-th of t parts, always the same packs for the same n and t (restic's rule) · `x%` of the packs' bytes at random · about so many bytes at random. */
-export type PackSubset = string | number;
+export type PackSubset = string | number | PackGroups;
 
 /** The ids of the chosen packs; all without a subset. `usage.invalid` if it is none of the forms. */
 export function choosePacks(packSizes: ReadonlyMap<string, number>, subset?: PackSubset): string[] {
   const ids = [...packSizes.keys()];
   if (subset === undefined) return ids;
+  if (typeof subset === 'object') return ids.filter((id) => subset.groups.has(firstByte(id)));
   if (typeof subset === 'number') return atRandom(packSizes, subset);
   const part = /^(\d+)\/(\d+)$/.exec(subset);
   if (part) return partOf(ids, Number(part[1]), Number(part[2]), subset);
@@ -21,7 +27,21 @@ export function choosePacks(packSizes: ReadonlyMap<string, number>, subset?: Pac
 /** Packs are told apart by the first byte of their ids, which is evenly spread. */
 function partOf(ids: readonly string[], part: number, parts: number, subset: string): string[] {
   if (part < 1 || part > parts || parts > 256) throw malformed(subset);
-  return ids.filter((id) => Number.parseInt(id.slice(0, 2), 16) % parts === part - 1);
+  return ids.filter((id) => firstByte(id) % parts === part - 1);
+}
+
+/** The groups of packs (by the first byte of their ids) that the subset has completely, whichever packs there are. */
+export function wholeGroups(subset?: PackSubset): ReadonlySet<number> {
+  const all = new Set(Array.from({ length: 256 }, (_, group) => group));
+  if (subset === undefined) return all;
+  if (typeof subset === 'object') return subset.groups;
+  const part = typeof subset === 'string' ? /^(\d+)\/(\d+)$/.exec(subset) : undefined;
+  if (!part) return new Set();
+  return new Set([...all].filter((group) => group % Number(part[2]) === Number(part[1]) - 1));
+}
+
+function firstByte(id: string): number {
+  return Number.parseInt(id.slice(0, 2), 16);
 }
 
 function atRandom(packSizes: ReadonlyMap<string, number>, bytes: number): string[] {
