@@ -6,7 +6,8 @@
  * What travels: everything in the tree, facts and fingerprint included; a pin, when its snapshot is copied. Proofs do not:
  * what was proven is that one repository could give the state back.
  *
- * Memory: what `MissingBlobs` and `copyBlobs` take, and the indexes of both: about 300 MiB with two cores (measured), and 130 bytes a blob.
+ * Memory: what `MissingBlobs` and `copyBlobs` take, and the indexes of both: 300 to 350 MiB
+ * with two cores (measured), and 130 bytes a blob.
  */
 import { availableParallelism } from 'node:os';
 import type { Clock } from '../base/clock.ts';

@@ -50,7 +50,7 @@ describe('a limited storage', () => {
     expect(clock.atMs).toBe(0);
   });
 
-  it('makes so many calls at once, and a list may be read while its entries are', async () => {
+  it('makes so many transfers at once, and a list may be read while its entries are', async () => {
     let now = 0;
     let most = 0;
     const place = memoryStorage();
@@ -69,6 +69,18 @@ describe('a limited storage', () => {
     expect(most).toBe(2);
     const alone = limitedStorage(slow, { concurrency: 1 }, leap());
     for await (const { name } of alone.list('data')) await alone.get(name);
+  });
+
+  it('lets locks through at once, however much waits', async () => {
+    const clock = leap();
+    const storage = limitedStorage(memoryStorage(), { upload: rate(10), concurrency: 1 }, clock);
+    await storage.put('data/aa/1', [new Uint8Array(1000)]);
+    const slow = storage.put('data/aa/2', [new Uint8Array(1000)]);
+    await storage.put('locks/a', [new Uint8Array(100)], { passing: true });
+    expect(clock.atMs).toBeLessThan(2000);
+    await storage.delete('locks/a');
+    await slow;
+    expect(clock.atMs).toBe(100_000);
   });
 
   it('is the storage itself without limits', () => {

@@ -1,18 +1,18 @@
 /**
- * Holds a storage to limits: bytes a second up and down, by the time of day, and calls at once. What a storage moves in
+ * Holds a storage to limits: bytes a second up and down, by the time of day, and transfers at once. What a storage moves in
  * pieces is paced piece by piece (`base/pace.ts`); what it moves in one go counts when it is through, and the next waits.
  */
 import type { Clock } from '../base/clock.ts';
 import { Semaphore } from '../base/concurrency.ts';
 import { atPace } from '../base/pace.ts';
 import { type RateTable, rateAt } from './rate-table.ts';
-import type { Storage, StoredObject } from './storage.ts';
+import type { Storage } from './storage.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 export interface StorageLimits {
   readonly upload?: RateTable;
   readonly download?: RateTable;
-  /** Calls at once. */
+  /** Transfers at once. */
   readonly concurrency?: number;
 }
 
@@ -38,14 +38,12 @@ export function limitedStorage(inner: Storage, limits: StorageLimits, clock: Clo
     ...(inner.parallelPuts === undefined ? {} : { parallelPuts: inner.parallelPuts }),
     ...(inner.history ? { history: inner.history } : {}),
     ...(inner.retention ? { retention: inner.retention } : {}),
-    put: (name, parts, options) =>
-      inTurn(() =>
-        up(
-          () => inner.put(name, parts, options),
-          () => sizeOf(parts),
-          options?.signal,
-        ),
-      ),
+    put: (name, parts, options) => {
+      const put = (): Promise<void> => inner.put(name, parts, options);
+      // A lock that has to wait for slow uploads would be taken for stale.
+      if (options?.passing) return put();
+      return inTurn(() => up(put, () => sizeOf(parts), options?.signal));
+    },
     get: (name, range, signal) =>
       inTurn(() =>
         down(
@@ -62,9 +60,9 @@ export function limitedStorage(inner: Storage, limits: StorageLimits, clock: Clo
           signal,
         ),
       ),
-    stat: (name, signal) => inTurn(() => inner.stat(name, signal)),
-    list: (folder, signal) => listInTurn(inner.list(folder, signal), inTurn),
-    delete: (name, signal) => inTurn(() => inner.delete(name, signal)),
+    stat: (name, signal) => inner.stat(name, signal),
+    list: (folder, signal) => inner.list(folder, signal),
+    delete: (name, signal) => inner.delete(name, signal),
     close: () => inner.close(),
   };
 }
@@ -84,23 +82,6 @@ function transfer(table: RateTable | undefined, clock: Clock): Transfer {
     if (rest > 0) await bucket.take(rest, signal);
     return result;
   };
-}
-
-/** A place is held only while more is asked for: whoever reads a list may call the storage for each entry. */
-async function* listInTurn(
-  listing: AsyncIterable<StoredObject>,
-  inTurn: <T>(task: () => Promise<T>) => Promise<T>,
-): AsyncGenerator<StoredObject> {
-  const entries = listing[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const next = await inTurn(() => entries.next());
-      if (next.done) return;
-      yield next.value;
-    }
-  } finally {
-    await entries.return?.();
-  }
 }
 
 function sizeOf(parts: readonly Uint8Array[]): number {
