@@ -1,5 +1,4 @@
 /** WebDAV: restic beside us (through rclone), faults of the network, refusals, proofs of who we are. */
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -44,22 +43,6 @@ test('a repository is made and proven by digest; restic opens it through rclone,
   });
   expect(readdirSync(join(apache.directory, 'team/shop/~holdfast'))).toEqual([]);
   expect(readdirSync(join(apache.directory, 'team/shop/locks'))).toEqual([]);
-});
-
-test('restic opens the same through rclone’s own WebDAV', async () => {
-  const trial = new Trial();
-  onTestFinished(() => trial.dispose());
-  trial.write('server-password', signIn.password);
-  const obscured = execFileSync('rclone', ['obscure', '-'], { input: signIn.password, encoding: 'utf8' }).trim();
-  const url = `http://127.0.0.1:${server.port}/dav/`;
-  trial.write('rclone.conf', `[dav]\ntype = webdav\nurl = ${url}\nvendor = other\nuser = me\npass = ${obscured}\n`);
-  await proveBothWays({
-    trial,
-    entry: `url: "webdav:${url}by-rclone/", webdav: { user: me, password: { file: ${trial.path('server-password')} } }`,
-    place: ['-r', 'rclone:dav:by-rclone'],
-    env: { RCLONE_CONFIG: trial.path('rclone.conf') },
-    secret: signIn.password,
-  });
 });
 
 describe('when the network or the server fails for a moment', () => {

@@ -20,7 +20,12 @@ test('a page has its blobs, and where the next one begins', () => {
 });
 
 test('a blob without name or size is an error, not left out; so is another document', () => {
-  for (const xml of [page(blob('x', ''), '').replace('<Name>x</Name>', ''), page(blob('x', 'many'), ''), '<html/>']) {
+  for (const xml of [
+    page(blob('x', ''), '').replace('<Name>x</Name>', ''),
+    page(blob('x', 'many'), ''),
+    page(blob('x', ''), ''),
+    '<html/>',
+  ]) {
     expect(() => readBlobPage(xml)).toThrow(XmlError);
   }
 });

@@ -33,7 +33,7 @@ export function readBlobPage(xml: string): BlobPage {
 function blobOf(found: Map<string, string>): { name: string; sizeBytes: number } {
   const [nameAt, sizeAt] = ['Blobs/Blob/Name', 'Blobs/Blob/Properties/Content-Length'];
   const name = found.get(nameAt);
-  const sizeBytes = Number(found.get(sizeAt) ?? Number.NaN);
+  const sizeBytes = Number(found.get(sizeAt)?.trim() || Number.NaN);
   found.delete(nameAt);
   found.delete(sizeAt);
   if (name === undefined || !Number.isSafeInteger(sizeBytes)) throw new XmlError('a blob has no name or size');

@@ -16,7 +16,7 @@ export function isAzureUrl(url: string): boolean {
 
 /** `usage.invalid`. */
 export function parseAzureUrl(url: string): AzureLocation {
-  const match = /^azure:([^:/]+)(?::(.*))?$/.exec(url);
+  const match = /^azure:(?!https?:\/\/)([^:/]+)(?::(.*))?$/.exec(url);
   if (!match || !/^(?=.{3,63}$)(?:[a-z0-9]+(?:-[a-z0-9]+)*|\$root)$/.test(match[1])) {
     throw new HoldfastError({
       code: 'usage.invalid',

@@ -10,6 +10,6 @@ test.each([
   expect(parseGsUrl(url)).toEqual({ bucket, prefix });
 });
 
-test.each(['gs:', 'gs:a', 'gs:Upper', 'gs://bucket/path', 'gs:/x'])('%s is refused', (url) => {
+test.each(['gs:', 'gs:a', 'gs:Upper', 'gs://bucket/path', 'gs:https://host/x', 'gs:/x'])('%s is refused', (url) => {
   expect(() => parseGsUrl(url)).toThrow(expect.objectContaining({ code: 'usage.invalid' }));
 });

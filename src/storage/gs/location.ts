@@ -16,7 +16,7 @@ export function isGsUrl(url: string): boolean {
 
 /** `usage.invalid`. */
 export function parseGsUrl(url: string): GsLocation {
-  const match = /^gs:([^:/]+)(?::(.*))?$/.exec(url);
+  const match = /^gs:(?!https?:\/\/)([^:/]+)(?::(.*))?$/.exec(url);
   if (!match || !/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/.test(match[1])) {
     throw new HoldfastError({
       code: 'usage.invalid',

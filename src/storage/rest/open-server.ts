@@ -1,8 +1,7 @@
 /** Opens a repository's folder on a REST server. */
-import { readFile } from 'node:fs/promises';
-import { HoldfastError, messageOf } from '../../base/errors.ts';
 import { Secret } from '../../base/secrets.ts';
 import { HttpConnections } from '../../protocols/http/exchange.ts';
+import { trustedCertificates } from '../http-faults.ts';
 import type { OpenOptions, Storage } from '../storage.ts';
 import { parseRestUrl, type RestPlace } from './location.ts';
 import { RestStorage } from './rest-storage.ts';
@@ -14,7 +13,7 @@ export async function openRest(url: string, { create, settings, tools }: OpenOpt
   const connections = new HttpConnections({
     maxConnections: settings.connections,
     silenceMs: settings.timeoutSeconds * 1000,
-    ca: settings.ca === undefined ? undefined : await certificates(settings.ca),
+    ca: await trustedCertificates(settings.ca, 'rest'),
     env: tools.env,
   });
   const { clock, signal } = tools;
@@ -39,17 +38,4 @@ async function credentials(
   const given = settings.password && (await secret(settings.password, `the password of ${place.shown}`));
   const inEnv = env.RESTIC_REST_PASSWORD;
   return { user, password: given ?? place.password ?? (inEnv === undefined ? undefined : new Secret(inEnv)) };
-}
-
-async function certificates(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new HoldfastError({
-      code: 'config.invalid',
-      message: `the certificates in ${file} cannot be read: ${messageOf(cause)}`,
-      remedy: 'Check rest.ca: it must be a file in PEM form that this user may read.',
-      cause,
-    });
-  }
 }

@@ -1,13 +1,8 @@
-/** What a REST server answers, or that it does not, as errors an operator can act on. */
-import { type ErrorCode, HoldfastError, messageOf, type Retry } from '../../base/errors.ts';
-import { ExchangeError, type HttpReply } from '../../protocols/http/exchange.ts';
-import { isPassingNetworkError, isPassingStatus, parseRetryAfter, retryAfterMs } from '../retry.ts';
-
-interface Meaning {
-  readonly code: ErrorCode;
-  readonly remedy: string;
-  readonly retry?: Retry;
-}
+/** What a REST server answers, as errors an operator can act on. */
+import { HoldfastError } from '../../base/errors.ts';
+import type { HttpReply } from '../../protocols/http/exchange.ts';
+import type { Meaning } from '../http-faults.ts';
+import { isPassingStatus, parseRetryAfter, retryAfterMs } from '../retry.ts';
 
 const full: Meaning = {
   code: 'storage.full',
@@ -59,29 +54,6 @@ function meaningOf(status: number, text: string, target: string | undefined): Me
   const retry = isPassingStatus(status) ? 'later' : 'never';
   const remedy = 'The server has a fault of its own (a full disk is a usual one): see its log, and run it again later.';
   return { code: 'storage.unreachable', remedy, retry };
-}
-
-/** No answer came, or not all of it. */
-export function noAnswer(error: unknown, doing: string, place: string): unknown {
-  if (!(error instanceof ExchangeError)) return error;
-  const passing = isPassingNetworkError(error.code);
-  return new HoldfastError({
-    code: 'storage.unreachable',
-    message: `cannot ${doing} in ${place}: ${messageOf(error)}`,
-    remedy: remedyOf(error.code),
-    retry: error.reused && passing ? 'now' : passing ? 'later' : 'never',
-    cause: error,
-  });
-}
-
-function remedyOf(code: string): string {
-  if (/CERT|SIGNED|SIGNATURE|ISSUER/.test(code)) {
-    return 'The certificate is not trusted: name its authority’s file in rest.ca, and use the host name it is for.';
-  }
-  if (/SSL|EPROTO|HPE_/.test(code))
-    return 'Does the server speak http where the URL says https, or the other way round?';
-  if (code === 'ENOTFOUND') return 'Check the host name of the URL.';
-  return 'Check the network and that the server runs there; run it again when it is back.';
 }
 
 export function badAnswer(doing: string, place: string, why: string): HoldfastError {

@@ -2,9 +2,10 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Secret } from '../../base/secrets.ts';
 import type { HttpExchanges, HttpReply, HttpReplyHead } from '../../protocols/http/exchange.ts';
+import { noAnswerOf } from '../http-faults.ts';
 import { withRetries } from '../retry.ts';
 import type { RestPlace } from './location.ts';
-import { noAnswer, refusal } from './rest-errors.ts';
+import { refusal } from './rest-errors.ts';
 
 export interface RestRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'DELETE';
@@ -72,7 +73,7 @@ export class RestServer {
       const all = { ...this.#authorization, ...headers };
       reply = await this.#connections.exchange({ method, protocol, host, path, headers: all, body, room, signal });
     } catch (error) {
-      throw noAnswer(error, doing, shown);
+      throw noAnswerOf(error, { doing, location: shown, settings: 'rest' });
     }
     if (takes.includes(reply.status)) return reply;
     throw refusal(reply, doing, shown, this.#clock.nowMs());

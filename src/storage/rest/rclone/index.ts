@@ -1,6 +1,7 @@
 /** Whatever rclone reaches as storage: its REST server, spoken to over its input and output, as restic does. */
 import type { StorageKind } from '../../storage.ts';
 import { isRcloneUrl, urlForm } from './location.ts';
+import { resticAccess } from './restic-access.ts';
 import { type RcloneSettings, rcloneSettings } from './settings.ts';
 
 export const rcloneStorage: StorageKind<RcloneSettings> = {
@@ -10,4 +11,5 @@ export const rcloneStorage: StorageKind<RcloneSettings> = {
   recognises: isRcloneUrl,
   // Loaded when it is used, as everything behind a network is.
   open: async (url, options) => (await import('./open-remote.ts')).openRemote(url, options),
+  resticAccess,
 };
