@@ -224,7 +224,7 @@ export class BlobSaver implements AsyncDisposable {
     await this.#uploads.acquire();
     try {
       const body = view(new Uint8Array(pack.buffer, 0, pack.size));
-      await this.repository.storage.put(packName(pack.id), [body], { signal: this.#signal });
+      await this.repository.storage.put(packName(pack.id), [body], { signal: this.#signal, sha256: pack.id });
     } finally {
       this.#uploads.release();
     }

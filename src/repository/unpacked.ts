@@ -18,7 +18,7 @@ export async function saveUnpacked(repository: Repository, folder: UnpackedFolde
     });
   }
   const id = sha256Hex(sealed);
-  await repository.storage.put(unpackedName(folder, id), [sealed], { passing: folder === 'locks' });
+  await repository.storage.put(unpackedName(folder, id), [sealed], { passing: folder === 'locks', sha256: id });
   return id;
 }
 

@@ -13,8 +13,8 @@
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import type { ReadSecret } from '../base/secret-reference.ts';
-import type { ResticAccess } from './restic-access.ts';
 import type { ObjectHistory, ObjectRetention } from './object-retention.ts';
+import type { ResticAccess } from './restic-access.ts';
 
 export interface StoredObject {
   readonly name: string;
@@ -31,6 +31,8 @@ export interface PutOptions {
   readonly mustNotExist?: boolean;
   /** It is removed again soon, as locks are: not held where objects are (`retention`). */
   readonly passing?: boolean;
+  /** SHA-256 of the whole body in hex, where the caller has it: it saves taking it again. */
+  readonly sha256?: string;
   readonly signal?: AbortSignal;
 }
 

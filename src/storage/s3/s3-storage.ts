@@ -59,7 +59,7 @@ export class S3Storage implements Storage {
   async put(
     name: string,
     parts: readonly Uint8Array[],
-    { mustNotExist = false, passing = false, signal }: PutOptions = {},
+    { mustNotExist = false, passing = false, sha256, signal }: PutOptions = {},
   ): Promise<void> {
     checkObjectName(name);
     throwIfCancelled(signal);
@@ -78,7 +78,7 @@ export class S3Storage implements Storage {
     const write = (): Promise<S3Reply> =>
       inParts
         ? putInParts(this.#service, { doing, key, parts, partBytes, headers, md5, signal })
-        : this.#service.send({ doing, method: 'PUT', key, headers, body: parts, md5, signal, decisive: true });
+        : this.#service.send({ doing, method: 'PUT', key, headers, body: parts, sha256, md5, signal, decisive: true });
     await writeConfirmed(this.#service, { name, key, sizeBytes }, write, signal);
   }
 

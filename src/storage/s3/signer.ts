@@ -53,11 +53,18 @@ export async function sign(request: UnsignedRequest, how: Signing): Promise<Reco
 /** Between slices of this size others get their turn: 4 MiB are some 7 ms of hashing. */
 const sliceBytes = 4 * 1024 * 1024;
 
+export interface BodyHashes {
+  /** In hex. */
+  readonly sha256: string;
+  /** In base64. */
+  readonly md5?: string;
+}
+
 /** Hashes of the concatenated parts. */
 export async function hashBody(
   parts: readonly Uint8Array[],
   { md5, signal }: { readonly md5: boolean; readonly signal?: AbortSignal },
-): Promise<{ readonly sha256: string; readonly md5?: string }> {
+): Promise<BodyHashes> {
   const hashes = [createHash('sha256'), ...(md5 ? [createHash('md5')] : [])];
   let since = 0;
   for (const part of parts) {
