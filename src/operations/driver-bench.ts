@@ -9,6 +9,7 @@ import type { AnyDriver } from '../drivers/driver.ts';
 import { backup } from '../engine/backup.ts';
 import { openContents } from '../engine/open-contents.ts';
 import { silent } from '../model/run.ts';
+import { isState } from '../model/snapshot.ts';
 import { initRepository, listSnapshots } from '../repository/index.ts';
 import { openStorage } from '../storage/open.ts';
 import type { AnyStorageKind } from '../storage/storage.ts';
@@ -40,7 +41,7 @@ export async function openDriverBench(options: {
           open: () => openContents({ repository, snapshot, host, report: silent, signal }),
         };
       },
-      countSnapshots: async () => (await listSnapshots(repository)).length,
+      countSnapshots: async () => (await listSnapshots(repository)).filter((one) => !isState(one)).length,
       // Not below the private one: a copy's server may have to run as another user.
       async directory() {
         const copy = await mkdtemp(join(place, 'holdfast-check-copy-'));

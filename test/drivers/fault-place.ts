@@ -48,7 +48,7 @@ export async function openFaultPlace(driver: AnyDriver): Promise<FaultPlace> {
   return {
     ...{ folder, temporary, bench, hasDisk },
     fillDisk: () => fill(disk),
-    freeDisk: () => void mounts(['-o', `remount,size=${diskBytes}`, disk]),
+    freeDisk: () => void execFileSync('mount', ['-o', `remount,size=${diskBytes}`, disk]),
     configure({ source, hosts = {} }) {
       writeFileSync(join(folder, 'password'), 'check');
       const repositories = { here: { url: repository, password: { file: join(folder, 'password') } } };

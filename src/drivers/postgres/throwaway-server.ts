@@ -334,7 +334,10 @@ async function tryRun(
 async function must(host: Host, source: Source, argv: readonly string[]): Promise<void> {
   const { status, stdout, stderr } = await output(host, argv, source.signal, { cwd: '/', env: { LC_ALL: 'C' } });
   if (status === 0) return;
-  const said = `${stdout}\n${stderr}`.trim().split('\n').slice(-3).join('; ');
+  const lines = `${stdout}\n${stderr}`.trim().split('\n');
+  // initdb says last what it removes, not what went wrong.
+  const reasons = lines.filter((line) => /\b(FATAL|PANIC|ERROR|error|could not)\b/.test(line));
+  const said = (reasons.length > 0 ? reasons : lines).slice(-3).join('; ');
   throw new HoldfastError({
     code: 'drill.failed',
     message: `${argv.find((word) => /initdb|chown|chmod|mkdir/.test(word)) ?? argv[0]} failed: ${said}`,
