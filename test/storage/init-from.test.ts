@@ -13,20 +13,22 @@ const serverSecret = 'only-for-the-server';
 let trial: Trial;
 let sshd: Sshd;
 let rclone: RcloneServer;
+let webdav: RcloneServer;
 let moto: S3Server;
 
 beforeAll(async () => {
   trial = new Trial();
-  mkdirSync(trial.path('store'));
-  [sshd, rclone, moto] = await Promise.all([
+  for (const store of ['store', 'cloud']) mkdirSync(trial.path(store));
+  [sshd, rclone, webdav, moto] = await Promise.all([
     startSshd(),
     startRclone({ protocol: 'restic', directory: trial.path('store'), user: 'me', password: serverSecret }),
+    startRclone({ protocol: 'webdav', directory: trial.path('cloud'), user: 'me', password: serverSecret }),
     startMoto(),
   ]);
 });
 
 afterAll(async () => {
-  for (const server of [sshd, rclone, moto]) await server?.[Symbol.asyncDispose]();
+  for (const server of [sshd, rclone, webdav, moto]) await server?.[Symbol.asyncDispose]();
   trial.dispose();
 });
 
@@ -38,6 +40,8 @@ interface Place {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** Those whose server wants a secret that is in a file. */
+const signedIn = ['s3', 'rest', 'webdav'];
 const nothing = (): void => undefined;
 const places: Readonly<Record<string, () => Place>> = {
   local: () => ({ url: trial.path('disk/repository'), settings: '', prepare: nothing, env: {} }),
@@ -53,6 +57,12 @@ const places: Readonly<Record<string, () => Place>> = {
     settings: `, rest: { user: me, password: { file: ${trial.path('secrets/rest')} } }`,
     prepare: nothing,
     env: { RESTIC_REST_USERNAME: 'me', RESTIC_REST_PASSWORD: serverSecret },
+  }),
+  webdav: () => ({
+    url: `webdav:http://127.0.0.1:${webdav.port}/team/`,
+    settings: `, webdav: { user: me, password: { file: ${trial.path('secrets/webdav')} } }`,
+    prepare: nothing,
+    env: { HOLDFAST_WEBDAV_USER: 'me', HOLDFAST_WEBDAV_PASSWORD: serverSecret },
   }),
   s3: () => ({
     url: `s3:${moto.endpoint}/bucket/prefix`,
@@ -78,7 +88,7 @@ function holdfast(input: string, env: Place['env'], ...args: readonly string[]):
 test.each(Object.keys(places))('%s', async (name) => {
   const place = places[name]();
   trial.write('srv/file', `of ${name}\n`);
-  for (const secret of ['s3', 'rest']) trial.write(`secrets/${secret}`, serverSecret);
+  for (const secret of signedIn) trial.write(`secrets/${secret}`, serverSecret);
   trial.write('secrets/repository', password);
   const yaml = `${seed(name)}sources:\n  data: { driver: files, paths: [${trial.path('srv')}], repository: far }  # mine\n`;
   trial.write('holdfast.yaml', yaml);
@@ -97,7 +107,7 @@ test.each(Object.keys(places))('%s', async (name) => {
   const said = holdfast(`${password}\n`, place.env, 'init', '--from', name === 'sftp' ? 'far' : place.url);
   expect(said).toContain('1 proof');
   expect(readFileSync(trial.path('holdfast.yaml'), 'utf8')).toBe(yaml);
-  if (name === 's3' || name === 'rest') {
+  if (signedIn.includes(name)) {
     expect(said).toContain(`${trial.path('secrets', name)}: has to be provided again`);
     trial.write(`secrets/${name}`, serverSecret);
   }
@@ -108,7 +118,7 @@ test.each(Object.keys(places))('%s', async (name) => {
 
   // The kit's own commands, up to the first restore.
   const boxes = [...kit.split('## With Holdfast')[0].matchAll(/```sh\n([\s\S]*?)\n```/g)].map(([, box]) => box);
-  const secrets = name === 's3' || name === 'rest' ? `${password}\n${serverSecret}\n` : `${password}\n`;
+  const secrets = signedIn.includes(name) ? `${password}\n${serverSecret}\n` : `${password}\n`;
   const script = ['set -e', ...boxes.slice(0, -1)].join('\n').replaceAll('restic ', 'restic --no-cache ');
   const shell = spawnSync('sh', ['-c', script], {
     cwd: trial.folder,
