@@ -12,7 +12,7 @@ import { applyRetention, isEmptyRetention } from '../policy/retention.ts';
 import { findSnapshot, forgetSnapshots, listPins, listProofs, listSnapshots, prune } from '../repository/index.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
 import { holdAnew } from './repo-hold.ts';
-import { type NamedRepository, openNamed } from './repository-access.ts';
+import { type NamedRepository, openNamed, openUnlessAway } from './repository-access.ts';
 import { chooseSources } from './source-access.ts';
 
 const count = z.number().int().min(-1).optional();
@@ -84,7 +84,9 @@ export const forget = operation({
     const found = new Set<string>();
     const plans: Plan[] = [];
     for (const [name, orders] of ordersOf(request, uses)) {
-      const opened = open.use(await openNamed(name, uses));
+      const opened = await (request.repository === name ? openNamed(name, uses) : openUnlessAway(name, uses));
+      if (!opened) continue;
+      open.use(opened);
       plans.push({ opened, orders, decided: await decide(opened, orders, { ...uses, found }) });
     }
     // Nothing is removed before everything that was asked for is known to be there and free to go.

@@ -24,15 +24,19 @@ const named = z.object({ repository: z.string() });
 /** How long to wait while somebody else has the repository to themselves. */
 const lockWaitMs = 60_000;
 
+const initInput = named.extend({
+  /** Cut files in the same places as this repository does. */
+  like: z.string().optional(),
+});
 const initOutput = z.object({ repository: z.string(), id: z.string(), location: z.string() });
 
 export const repoInit = operation({
   name: 'repo init',
   permission: 'admin',
-  input: named,
+  input: initInput,
   output: initOutput,
-  run: async ({ repository: name }: z.infer<typeof named>, uses: Uses) => {
-    await using opened = await initNamed(name, uses);
+  run: async ({ repository: name, like }: z.infer<typeof initInput>, uses: Uses) => {
+    await using opened = await initNamed(name, uses, like);
     const { config, storage } = opened.repository;
     return { repository: name, id: config.id, location: storage.location };
   },

@@ -10,6 +10,7 @@ import { cachedStorage } from '../storage/cached.ts';
 import { limitedStorage } from '../storage/limited.ts';
 import { openStorage } from '../storage/open.ts';
 import type { Storage } from '../storage/storage.ts';
+import { isAbsence } from './absence.ts';
 import { refuseEmptyMountPoint } from './empty-mount-point.ts';
 import type { Execution, RepositoryAccess } from './operation.ts';
 
@@ -82,6 +83,20 @@ function withCache(repository: Repository, { url }: Place, { env, uncached = fal
   return repository.on(cachedStorage(repository.storage, { folder, mostBytes: mostCachedBytes }));
 }
 
+/** Opens, or reports that it is away and returns nothing: for one that may be, and that nobody asked for by name. */
+export async function openUnlessAway(
+  name: string,
+  uses: Uses & Pick<Execution, 'report'>,
+): Promise<NamedRepository | undefined> {
+  try {
+    return await openNamed(name, uses);
+  } catch (error) {
+    if (uses.config.repositories.get(name)?.mayBeAwayMs === undefined || !isAbsence(error)) throw error;
+    uses.report({ type: 'note', message: `the repository ${name} is away: nothing is done in it now` });
+    return undefined;
+  }
+}
+
 /** Two at once: deriving a key from a password takes a moment. Disposing closes both. */
 export async function openBoth(
   names: readonly [string, string],
@@ -100,14 +115,19 @@ export async function openBoth(
   return { first: opened[0], second: opened[1], [Symbol.asyncDispose]: close };
 }
 
-/** Makes a new repository where the entry says. `repository.exists`. */
-export async function initNamed(name: string, uses: Uses & Pick<Execution, 'report'>): Promise<NamedRepository> {
+/** Makes a new repository where the entry says, one that cuts files as `like` does if that is given. `repository.exists`. */
+export async function initNamed(
+  name: string,
+  uses: Uses & Pick<Execution, 'report'>,
+  like?: string,
+): Promise<NamedRepository> {
   const entry = repositoryEntry(name, uses);
   await refuseEmptyMountPoint(entry, uses);
   const password = await passwordOf(entry, uses);
+  const polynomial = like === undefined ? undefined : await polynomialOf(like, uses);
   const storage = await storageOf(entry, uses, true);
   try {
-    const repository = await initRepository({ storage, password, clock: uses.clock });
+    const repository = await initRepository({ storage, password, clock: uses.clock, polynomial });
     return { name, entry, repository, [Symbol.asyncDispose]: () => repository.close() };
   } catch (error) {
     await storage.close();
@@ -137,4 +157,9 @@ export async function storageOf(entry: Place, uses: Uses, create: boolean): Prom
     tools: { clock, env, signal, secret },
   });
   return limits ? limitedStorage(storage, limits, clock) : storage;
+}
+
+async function polynomialOf(name: string, uses: Uses): Promise<bigint> {
+  await using opened = await openNamed(name, uses);
+  return opened.repository.config.chunkerPolynomial;
 }

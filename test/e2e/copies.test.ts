@@ -1,4 +1,5 @@
 /** A source in several repositories, as a person runs it: backed up once, copied to the others, caught up by itself. */
+import { randomBytes } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { initCheaply } from '../support/cheap-repository.ts';
@@ -166,6 +167,7 @@ describe('a disk that is not always there', () => {
     expect(init.status).toBe(1);
     expect(init.stderr).toMatch(/mount/);
     expect(readdirSync(trial.path('mount/usb'))).toEqual([]);
+    expect((await trial.run(['forget', '--all', '--keep-last', '5'])).stderr).toContain('usb is away');
     const away = await status();
     expect(placeOf(away, 'usb')).toMatchObject({ ok: true, concerns: [] });
     expect(away.repositories.find(({ name }) => name === 'usb')).toMatchObject({ state: 'away', ok: true });
@@ -194,6 +196,22 @@ describe('a disk that is not always there', () => {
     const state = await status();
     expect(placeOf(state, 'usb').concerns.map(({ kind }) => kind)).toEqual(['away-too-long']);
   });
+});
+
+test('a repository that was made like another one shares copies with backups of its own', async () => {
+  rmSync(trial.path('r2'), { recursive: true });
+  configure(['nas', 'r2']);
+  trial.write('docs/large', randomBytes(6_000_000));
+  await trial.ok('repo', 'init', 'r2', '--like', 'nas');
+  await backUp();
+  const { results } = await trial.json<{ results: { addedBytes: number }[] }>(
+    'backup',
+    'docs',
+    '--repository',
+    'r2',
+    '--force',
+  );
+  expect(results[0].addedBytes).toBeLessThan(100_000);
 });
 
 test('changing the repository of a source moves nothing and deletes nothing, and status says what is left where', async () => {

@@ -30,9 +30,10 @@ function addMaking(repo: Command, face: Face): void {
     .command('init')
     .description('make a new repository; never over an existing one')
     .argument('<repository>', which)
-    .action(async (repository: string) => {
+    .option('--like <repository>', 'cut files in the same places: copies of it and backups then share their data')
+    .action(async (repository: string, { like }: { like?: string }) => {
       const { repoInit } = await operations();
-      await face.perform(repoInit, { repository }, await face.uses(repository), {
+      await face.perform(repoInit, { repository, like }, await face.uses(repository), {
         text: (one) => `✓ made repository ${one.repository} at ${one.location} (id ${shortId(one.id)})`,
       });
     });
