@@ -1,6 +1,6 @@
 /**
  * Checking a repository: that every snapshot can be restored from what is stored, and with `readData` that every stored
- * byte is what it was. Changes nothing. Memory: the inventory (about 60 bytes a blob), the fetcher's slabs (about 50 MiB), and
+ * byte is what it was. Changes nothing. Memory: the inventory (about 54 bytes a blob), the fetcher's slabs (about 50 MiB), and
  * with `readData` at most four packs of up to 32 MiB.
  */
 import type { Report } from '../model/run.ts';

@@ -278,5 +278,5 @@ describe('stopped at any change of the storage', () => {
       if (k % 3 === 0) await expectSound(place);
     }
     expect(changes).toBeGreaterThan(12);
-  });
+  }, 240_000);
 });

@@ -3,7 +3,7 @@
  * any two steps, nothing that is needed is gone. What was packed anew by then is not packed anew again: the next prune finds
  * those packs, in an index or not, keeps their copies and removes the old ones.
  *
- * Memory: the inventory (about 60 bytes a blob) and, while packs are packed anew, what a backup takes.
+ * Memory: the inventory (about 54 bytes a blob) and, while packs are packed anew, what a backup takes.
  */
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, throwIfCancelled } from '../base/errors.ts';

@@ -7,12 +7,15 @@ import { decodeSnapshot, encodeSnapshot, snapshotTimeMs } from './format/snapsho
 import type { Repository } from './repository.ts';
 import { listUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
 
+/** Snapshot files read at once: small ones, each of which waits for a network. */
+export const snapshotReads = 16;
+
 /** All snapshots, oldest first. One that was removed meanwhile is left out; a damaged one throws. */
 export async function listSnapshots(repository: Repository, signal?: AbortSignal): Promise<StoredSnapshot[]> {
   const snapshots: StoredSnapshot[] = [];
   await forEachConcurrent(
     listUnpacked(repository, 'snapshots', signal),
-    8,
+    snapshotReads,
     async ({ id }) => {
       try {
         snapshots.push(await loadSnapshot(repository, id, signal));

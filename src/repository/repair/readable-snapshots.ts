@@ -1,9 +1,10 @@
 /** The snapshots that can be read, when some cannot. */
+import { forEachConcurrent } from '../../base/concurrency.ts';
 import { hasCode, messageOf } from '../../base/errors.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import { unpackedName } from '../layout.ts';
 import type { Repository } from '../repository.ts';
-import { loadSnapshot } from '../snapshots.ts';
+import { loadSnapshot, snapshotReads } from '../snapshots.ts';
 import { listUnpacked } from '../unpacked.ts';
 import { faultOf, type ReportFault } from '../upkeep/fault.ts';
 
@@ -14,15 +15,16 @@ export async function readableSnapshots(
   signal?: AbortSignal,
 ): Promise<StoredSnapshot[]> {
   const snapshots: StoredSnapshot[] = [];
-  for await (const { id } of listUnpacked(repository, 'snapshots', signal)) {
+  const read = async (id: string): Promise<void> => {
     try {
       snapshots.push(await loadSnapshot(repository, id, signal));
     } catch (error) {
-      if (hasCode(error, 'storage.not-found')) continue;
+      if (hasCode(error, 'storage.not-found')) return;
       if (!hasCode(error, 'repository.damaged', 'repository.unsupported', 'storage.io')) throw error;
       const message = `snapshot ${id} cannot be read: ${messageOf(error)}`;
       report(faultOf('snapshot-damaged', unpackedName('snapshots', id), message));
     }
-  }
+  };
+  await forEachConcurrent(listUnpacked(repository, 'snapshots', signal), snapshotReads, ({ id }) => read(id), signal);
   return snapshots.sort((a, b) => a.timeMs - b.timeMs);
 }

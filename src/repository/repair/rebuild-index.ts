@@ -1,6 +1,6 @@
 /**
  * Writing the index anew from what the packs themselves say: a lost or damaged index file loses nothing. New index files
- * are stored and read back before the old ones are removed. Memory: the inventory (about 60 bytes a blob).
+ * are stored and read back before the old ones are removed. Memory: the inventory (about 54 bytes a blob).
  */
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { hasCode, messageOf, throwIfCancelled } from '../../base/errors.ts';

@@ -6,7 +6,7 @@
  * A damaged pack is removed in the end even if something in it is lost for good: left there, its own header would lead a
  * later rebuild of the index to the lost blobs again. A pack of which nothing at all is known stays; prune removes it.
  *
- * Memory: two inventories (about 60 bytes a blob each), what a backup takes, and about 200 bytes a lost blob.
+ * Memory: two inventories (about 54 bytes a blob each), what a backup takes, and about 200 bytes a lost blob.
  */
 import { hash } from 'node:crypto';
 import { fromHex } from '../../base/bytes.ts';

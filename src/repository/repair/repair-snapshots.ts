@@ -3,7 +3,7 @@
  * the tag `repaired` and the id of the old one as `original`, as restic's does. The old one stays until the new one was
  * stored and read back, and goes only if that was asked for.
  *
- * Memory: the inventory (about 60 bytes a blob), what a backup takes, and what was rewritten.
+ * Memory: the inventory (about 54 bytes a blob), what a backup takes, and what was rewritten.
  */
 import { HoldfastError, hasCode } from '../../base/errors.ts';
 import type { Report } from '../../model/run.ts';

@@ -246,7 +246,7 @@ describe('killed at any change of the storage', () => {
       await expectAllOf(musts, place, k);
       if (!struck) expect(k).toBeGreaterThan(10);
     }
-  });
+  }, 240_000);
 });
 
 /** Deletes the pack that holds the blob (data) or the root tree of a snapshot. */

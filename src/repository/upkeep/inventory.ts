@@ -1,6 +1,6 @@
 /**
  * What is really there: every stored pack, every index file, and from both an index that holds only blobs which lie in
- * packs that exist and are as long as their blobs say. Memory: about 60 bytes a blob (see `BlobIndex`), 20 bytes more for
+ * packs that exist and are as long as their blobs say. Memory: about 54 bytes a blob (see `BlobIndex`), 20 bytes more for
  * each further copy of a blob, 200 bytes a pack, one index file, and 250 bytes a blob of `broken` packs.
  */
 import { forEachConcurrent } from '../../base/concurrency.ts';
