@@ -4,7 +4,7 @@
  */
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { hasCode } from '../base/errors.ts';
-import { type IndexedPack, loadIndex, saveIndexFile } from './index-files.ts';
+import { type IndexedPack, loadIndex, reloadIndex, saveIndexFile } from './index-files.ts';
 import { idInName, packsFolder } from './layout.ts';
 import { readPackHeader } from './pack-files.ts';
 import type { Repository } from './repository.ts';
@@ -16,14 +16,17 @@ export interface Adoption {
   readonly unreadable: readonly string[];
 }
 
-/** Indexes every pack that no index names. Needs a lock that excludes prune. Memory: the headers of the packs found. */
+/**
+ * Indexes every pack that no index names, and reads an index again that names packs which are gone. Needs a lock that
+ * excludes prune. Memory: the headers of the packs found, and about 100 bytes for every pack.
+ */
 export async function adoptPacks(repository: Repository, signal?: AbortSignal): Promise<Adoption> {
-  const index = await loadIndex(repository, signal);
-  const orphans: { id: string; sizeBytes: number }[] = [];
-  for await (const object of repository.storage.list(packsFolder, signal)) {
-    const id = idInName(object.name);
-    if (id !== undefined && !index.hasPack(id)) orphans.push({ id, sizeBytes: object.sizeBytes });
-  }
+  const known = await loadIndex(repository, signal);
+  const sizes = await listPacks(repository, signal);
+  // Somebody pruned since the index was read, before our lock: blobs it names may be gone.
+  const isStale = known.packs.some((id) => !sizes.has(id));
+  const index = isStale ? await reloadIndex(repository, signal) : known;
+  const orphans = [...sizes].filter(([id]) => !index.hasPack(id)).map(([id, sizeBytes]) => ({ id, sizeBytes }));
   const packs: IndexedPack[] = [];
   const unreadable: string[] = [];
   await forEachConcurrent(
@@ -46,4 +49,13 @@ export async function adoptPacks(repository: Repository, signal?: AbortSignal): 
     for (const entry of pack.entries) index.add(entry.type, entry.id, 0, { ...entry, pack: number });
   }
   return { packs: packs.length, blobs: packs.reduce((sum, pack) => sum + pack.entries.length, 0), unreadable };
+}
+
+async function listPacks(repository: Repository, signal?: AbortSignal): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  for await (const { name, sizeBytes } of repository.storage.list(packsFolder, signal)) {
+    const id = idInName(name);
+    if (id !== undefined) sizes.set(id, sizeBytes);
+  }
+  return sizes;
 }
