@@ -129,12 +129,10 @@ export class GsStorage implements Storage, HttpObjects {
     return (await this.#look(name, signal))?.size;
   }
 
-  async read(name: string, { headers, room, signal }: ReadRequest): Promise<HttpReply | undefined> {
+  async read(name: string, request: ReadRequest): Promise<HttpReply | undefined> {
     const asked = { doing: `read ${name}`, method: 'GET', path: this.#pathOf(name), query: { alt: 'media' } } as const;
-    // Otherwise an object somebody uploaded compressed would be unpacked on the way, and its ranges with it.
-    const plain = { ...headers, 'accept-encoding': 'gzip' };
-    const reply = await this.#service.send({ ...asked, headers: plain, room, accept: [404, 416], signal });
-    return reply.status === 404 ? await this.#assertBucket(signal) : reply;
+    const reply = await this.#service.send({ ...asked, ...request, accept: [404, 416] });
+    return reply.status === 404 ? await this.#assertBucket(request.signal) : reply;
   }
 
   async *list(folder: string, signal?: AbortSignal): AsyncGenerator<StoredObject> {

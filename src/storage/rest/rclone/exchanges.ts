@@ -2,11 +2,11 @@
  * Exchanges with an rclone of our own. It is started with the first one, and again when it died; what it says on the way to
  * its log is what an answer without words, or none at all, is explained with.
  */
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import type { Clock } from '../../../base/clock.ts';
 import { HoldfastError, throwIfCancelled } from '../../../base/errors.ts';
 import type { HttpExchanges, HttpReply, HttpRequest } from '../../../protocols/http/exchange.ts';
-import { StreamExchanges } from '../../../protocols/http/exchange-over-stream.ts';
+import { SocketExchanges } from '../../../protocols/http/exchange-over-socket.ts';
 import { type Launch, type Program, startProgram } from './program.ts';
 
 export interface RcloneParts {
@@ -22,7 +22,7 @@ const momentMs = 2000;
 export class RcloneExchanges implements HttpExchanges {
   readonly #launch: Launch;
   readonly #clock: Clock;
-  readonly #exchanges: StreamExchanges;
+  readonly #exchanges: SocketExchanges;
   #program: Program | undefined;
   /** It answered: so its remote and its settings are right. */
   #answered = false;
@@ -31,7 +31,7 @@ export class RcloneExchanges implements HttpExchanges {
   constructor({ launch, most, silenceMs, clock }: RcloneParts) {
     this.#launch = launch;
     this.#clock = clock;
-    this.#exchanges = new StreamExchanges({ dial: () => this.#start(), most, silenceMs });
+    this.#exchanges = new SocketExchanges({ dial: () => this.#start(), most, silenceMs });
   }
 
   async exchange(asked: HttpRequest): Promise<HttpReply> {
@@ -54,12 +54,12 @@ export class RcloneExchanges implements HttpExchanges {
     await this.#program?.end();
   }
 
-  async #start(): Promise<Duplex> {
+  async #start(): Promise<Socket> {
     await this.#program?.end();
     if (this.#closed) throw over(this.#launch.place);
     const program = await startProgram(this.#launch, this.#clock);
     this.#program = program;
-    return program.stream;
+    return program.socket;
   }
 
   /** Why there was no answer, if it is because rclone ended. */

@@ -2,8 +2,10 @@
  * A running `rclone serve restic --stdio`. It ends when its input does, so it does not outlive this process however that ends;
  * it has a process group of its own, so that a Ctrl-C of the terminal leaves it alive until locks are removed.
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { Duplex, type Readable, type Writable } from 'node:stream';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { access, constants } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { delimiter, join } from 'node:path';
 import type { Clock } from '../../../base/clock.ts';
 import { HoldfastError, systemCode } from '../../../base/errors.ts';
 import { redactUrl } from '../../open.ts';
@@ -17,7 +19,8 @@ export interface Launch {
 }
 
 export interface Program {
-  readonly stream: Duplex;
+  /** Its input and output. */
+  readonly socket: Socket;
   /** When it ended, and what its status was; a signal's name if that ended it. */
   readonly exit: Promise<number | string>;
   /** The last line it complained with, about `subject` if one is; without its date. */
@@ -31,30 +34,50 @@ const keptBytes = 16 * 1024;
 /** How long it may take to end by itself, and after SIGTERM. */
 const graceMs = 3000;
 
+/** Its input and output are one socket, which spawn gives as a number only: the shell puts it in both places. */
+const bothWays = 'exec "$0" "$@" <&3 >&3 3>&-';
+
 /** `host.command-missing` if there is no such program. */
 export async function startProgram(launch: Launch, clock: Clock): Promise<Program> {
-  const child = spawn(launch.program, launch.argv, {
+  const program = await findProgram(launch);
+  const child = spawn('/bin/sh', ['-c', bothWays, program, ...launch.argv], {
     env: { ...launch.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     detached: true,
   });
   const exit = new Promise<number | string>((resolve) => {
     child.once('exit', (status, signal) => resolve(status ?? signal ?? 'unknown'));
   });
   let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-keptBytes);
   });
-  await started(child, launch);
-  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
+  await started(child, program);
+  const socket = child.stdio[3] as Socket;
   // Whoever uses it hears of errors by the session over it.
-  stream.on('error', () => {});
-  return { stream, exit, complaint: (subject) => complaintIn(said, subject), end: () => end(child, exit, clock) };
+  socket.on('error', () => {});
+  return { socket, exit, complaint: (subject) => complaintIn(said, subject), end: () => end(child, exit, clock) };
 }
 
-type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+/** As the shell would. */
+async function findProgram({ program, env }: Launch): Promise<string> {
+  const folders = program.includes('/') ? [''] : (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  for (const folder of folders) {
+    const path = join(folder, program);
+    const found = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return folder === '' ? program : path;
+  }
+  throw new HoldfastError({
+    code: 'host.command-missing',
+    message: `the program ${program} was not found`,
+    remedy: 'Install rclone (https://rclone.org/install), or name it in rclone.program of the repository.',
+  });
+}
 
-async function started(child: Child, { program }: Launch): Promise<void> {
+async function started(child: ChildProcess, program: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (cause) => reject(startFailure(program, cause)));
@@ -62,22 +85,16 @@ async function started(child: Child, { program }: Launch): Promise<void> {
 }
 
 function startFailure(program: string, cause: Error): HoldfastError {
-  const missing = systemCode(cause) === 'ENOENT';
   return new HoldfastError({
-    code: missing ? 'host.command-missing' : 'host.command-failed',
-    message: missing
-      ? `the program ${program} was not found`
-      : `the program ${program} could not be started: ${systemCode(cause) ?? cause.message}`,
-    remedy: missing
-      ? 'Install rclone (https://rclone.org/install), or name it in rclone.program of the repository.'
-      : 'Check that the file may be executed and that the machine has processes and memory left.',
+    code: 'host.command-failed',
+    message: `the program ${program} could not be started: ${systemCode(cause) ?? cause.message}`,
+    remedy: 'Check that /bin/sh is there, and that the machine has processes and memory left.',
     cause,
   });
 }
 
-async function end(child: Child, exit: Promise<number | string>, clock: Clock): Promise<void> {
-  child.stdin.destroy();
-  child.stdout.destroy();
+async function end(child: ChildProcess, exit: Promise<number | string>, clock: Clock): Promise<void> {
+  (child.stdio[3] as Socket).destroy();
   const over = new AbortController();
   const gone = exit.then(() => over.abort());
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
@@ -89,7 +106,7 @@ async function end(child: Child, exit: Promise<number | string>, clock: Clock): 
     child.kill(signal);
   }
   await gone;
-  child.stderr.destroy();
+  child.stderr?.destroy();
 }
 
 /** `2026/11/21 10:00:00 ERROR : data/ab…: Post request put error: …` */

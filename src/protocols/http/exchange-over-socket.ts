@@ -1,6 +1,7 @@
 /**
- * HTTP/2 exchanges over a stream that is no socket, such as the input and output of a program. Any number of exchanges share
- * it; the stream is made when it is first needed, and again when it has ended. Otherwise as `exchange.ts`.
+ * HTTP/2 exchanges over a socket that is there already, such as the input and output of a program. Any number of exchanges
+ * share it; it is made when it is first needed, and again when it has ended. Otherwise as `exchange.ts`. It must be a socket of
+ * the system's: over any other stream node's http2 fails an assertion when it is closed in the middle of a write (node 24).
  */
 import { AsyncResource } from 'node:async_hooks';
 import {
@@ -10,7 +11,7 @@ import {
   constants,
   type IncomingHttpHeaders,
 } from 'node:http2';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import { Semaphore } from '../../base/concurrency.ts';
 import { throwIfCancelled } from '../../base/errors.ts';
 import { atItsPace, paceOf } from '../../base/pace.ts';
@@ -24,9 +25,9 @@ import {
   pieces,
 } from './exchange.ts';
 
-export interface StreamExchangeOptions {
-  /** The other side's stream; an error of it is that of the exchange that wanted it. */
-  readonly dial: () => Promise<Duplex>;
+export interface SocketExchangeOptions {
+  /** The way to the other side; an error of it is that of the exchange that wanted it. */
+  readonly dial: () => Promise<Socket>;
   /** Exchanges at once; further ones wait. */
   readonly most: number;
   /** How long an exchange may be silent. */
@@ -37,12 +38,12 @@ export interface StreamExchangeOptions {
 const windowBytes = 4 * 1024 * 1024;
 const sessionWindowBytes = 16 * 1024 * 1024;
 
-export class StreamExchanges implements HttpExchanges {
-  readonly #options: StreamExchangeOptions;
+export class SocketExchanges implements HttpExchanges {
+  readonly #options: SocketExchangeOptions;
   readonly #permits: Semaphore;
   #session: Promise<ClientHttp2Session> | undefined;
 
-  constructor(options: StreamExchangeOptions) {
+  constructor(options: SocketExchangeOptions) {
     this.#options = options;
     this.#permits = new Semaphore(options.most);
   }
@@ -117,7 +118,7 @@ export class StreamExchanges implements HttpExchanges {
   }
 }
 
-/** By events: a loop over a stream that ends within one turn takes it for cut (node 24). */
+/** By events from the first one on: what nobody listens to when it comes may be discarded. */
 async function replyOf(
   stream: ClientHttp2Stream,
   headers: IncomingHttpHeaders,
@@ -146,9 +147,9 @@ async function replyOf(
   return { ...head, body: body.whole() };
 }
 
-async function begin(stream: Duplex): Promise<ClientHttp2Session> {
+async function begin(socket: Socket): Promise<ClientHttp2Session> {
   const session = connect('http://localhost', {
-    createConnection: () => stream,
+    createConnection: () => socket,
     settings: { initialWindowSize: windowBytes, enablePush: false },
   });
   // What ends it ends its exchanges, which say so.
