@@ -23,9 +23,14 @@ export interface HeldContents extends AsyncDisposable {
 /** A shared lock keeps prune away meanwhile. From a repository that cannot be written (a read-only disk) reading goes on without one. */
 export async function openContents(request: OpenContentsRequest): Promise<HeldContents> {
   const { repository, snapshot, host, report } = request;
-  const lock = await lockForReading(repository, report, request.signal);
-  const signal = lock?.signal ?? request.signal;
   const pool = workerPoolFor(repository);
+  // Across a network the lock takes half a second, in which the workers can get ready.
+  if (repository.storage.parallelPuts !== undefined) pool.warm(2);
+  const lock = await lockForReading(repository, report, request.signal).catch(async (error: unknown) => {
+    await pool.close();
+    throw error;
+  });
+  const signal = lock?.signal ?? request.signal;
   const dispose = async (): Promise<void> => {
     await pool.close();
     await lock?.[Symbol.asyncDispose]();

@@ -92,6 +92,8 @@ export class BlobSaver implements AsyncDisposable {
       threads,
       (pack) => this.inBackground(this.#upload(pack)),
     );
+    // Across a network some answers are waited for before there is anything to do.
+    if (repository.storage.parallelPuts !== undefined) this.pool.warm(1);
     options.signal?.addEventListener('abort', () => this.#fail(options.signal?.reason), { once: true });
   }
 

@@ -51,6 +51,11 @@ export class WorkerPool implements AsyncDisposable {
     return this.#most;
   }
 
+  /** Starts up to so many threads ahead of the first job, while something else is waited for. */
+  warm(threads: number): void {
+    while (this.#threads.length < Math.min(threads, this.#most)) this.#start();
+  }
+
   /** Does a job and resolves with its result and the number of the worker that did it. */
   async run<K extends Job['kind']>(job: Extract<Job, { kind: K }>): Promise<JobResults[K]> {
     return await this.#send<K>(this.#leastBusy(), job);
