@@ -1,4 +1,5 @@
 /** What a conformance case of a driver is, and what it works with. */
+import { rm } from 'node:fs/promises';
 import { type ErrorCode, HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
 import type { ContainerEngine } from '../../hosts/host.ts';
 import type { Fingerprint } from '../../model/fingerprint.ts';
@@ -83,8 +84,13 @@ export async function withCopy<T>(
   task: (copy: RestoredCopy) => Promise<T>,
 ): Promise<T> {
   const directory = await bench.directory();
-  await using copy = await driver.restoreThrowaway(source, contents, { directory, host: source.local, containers });
-  return await task(copy);
+  try {
+    await using copy = await driver.restoreThrowaway(source, contents, { directory, host: source.local, containers });
+    return await task(copy);
+  } finally {
+    // Now, not at the end of the suite: it makes several copies, each as large as the source.
+    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+  }
 }
 
 /** `undefined` if the snapshot holds none: the driver compares with the snapshot's own content. */
