@@ -7,6 +7,12 @@ import { RcloneExchanges } from './exchanges.ts';
 import { parseRcloneUrl } from './location.ts';
 import type { RcloneSettings } from './settings.ts';
 
+/**
+ * Buckets of B2 would keep what is deleted, as hidden versions; restic tells it the same. And rclone would remember sizes from
+ * lists: of an object that was listed while it grew, where remotes do not store at once, it could never be read again.
+ */
+const standing = ['--b2-hard-delete', '--cache-objects=false'];
+
 /** rclone itself is started when it is first needed. */
 export async function openRemote(
   url: string,
@@ -15,8 +21,7 @@ export async function openRemote(
   const remote = parseRcloneUrl(url);
   const place: RestPlace = { protocol: 'http:', host: 'localhost', path: '/', shown: url };
   const { clock, signal } = tools;
-  // Buckets of B2 would otherwise keep what is deleted, as hidden versions; restic tells it the same.
-  const argv = ['serve', 'restic', '--stdio', '--b2-hard-delete', ...settings.options, '--', remote];
+  const argv = ['serve', 'restic', '--stdio', ...standing, ...settings.options, '--', remote];
   const connections = new RcloneExchanges({
     launch: { program: settings.program, argv, env: await environmentOf(settings, tools), place: url },
     most: settings.connections,
