@@ -24,18 +24,21 @@ interface Edit {
   readonly text: string;
 }
 
-interface ClearSecrets {
+interface KnownSecrets {
   readonly all: ReadonlySet<string>;
-  /** Names of the settings they were written under. */
+  /** Names of the settings under which some stand in the clear. */
   readonly keys: ReadonlySet<string>;
   /** Those that are removed wherever they appear. */
   readonly unmistakable: readonly string[];
 }
 
-/** `config.invalid` if it cannot be proven that no secret is left: then nothing of the text may be stored. */
-export function configWithoutSecrets(config: Config, known: Known): CleanConfig {
+/**
+ * `others`: secrets that are known from elsewhere and must not be in it either. `config.invalid` if it cannot be proven that
+ * no secret is left: then nothing of the text may be stored.
+ */
+export function configWithoutSecrets(config: Config, known: Known, others: readonly string[] = []): CleanConfig {
   const original = new TextDecoder('utf-8').decode(config.bytes);
-  const secrets = clearSecrets(config);
+  const secrets = knownSecrets(config, others);
   const replaced: { path: string; by: string }[] = [];
   const edits = [...scalarEdits(original, secrets, replaced), ...commentEdits(original, secrets)];
   const text = applyEdits(original, edits);
@@ -44,19 +47,19 @@ export function configWithoutSecrets(config: Config, known: Known): CleanConfig 
 }
 
 /** The same for values that came from it: everything but names of keys, with references as `{ from, … }`. */
-export function withoutSecrets(value: unknown, config: Config): unknown {
-  return cleanValue(value, clearSecrets(config).unmistakable, '');
+export function withoutSecrets(value: unknown, config: Config, others: readonly string[] = []): unknown {
+  return cleanValue(value, knownSecrets(config, others).unmistakable, '');
 }
 
-function clearSecrets(config: Config): ClearSecrets {
+function knownSecrets(config: Config, others: readonly string[]): KnownSecrets {
   const clear = secretPlaces(config).flatMap(({ path, reference }) =>
     reference.from === 'clear' ? [{ key: path.split('.').at(-1)!, value: reference.secret.reveal() }] : [],
   );
-  const all = new Set(clear.map(({ value }) => value));
+  const all = new Set([...clear.map(({ value }) => value), ...others]);
   return { all, keys: new Set(clear.map(({ key }) => key)), unmistakable: [...all].filter(isUnmistakable) };
 }
 
-function scalarEdits(text: string, secrets: ClearSecrets, replaced: { path: string; by: string }[]): Edit[] {
+function scalarEdits(text: string, secrets: KnownSecrets, replaced: { path: string; by: string }[]): Edit[] {
   const edits: Edit[] = [];
   visit(parseDocument(text, { stringKeys: true, merge: true }), {
     Scalar(key, node, ancestors) {
@@ -73,7 +76,7 @@ function scalarEdits(text: string, secrets: ClearSecrets, replaced: { path: stri
 }
 
 /** What is written instead of a value; `undefined` to leave it. */
-function replacementOf(node: Scalar<string>, path: ConfigPath, secrets: ClearSecrets): string | undefined {
+function replacementOf(node: Scalar<string>, path: ConfigPath, secrets: KnownSecrets): string | undefined {
   const { value } = node;
   const key = String(path.at(-1) ?? '');
   const isKnown = secrets.all.has(value);
@@ -112,7 +115,7 @@ const scalarMark = '\u001f';
 const marks = new Set([scalarMark, '\u0002', '\u0018']);
 
 /** Comments, found as YAML finds them: a `#` within a text is none. */
-function commentEdits(text: string, secrets: ClearSecrets): Edit[] {
+function commentEdits(text: string, secrets: KnownSecrets): Edit[] {
   const edits: Edit[] = [];
   let offset = 0;
   let previous = '';
@@ -137,7 +140,7 @@ function applyEdits(text: string, edits: readonly Edit[]): string {
 /** It must be a configuration with the same entries, hold references only, and none of the secrets in any form. */
 function requireClean(
   text: string,
-  { config, known, secrets }: { config: Config; known: Known; secrets: ClearSecrets },
+  { config, known, secrets }: { config: Config; known: Known; secrets: KnownSecrets },
 ): void {
   const again = parseConfig(config.file, Buffer.from(text), known);
   const clear = secretPlaces(again).filter(({ reference }) => reference.from === 'clear');

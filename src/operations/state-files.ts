@@ -42,9 +42,13 @@ export interface StateOwner {
   readonly hostname: string;
 }
 
-/** The files by name. The same for the same configuration. `config.invalid` if it may not be stored. */
-export function stateFiles(config: Config, known: Known, owner: StateOwner): Map<string, Uint8Array> {
-  const { text, replaced } = configWithoutSecrets(config, known);
+/** The files by name. The same for the same configuration and `secrets`, which are cut out. `config.invalid` if it may not be stored. */
+export function stateFiles(
+  config: Config,
+  known: Known,
+  { secrets, ...owner }: StateOwner & { readonly secrets: readonly string[] },
+): Map<string, Uint8Array> {
+  const { text, replaced } = configWithoutSecrets(config, known, secrets);
   const facts: StateFacts = {
     format: 1,
     ...owner,
@@ -61,7 +65,7 @@ export function stateFiles(config: Config, known: Known, owner: StateOwner): Map
   return new Map([
     [configName, utf8(text)],
     [readmeName, utf8(readme)],
-    [factsName, utf8(`${JSON.stringify(withoutSecrets(facts, config), null, 1)}\n`)],
+    [factsName, utf8(`${JSON.stringify(withoutSecrets(facts, config, secrets), null, 1)}\n`)],
   ]);
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { hasCode } from '../base/errors.ts';
 import { programVersion } from '../base/version.ts';
+import { readSecret, secretPlaces } from '../config/index.ts';
 import { type Repository, saveState } from '../repository/index.ts';
 import { describeError } from './describe-error.ts';
 import type { Execution, SourceAccess } from './operation.ts';
@@ -15,7 +16,7 @@ export const stateView = z.object({
 });
 export type StateView = z.infer<typeof stateView>;
 
-type Uses = Pick<SourceAccess, 'config' | 'drivers' | 'hostKinds' | 'storageKinds' | 'localHost'> & Execution;
+type Uses = Omit<SourceAccess, 'openContainers'> & Execution;
 
 export interface StateRequest {
   /** The name of the repository in the configuration. */
@@ -38,7 +39,7 @@ export async function keepState({ name, repository, ...request }: StateRequest, 
       {
         hostname,
         path: config.file,
-        files: stateFiles(config, uses, owner),
+        files: stateFiles(config, uses, { ...owner, secrets: await readableSecrets(uses) }),
         timeMs: request.readAtMs,
         programVersion: `holdfast ${programVersion}`,
       },
@@ -51,4 +52,19 @@ export async function keepState({ name, repository, ...request }: StateRequest, 
     const outcome = hasCode(error, 'repository.locked') ? 'postponed' : 'failed';
     return { repository: name, outcome, error: describeError(error) };
   }
+}
+
+/** What references lead to without a program being started: nobody is to have written it out somewhere else in the file. */
+async function readableSecrets({ config, env, signal, localHost }: Uses): Promise<string[]> {
+  const secrets: string[] = [];
+  for (const { path, reference } of secretPlaces(config)) {
+    if (reference.from !== 'file' && reference.from !== 'env') continue;
+    try {
+      secrets.push((await readSecret(reference, path, { env, signal, run: (it) => localHost().run(it) })).reveal());
+    } catch (error) {
+      // Missing ones are told by whatever needs them.
+      if (!hasCode(error, 'secret.unavailable')) throw error;
+    }
+  }
+  return secrets;
 }
