@@ -69,7 +69,9 @@ export async function startCephGateway(): Promise<CephGateway> {
     await jailed('ceph', ...conf, 'osd', 'new', uuid);
     await jailed('ceph-osd', ...conf, '-i', '0', '--mkfs', '--osd-uuid', uuid);
     daemon('ceph-osd', ...conf, '-i', '0', '-f');
-    await until(async () => (await jailed('ceph', ...conf, 'osd', 'stat')).stdout.includes('1 up'));
+    // A monitor that has just come up may still refuse to answer.
+    const isUp = async (): Promise<boolean> => (await jailed('ceph', ...conf, 'osd', 'stat')).stdout.includes('1 up');
+    await until(() => isUp().catch(() => false));
     const user = ['user', 'create', '--uid=t', '--display-name=t'];
     const keys = [`--access-key=${env.AWS_ACCESS_KEY_ID}`, `--secret-key=${env.AWS_SECRET_ACCESS_KEY}`];
     await jailed('radosgw-admin', ...conf, '-n', 'client.rgw', ...user, ...keys);
