@@ -18,7 +18,7 @@ export const storeCases: readonly DriverCase[] = [
   {
     id: 'stores',
     needs: 'any',
-    why: 'a snapshot names what it is of, holds all of it, and carries the facts to compare with',
+    why: 'a snapshot names what it is of, holds all of it, carries the facts to compare with, and its driver says what to do with its files',
     async run({ driver, source, bench }) {
       const stored = await bench.backUp(source);
       expect(stored.unreadable.length === 0, `${stored.unreadable[0]?.path} could not be read`);
@@ -29,6 +29,11 @@ export const storeCases: readonly DriverCase[] = [
       expect(
         names.some((name) => name !== factsFolder),
         'the snapshot holds nothing',
+      );
+      const steps = await driver.nativeSteps(contents);
+      expect(
+        steps.some(({ command }) => command !== undefined),
+        'the driver does not say what a person does with the files that restic restores',
       );
       const fingerprint = await fingerprintIn(contents, `/${factsFolder}/fingerprint.json`);
       if (!fingerprint) return;
