@@ -74,5 +74,8 @@ export function isState(snapshot: Snapshot): boolean {
   return snapshot.tags?.includes(stateTag) === true;
 }
 
+/** Marks a snapshot that a repair wrote instead of a damaged one (its `original`): what could not be saved is missing in it. restic's word. */
+export const repairedTag = 'repaired';
+
 /** The folder inside a snapshot that holds fingerprint, tool versions and runbook facts. */
 export const factsFolder = '.holdfast';

@@ -35,6 +35,14 @@ describe('copies are known again', () => {
     const copied = snapshot('b1', 1, { tags: ['x', 'y'], original: 'a1' });
     expect(ids(matchCopies([reordered], [copied]).missing)).toEqual([]);
   });
+
+  it('what a repair left of a snapshot is not sent where the whole of it is, but the whole is sent where the rest is', () => {
+    const repaired = snapshot('a9', 1, { original: 'a1', tree: 'less', tags: ['source:a', 'repaired'] });
+    const whole = snapshot('b1', 1, { original: 'a1' });
+    expect(matchCopies([repaired], [whole])).toEqual({ missing: [], present: [] });
+    expect(ids(matchCopies([whole], [repaired]).missing)).toEqual(['b1']);
+    expect(ids(matchCopies([repaired], []).missing)).toEqual(['a9']);
+  });
 });
 
 describe('what is wanted', () => {

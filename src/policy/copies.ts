@@ -4,7 +4,7 @@
  * says the same about time, tree, paths, tags and who made it.
  */
 import type { Retention } from '../model/policy.ts';
-import { type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
+import { repairedTag, type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
 import { applyRetention, type RetentionFacts } from './retention.ts';
 
 export interface CopyMatch {
@@ -23,9 +23,11 @@ export function matchCopies(from: readonly StoredSnapshot[], to: readonly Stored
   const missing: StoredSnapshot[] = [];
   const present: { snapshot: StoredSnapshot; copy: StoredSnapshot }[] = [];
   for (const snapshot of from.toSorted(newestFirst)) {
-    const copy = candidates.get(persistentId(snapshot))?.find((one) => isSame(one, snapshot));
+    const related = candidates.get(persistentId(snapshot)) ?? [];
+    const copy = related.find((one) => isSame(one, snapshot));
     if (copy) present.push({ snapshot, copy });
-    else missing.push(snapshot);
+    // What a repair could save is less than what the other repository has of the same state.
+    else if (!isRepaired(snapshot) || related.every(isRepaired)) missing.push(snapshot);
   }
   return { missing, present };
 }
@@ -33,6 +35,10 @@ export function matchCopies(from: readonly StoredSnapshot[], to: readonly Stored
 /** The id a snapshot had where it was made: it stays the same through any number of copies. */
 export function persistentId(snapshot: StoredSnapshot): string {
   return snapshot.original ?? snapshot.id;
+}
+
+function isRepaired({ tags }: StoredSnapshot): boolean {
+  return tags?.includes(repairedTag) === true;
 }
 
 /** Everything but ids, parent and origin. */

@@ -7,7 +7,7 @@
  */
 import { HoldfastError, hasCode } from '../../base/errors.ts';
 import type { Report } from '../../model/run.ts';
-import type { StoredSnapshot } from '../../model/snapshot.ts';
+import { repairedTag, type StoredSnapshot } from '../../model/snapshot.ts';
 import { BlobSaver } from '../blob-saver.ts';
 import { idInName } from '../layout.ts';
 import { lockRepository } from '../locks.ts';
@@ -22,8 +22,6 @@ import { addUnindexed } from '../upkeep/usage.ts';
 import { readableSnapshots } from './readable-snapshots.ts';
 import { type Loss, repairPacksFirst, TreeRewriter } from './rewrite-trees.ts';
 
-/** What restic calls them. */
-export const repairedTag = 'repaired';
 /** Losses named for one snapshot, and for all together; what is beyond is only counted. */
 const mostLossesEach = 1000;
 const mostLosses = 20_000;
