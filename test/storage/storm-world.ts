@@ -57,7 +57,7 @@ export async function startWorld(): Promise<StormWorld> {
   const kinds = { drivers, storageKinds, hostKinds };
   const config = await loadConfig(join(folder, 'holdfast.yaml'), kinds);
   const host = localHost();
-  const env = { ...server.env, AWS_EC2_METADATA_DISABLED: 'true' };
+  const env = { ...server.env, AWS_EC2_METADATA_DISABLED: 'true', HOLDFAST_STATE: join(folder, 'state') };
   const execution = { clock, signal: new AbortController().signal, report: silent };
   const openContainers = async () => undefined;
   return {
