@@ -79,7 +79,9 @@ const mostCachedBytes = 1 << 30;
 /** Index and snapshot files of a repository that is not on this machine are kept here once they were read. */
 function withCache(repository: Repository, { url }: Place, { env, uncached = false }: Uses): Repository {
   if (uncached || !/^[a-z][a-z0-9+.-]*:/i.test(url) || /^(?:file|local):/i.test(url)) return repository;
-  const folder = join(cacheDirectory(env), repository.config.id);
+  const caches = cacheDirectory(env);
+  if (caches === undefined) return repository;
+  const folder = join(caches, repository.config.id);
   return repository.on(cachedStorage(repository.storage, { folder, mostBytes: mostCachedBytes }));
 }
 
