@@ -12,6 +12,7 @@ export type SecretReference =
 export type ReadSecret = (reference: SecretReference, owner: string) => Promise<Secret>;
 
 const settings = new WeakSet<z.ZodType>();
+const texts = new WeakSet<z.ZodType>();
 
 /**
  * A secret among the settings of a driver, host or storage: `password: secretSetting('the password of the user').optional()`.
@@ -21,6 +22,28 @@ export function secretSetting(description: string): z.ZodType<SecretReference> {
   const schema = z.custom<SecretReference>(isReference, { error: 'is not a secret' }).describe(description);
   settings.add(schema);
   return schema;
+}
+
+/**
+ * Something that is no secret but travels with one, as an access key's id does: written as it is, or as a reference like
+ * the secret beside it.
+ */
+export function textOrReferenceSetting(description: string): z.ZodType<string | SecretReference> {
+  const schema = z.custom<string | SecretReference>(
+    (value) => (typeof value === 'string' && value !== '') || isReference(value),
+    {
+      error: 'is neither a text nor the place of one',
+    },
+  );
+  const described = schema.describe(description);
+  texts.add(described);
+  return described;
+}
+
+/** True for what `textOrReferenceSetting` made, also inside `optional()`. */
+export function isTextOrReferenceSetting(schema: z.ZodType): boolean {
+  if (texts.has(schema)) return true;
+  return schema instanceof z.ZodOptional && isTextOrReferenceSetting(schema.unwrap() as z.ZodType);
 }
 
 /** True for what `secretSetting` made, also inside `optional()`. */

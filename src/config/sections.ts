@@ -1,6 +1,6 @@
 /** The sections of the file, each entry by itself: one that is wrong does not hide what is wrong with the others. */
 import type { z } from 'zod';
-import { isSecretMapSetting, isSecretSetting } from '../base/secret-reference.ts';
+import { isSecretMapSetting, isSecretSetting, isTextOrReferenceSetting } from '../base/secret-reference.ts';
 import type { AnyDriver } from '../drivers/driver.ts';
 import type { AnyHostKind } from '../hosts/host.ts';
 import type { HostEntry, Placement, PolicyEntry, RepositoryEntry, SourceEntry } from './config.ts';
@@ -215,7 +215,8 @@ function replaceSecrets(
   for (const [key, field] of Object.entries(fieldsOf(schema))) {
     if (!(key in settings)) continue;
     if (isSecretMapSetting(field)) readable = replaceSecretMap(reading, settings, [...path, key]) && readable;
-    if (!isSecretSetting(field)) continue;
+    const isPlaced = isTextOrReferenceSetting(field) && isMapping(settings[key]);
+    if (!isPlaced && !isSecretSetting(field)) continue;
     const reference = readSecretReference(reading, settings, [...path, key]);
     if (reference) settings[key] = reference;
     else readable = false;

@@ -52,7 +52,8 @@ describe('a repository in a bucket', () => {
     writeFiles();
     trial.write('password', 'a password\n');
     trial.write('secret', `${server.env.AWS_SECRET_ACCESS_KEY}\n`);
-    const keys = `{ accessKeyId: ${server.env.AWS_ACCESS_KEY_ID}, secretAccessKey: { file: ${trial.path('secret')} } }`;
+    trial.write('id', `${server.env.AWS_ACCESS_KEY_ID}\n`);
+    const keys = `{ accessKeyId: { file: id }, secretAccessKey: { file: ${trial.path('secret')} } }`;
     writeConfig(`  cloud: { url: "${urlOf('ours/deep/er')}", password: { file: password }, s3: ${keys} }\n`);
     await trial.ok('repo', 'init', 'cloud');
     await trial.ok('backup', 'docs');

@@ -53,9 +53,11 @@ async function fromSettings(settings: S3Settings, tools: StorageTools): Promise<
   if (accessKeyId === undefined || secretAccessKey === undefined) {
     throw none('s3.accessKeyId and s3.secretAccessKey belong together; one of them is missing');
   }
+  const id =
+    typeof accessKeyId === 'string' ? accessKeyId : (await tools.secret(accessKeyId, 's3.accessKeyId')).reveal();
   const secret = await tools.secret(secretAccessKey, 's3.secretAccessKey');
   const token = sessionToken && (await tools.secret(sessionToken, 's3.sessionToken'));
-  return { accessKeyId, secretAccessKey: secret.reveal(), sessionToken: token?.reveal() };
+  return { accessKeyId: id, secretAccessKey: secret.reveal(), sessionToken: token?.reveal() };
 }
 
 function fromEnvironment(env: StorageTools['env']): Credentials {

@@ -8,7 +8,11 @@ export function resticAccess(url: string, settings: S3Settings): ResticAccess {
   const { protocol, host, bucket, prefix } = parseS3Url(url);
   const { accessKeyId, sessionToken, region, pathStyle, ca, roleArn } = settings;
   const env: ResticVariable[] = [
-    { name: 'AWS_ACCESS_KEY_ID', what: 'id of the access key', ...(accessKeyId ? { value: accessKeyId } : {}) },
+    {
+      name: 'AWS_ACCESS_KEY_ID',
+      what: 'id of the access key',
+      ...(typeof accessKeyId === 'string' ? { value: accessKeyId } : {}),
+    },
     { name: 'AWS_SECRET_ACCESS_KEY', what: 'secret access key' },
     ...(sessionToken ? [{ name: 'AWS_SESSION_TOKEN', what: 'session token' }] : []),
     ...(region === 'auto' ? [] : [{ name: 'AWS_DEFAULT_REGION', what: 'region', value: region }]),

@@ -1,16 +1,16 @@
 /** What may stand under `s3:` in a repository's entry. */
 import { z } from 'zod';
 import { parseInstant } from '../../base/clock.ts';
-import { secretSetting } from '../../base/secret-reference.ts';
+import { secretSetting, textOrReferenceSetting } from '../../base/secret-reference.ts';
 
 const text = z.string().min(1);
 const MiB = 1024 * 1024;
 
 export const s3Settings = z.strictObject({
   region: text.default('auto').describe('the region requests are signed for; auto: what the service says'),
-  accessKeyId: text
-    .describe('the access key; without it the environment, files and the machine’s role are asked')
-    .optional(),
+  accessKeyId: textOrReferenceSetting(
+    'the access key, or where it is; without it the environment, files and the machine’s role are asked',
+  ).optional(),
   secretAccessKey: secretSetting('the secret key that belongs to accessKeyId').optional(),
   sessionToken: secretSetting('the token of temporary keys').optional(),
   profile: text.describe('a profile of ~/.aws/config and ~/.aws/credentials').optional(),
