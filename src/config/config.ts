@@ -1,4 +1,5 @@
 /** A configuration that was checked: every name in it means something, every path is absolute. */
+import type { HostLimits } from '../hosts/limited.ts';
 import type { Assertion } from '../model/assertion.ts';
 import type { Retention } from '../model/policy.ts';
 import type { WindowPlan } from '../model/window.ts';
@@ -47,6 +48,7 @@ export interface HostEntry {
   readonly kind: string;
   /** As the kind's schema gave them. */
   readonly settings: unknown;
+  readonly limits?: HostLimits;
   /** Other entries it is reached through. */
   readonly references: readonly string[];
 }

@@ -1,7 +1,8 @@
-/** `limits:` of a repository: how fast, by the time of day, and how much at once. */
+/** `limits:` of a repository or a host: how fast, by the time of day, and how much at once. */
 import { z } from 'zod';
+import type { RateTable, RateWindow } from '../base/rate-table.ts';
+import type { HostLimits } from '../hosts/limited.ts';
 import type { StorageLimits } from '../storage/limited.ts';
-import type { RateTable, RateWindow } from '../storage/rate-table.ts';
 import { isTimeZone } from './time-zone.ts';
 
 /** Below this a single piece takes so long that servers hang up. */
@@ -56,22 +57,39 @@ const timetable = z
   ])
   .describe("a rate like 2MiB/s, or a timetable like [{ from: '08:00', to: '20:00', rate: 2MiB/s }]");
 
+const rates = {
+  upload: timetable.optional(),
+  download: timetable.optional(),
+  timezone: z
+    .string()
+    .describe('a name like Europe/Madrid, or UTC')
+    .refine(isTimeZone, { error: 'is not a time zone' })
+    .optional(),
+};
+
 export const limitsSection = z
   .strictObject({
-    upload: timetable.optional(),
-    download: timetable.optional(),
+    ...rates,
     concurrency: z.int().min(1).max(64).optional().describe('how many transfers at once, 1 to 64'),
-    timezone: z
-      .string()
-      .describe('a name like Europe/Madrid, or UTC')
-      .refine(isTimeZone, { error: 'is not a time zone' })
-      .optional(),
   })
-  .transform(({ upload, download, concurrency, timezone }): StorageLimits => {
-    const table = (windows: RateWindow[] | undefined): RateTable | undefined =>
-      windows && windows.length > 0 ? { windows, ...(timezone === undefined ? {} : { timezone }) } : undefined;
-    return { upload: table(upload), download: table(download), concurrency };
-  });
+  .transform(({ concurrency, ...given }): StorageLimits => ({ ...tablesOf(given), concurrency }));
+
+export const hostLimitsSection = z
+  .strictObject(rates)
+  .transform((given): HostLimits => tablesOf(given))
+  .describe('{ download: 5MiB/s, upload: 2MiB/s }');
+
+interface Rates {
+  readonly upload?: RateWindow[];
+  readonly download?: RateWindow[];
+  readonly timezone?: string;
+}
+
+function tablesOf({ upload, download, timezone }: Rates): { upload?: RateTable; download?: RateTable } {
+  const table = (windows: RateWindow[] | undefined): RateTable | undefined =>
+    windows && windows.length > 0 ? { windows, ...(timezone === undefined ? {} : { timezone }) } : undefined;
+  return { upload: table(upload), download: table(download) };
+}
 
 /** `MB` and `Mbit` are told apart by their letters; `Mb`, which people mean either by, is neither. */
 function parseRate(text: string): number | undefined {

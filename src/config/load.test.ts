@@ -201,6 +201,14 @@ describe('a configuration', () => {
     expect(errorsOf(`${good}${hosts}`.replace('key:', 'keys:'))[0]).toContain('Did you mean «key»?');
   });
 
+  it('reads the limits of a host, and says where they are wrong', () => {
+    const hosts = (limits: string) => `hosts:\n  box: { ssh: root@box, limits: ${limits} }\n`;
+    const { limits } = load(good + hosts('{ download: 5MiB/s }')).hosts.get('box')!;
+    expect(limits).toEqual({ download: { windows: [{ bytesPerSecond: 5 << 20 }] } });
+    expect(() => load(good + hosts('{ download: 5MiB/s, concurrency: 2 }'))).toThrow(/hosts\.box\.limits\.concurrency/);
+    expect(() => load(good + hosts('{ download: fast }'))).toThrow(/hosts\.box\.limits\.download/);
+  });
+
   it('keeps names like no and on as they are, and refuses what YAML would hide', () => {
     expect([...load(good).sources.keys()]).toEqual(['tracker', 'no']);
     expect(errorsOf('sources: {}\nsources: {}')[0]).toMatch(/^2:1 {2}is not valid YAML/);

@@ -6,6 +6,7 @@ import type { AnyHostKind } from '../hosts/host.ts';
 import type { HostEntry, Placement, PolicyEntry, RepositoryEntry, SourceEntry } from './config.ts';
 import { localHost } from './config.ts';
 import { expandPath } from './expand-path.ts';
+import { hostLimitsSection } from './limits-schema.ts';
 import type { ConfigPath } from './problems.ts';
 import type { Reading } from './reading.ts';
 import { policySection, repositorySection, sourceSection } from './schema.ts';
@@ -76,11 +77,13 @@ export function readHosts(reading: Reading): Map<string, HostEntry> {
     }
     const kind = findHostKind(reading, value, path);
     if (!kind || !isMapping(value)) return undefined;
-    const settings = checkSettings(reading, kind.settings, value, { path, general: [] });
-    if (settings === undefined) return undefined;
+    const { limits: givenLimits, ...own } = value;
+    const settings = checkSettings(reading, kind.settings, own, { path, general: ['limits'] });
+    const limits = givenLimits && reading.check(hostLimitsSection, givenLimits, [...path, 'limits']);
+    if (settings === undefined || (givenLimits !== undefined && !limits)) return undefined;
     const named = (kind.references ?? []).map((key) => value[key]).filter((other) => typeof other === 'string');
     const references = named.filter((other) => !/[@.:]/.test(other));
-    return { name, kind: kind.name, settings: settings.value, references };
+    return { name, kind: kind.name, settings: settings.value, ...(limits ? { limits } : {}), references };
   });
 }
 

@@ -3,6 +3,7 @@ import { HoldfastError } from '../base/errors.ts';
 import type { ReadSecret } from '../base/secret-reference.ts';
 import { localHost as localName, readSecret } from '../config/index.ts';
 import type { Host } from '../hosts/host.ts';
+import { limitedHost } from '../hosts/limited.ts';
 import type { Execution, SourceAccess } from './operation.ts';
 
 type Uses = Pick<SourceAccess, 'config' | 'env' | 'hostKinds' | 'localHost'> & Pick<Execution, 'clock' | 'signal'>;
@@ -51,10 +52,11 @@ export class HostPool implements AsyncDisposable {
       });
     }
     const through = (other: string): Promise<Host> => this.get(other);
-    const host = await kind.open(name, entry.settings, {
+    const opened = await kind.open(name, entry.settings, {
       ...{ clock, signal, through },
       ...{ local: this.local, secret: this.secret },
     });
+    const host = limitedHost(opened, entry.limits ?? {}, clock);
     this.#opened.push(host);
     return host;
   }

@@ -5,9 +5,9 @@
 import type { Clock } from '../base/clock.ts';
 import { Semaphore } from '../base/concurrency.ts';
 import { atPace } from '../base/pace.ts';
-import { type RateTable, rateAt } from './rate-table.ts';
+import { type RateTable, rateAt } from '../base/rate-table.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
 import type { Storage } from './storage.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 export interface StorageLimits {
   readonly upload?: RateTable;

@@ -23,7 +23,9 @@ repositories:
 hosts:
   gate: { ssh: "${sshd.address}", key: { file: ${sshd.key} }, knownHosts: ${sshd.knownHosts} }
   far: { ssh: "${sshd.address}", key: { file: ${sshd.key} }, hostKey: ${sshd.hostKey}, jump: gate }
+  slow: { ssh: "${sshd.address}", key: { file: ${sshd.key} }, knownHosts: ${sshd.knownHosts}, limits: { download: 1MiB/s } }
 sources:
+  slowly: { driver: files, host: slow, paths: [${trial.path('src')}], repository: here }
   configs: { driver: files, host: far, paths: [${trial.path('src')}], repository: here }
   large: { driver: files, host: gate, paths: [${trial.path('big')}], repository: here }
 `,
@@ -56,6 +58,14 @@ test('is backed up through a jump host, proven, unchanged the next time, and res
   expect(list(`${trial.path('out')}${trial.path('src')}`).replaceAll(/l 777 \S+/g, 'l')).toBe(
     list(trial.path('src')).replaceAll(/l 777 \S+/g, 'l'),
   );
+});
+
+test('is read no faster than its limit allows, and whole', async () => {
+  const startedMs = performance.now();
+  await trial.ok('backup', 'slowly');
+  // 3 MB at 1 MiB/s, less what may be saved up
+  expect(performance.now() - startedMs).toBeGreaterThan(2300);
+  expect(await trial.ok('drill', 'slowly')).toContain('PROVEN');
 });
 
 test('whose connection is cut in the middle leaves no snapshot', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from './clock.ts';
 import { rateAt } from './rate-table.ts';
 import { TokenBucket } from './token-bucket.ts';
 

@@ -1,5 +1,5 @@
-/** How fast a storage may be written or read, by the clock on the wall. */
-import { wallClockAt } from '../base/clock.ts';
+/** How fast bytes may pass, by the clock on the wall. */
+import { wallClockAt } from './clock.ts';
 
 export interface RateWindow {
   /** Minutes of the day: from `fromMinute` until before `toMinute`; over midnight if that is not later. Absent: all day. */

@@ -2,7 +2,7 @@
  * A token bucket: bytes pass at a rate that may change with the time of day, in the order in which they asked. Over any time
  * t not more than `burstMs` of the rate, t × rate and one piece have passed.
  */
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** How much of the rate may be saved up while nothing passes. */
 const burstMs = 250;
