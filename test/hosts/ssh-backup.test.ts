@@ -25,7 +25,7 @@ hosts:
   far: { ssh: "${sshd.address}", key: { file: ${sshd.key} }, hostKey: ${sshd.hostKey}, jump: gate }
   slow: { ssh: "${sshd.address}", key: { file: ${sshd.key} }, knownHosts: ${sshd.knownHosts}, limits: { download: 1MiB/s } }
 sources:
-  slowly: { driver: files, host: slow, paths: [${trial.path('src')}], repository: here }
+  slowly: { driver: files, host: slow, paths: [${trial.path('src/large')}], repository: here }
   configs: { driver: files, host: far, paths: [${trial.path('src')}], repository: here }
   large: { driver: files, host: gate, paths: [${trial.path('big')}], repository: here }
 `,
