@@ -1,7 +1,7 @@
 /**
- * Random operations on a bucket behind a proxy that fails in every way it can; `npm run test:storm` for a thousand. A failure
+ * Random operations on a bucket behind a proxy that fails in every way it can, copies from it and into it among them; `npm run test:storm` for a thousand. A failure
  * names its seed: STORM_SEED=… makes the same operations under the same weather again (which of several requests under way
- * at once is struck may differ).
+ * at once is struck may differ). STORM_COPIES=… makes copies more frequent (1: two of ten operations).
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -29,11 +29,14 @@ test.each(runs)('Nothing is lost and nothing wrong is restored in $count operati
   });
   const cache = mkdtempSync(join(world.folder, 'cache-'));
   const env = { ...process.env, ...world.server.env, RESTIC_PASSWORD: stormPassword, RESTIC_CACHE_DIR: cache };
-  const { stdout } = await promisify(execFile)('restic', ['-r', world.url, 'check', '--read-data'], { env });
+  for (const url of world.urls) {
+    const { stdout } = await promisify(execFile)('restic', ['-r', url, 'check', '--read-data'], { env });
+    expect(stdout, url).toContain('no errors were found');
+  }
   rmSync(cache, { recursive: true });
-  expect(stdout).toContain('no errors were found');
-  const { struck, errors, ...counts } = figures;
-  console.log(JSON.stringify({ seed: given.seed, ...counts, struck: entries(struck), errors: entries(errors) }));
+  const { struck, errors, copyErrors, ...counts } = figures;
+  const byName = { struck: entries(struck), errors: entries(errors), copyErrors: entries(copyErrors) };
+  console.log(JSON.stringify({ seed: given.seed, ...counts, ...byName }));
   expect(counts.completed).toBeGreaterThan(0);
 });
 

@@ -2,18 +2,15 @@
  * One run of random operations under random weather, judged after every step: what the program said it stored is stored, what
  * it did not remove is there, what it restores is exact, and every failure is one that a person can act on.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { HoldfastError } from '../../src/base/errors.ts';
-import { isState } from '../../src/model/snapshot.ts';
 import { backup } from '../../src/operations/backup.ts';
 import { forget } from '../../src/operations/forget.ts';
 import { repoCheck, repoPrune } from '../../src/operations/repo.ts';
-import { restore } from '../../src/operations/restore.ts';
-import { loadSnapshot } from '../../src/repository/index.ts';
 import { seededRandom } from '../../src/storage/fault-plan.ts';
 import type { Storm, Weather } from '../servers/storm-proxy.ts';
-import { type Content, contentOf, type SourceName, type StormWorld, sources } from './storm-world.ts';
+import { type CopyVerb, copyVerbs, StormCopies } from './storm-copies.ts';
+import { Ledger, type Said } from './storm-ledger.ts';
+import { type Content, type SourceName, type StormWorld, sources } from './storm-world.ts';
 
 export interface StormFigures {
   operations: number;
@@ -21,8 +18,12 @@ export interface StormFigures {
   failed: number;
   requests: number;
   struck: Map<Storm, number>;
+  /** Of `operations`. */
+  copies: number;
+  copiesCompleted: number;
   /** By code. */
   errors: Map<string, number>;
+  copyErrors: Map<string, number>;
   restoresCompared: number;
 }
 
@@ -38,7 +39,10 @@ const weathers: readonly Weather[] = [
   { refuse: 0.5 },
   { refuse: 0.9 },
 ];
-const verbs = ['backup', 'backup', 'backup', 'forget', 'prune', 'check', 'restore', 'restore'] as const;
+const ownVerbs = ['backup', 'backup', 'backup', 'forget', 'prune', 'check', 'restore', 'restore'] as const;
+/** How often each of the copies stands beside these. */
+const copyWeight = Number(process.env.STORM_COPIES ?? 1);
+const verbs: readonly Verb[] = [...ownVerbs, ...copyVerbs.flatMap((verb) => Array<CopyVerb>(copyWeight).fill(verb))];
 /** What a failure may be, when the storage is bad: trying again later is what helps. */
 const retryable = new Set(['storage.unreachable', 'storage.io']);
 const checkEvery = 25;
@@ -48,18 +52,12 @@ function breeze(share: number): Weather {
   return { ...Object.fromEntries(same.map((storm) => [storm, share])), cut: share / 4, flip: share / 4 };
 }
 
-type Verb = (typeof verbs)[number];
+type OwnVerb = (typeof ownVerbs)[number];
+type Verb = OwnVerb | CopyVerb;
 
 /** What a step says of itself. */
-interface Outcome {
+interface Outcome extends Said {
   readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
-  /** A snapshot it says it stored. */
-  readonly stored?: string;
-  /** What a backup was given, stored or not. */
-  readonly content?: Content;
-  /** Snapshots it was told to remove, and that it says it removed. */
-  readonly going?: readonly string[];
-  readonly gone?: readonly string[];
 }
 
 export class StormRun {
@@ -69,17 +67,25 @@ export class StormRun {
     failed: 0,
     requests: 0,
     struck: new Map(),
+    copies: 0,
+    copiesCompleted: 0,
     errors: new Map(),
+    copyErrors: new Map(),
     restoresCompared: 0,
   };
   readonly #world: StormWorld;
   readonly #draw: () => number;
-  /** Every snapshot that must be there, with what it holds. */
-  readonly #model = new Map<string, Content>();
+  readonly #cloud: Ledger;
+  readonly #shelf: Ledger;
+  readonly #copies: StormCopies;
 
   constructor(world: StormWorld, seed: number) {
     this.#world = world;
     this.#draw = seededRandom(seed);
+    const contents = new Map<string, Content>();
+    this.#cloud = new Ledger('cloud', world.repository, world, contents);
+    this.#shelf = new Ledger('shelf', world.shelf, world, contents);
+    this.#copies = new StormCopies(world, { cloud: this.#cloud, shelf: this.#shelf }, this.#draw);
   }
 
   async run(operations: number): Promise<StormFigures> {
@@ -95,8 +101,9 @@ export class StormRun {
       }
     }
     await this.#calm();
-    for (const id of this.#model.keys()) await this.#restored(id);
-    return this.figures;
+    // What the shelf got was restored from there as it came.
+    for (const id of this.#cloud.model.keys()) await this.#cloud.restored(id);
+    return { ...this.figures, restoresCompared: this.#cloud.restoresCompared + this.#shelf.restoresCompared };
   }
 
   #one<T>(list: readonly T[]): T {
@@ -109,26 +116,33 @@ export class StormRun {
   }
 
   async #step(verb: Verb, weather: Weather): Promise<void> {
+    if (verb === 'copy-out' || verb === 'copy-in') return await this.#copyStep(verb, weather);
+    await this.#cloud.compare(await this.#amid(weather, () => this.#verb(verb)));
+  }
+
+  async #copyStep(verb: CopyVerb, weather: Weather): Promise<void> {
+    const { figures } = this;
+    const order = await this.#copies.order(verb);
+    const { error, stored = [] } = await this.#amid(weather, () => this.#copies.copy(order));
+    figures.copies++;
+    if (error) add(figures.copyErrors, error.code, 1);
+    else figures.copiesCompleted++;
+    await this.#copies.settle(order, { error, stored });
+  }
+
+  /** What it says when the weather is like that. */
+  async #amid(weather: Weather, run: () => Promise<Outcome>): Promise<Outcome> {
     const { proxy } = this.#world;
     proxy.set(weather, Math.floor(this.#draw() * 2 ** 31));
-    const outcome = await this.#perform(verb);
+    const outcome = await perform(run);
     this.#count(outcome);
     const struck = new Map(proxy.struck);
     proxy.set({}, 0);
     if (outcome.error) judgeError(outcome.error, struck);
-    await this.#compareWithTruth(outcome);
+    return outcome;
   }
 
-  async #perform(verb: Verb): Promise<Outcome> {
-    try {
-      return await this.#verb(verb);
-    } catch (error) {
-      if (error instanceof HoldfastError) return { error };
-      throw error;
-    }
-  }
-
-  async #verb(verb: Verb): Promise<Outcome> {
+  async #verb(verb: OwnVerb): Promise<Outcome> {
     const { uses } = this.#world;
     switch (verb) {
       case 'backup':
@@ -144,8 +158,8 @@ export class StormRun {
         return first ? { error: { code: 'repository.damaged', ...first } } : {};
       }
       case 'restore': {
-        const ids = [...this.#model.keys()];
-        if (ids.length > 0) await this.#restored(this.#one(ids));
+        const ids = [...this.#cloud.model.keys()];
+        if (ids.length > 0) await this.#cloud.restored(this.#one(ids));
         return {};
       }
     }
@@ -156,12 +170,12 @@ export class StormRun {
     const request = backup.input.parse({ sources: [source] });
     const { results } = await backup.run(request, this.#world.uses);
     const [{ snapshot, error }] = results;
-    return { content, stored: snapshot, error };
+    return { content, stored: snapshot === undefined ? [] : [snapshot], error };
   }
 
   async #forget(): Promise<Outcome> {
     // Of the newest of each source two thirds are protected; the others are as good as any.
-    const ids = [...this.#model.keys()].slice(0, -3);
+    const ids = [...this.#cloud.model.keys()].slice(0, -3);
     const going = ids.length === 0 ? [] : [this.#one(ids)];
     if (going.length === 0) return {};
     try {
@@ -171,20 +185,6 @@ export class StormRun {
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
       return error.code === 'snapshot.protected' ? {} : { going, error };
-    }
-  }
-
-  async #restored(id: string): Promise<void> {
-    const target = mkdtempSync(join(this.#world.folder, 'restore-'));
-    const to = join(target, 'here');
-    try {
-      const request = restore.input.parse({ snapshot: id, repository: 'cloud', to });
-      await restore.run(request, this.#world.uses);
-      const source = sources.map((name) => join(to, this.#world.folder, name)).find((place) => holds(place));
-      requireEqual(source === undefined ? new Map() : contentOf(source), this.#model.get(id)!, id);
-      this.figures.restoresCompared++;
-    } finally {
-      rmSync(target, { recursive: true, force: true });
     }
   }
 
@@ -198,39 +198,29 @@ export class StormRun {
     else figures.completed++;
   }
 
-  /** What lies in the bucket, seen past the storm, against what was said. */
-  async #compareWithTruth({ stored, content, going = [], gone = [] }: Outcome): Promise<void> {
-    const there = new Set<string>();
-    for await (const { name } of this.#world.truth.list('snapshots')) there.add(name.slice('snapshots/'.length));
-    if (stored !== undefined && !there.has(stored))
-      throw new Error(`snapshot ${stored} was reported and is not stored`);
-    for (const id of gone) if (there.has(id)) throw new Error(`snapshot ${id} was reported as removed and is there`);
-    for (const id of this.#model.keys()) {
-      if (there.has(id)) continue;
-      if (!going.includes(id)) throw new Error(`snapshot ${id} is lost`);
-      this.#model.delete(id);
-    }
-    for (const id of there) if (!this.#model.has(id)) await this.#newcomer(id, content);
-  }
-
-  /** Stored, whether or not the answer arrived: then it must be whole. */
-  async #newcomer(id: string, content: Content | undefined): Promise<void> {
-    if (isState(await loadSnapshot(this.#world.repository, id))) return;
-    if (content === undefined) throw new Error(`snapshot ${id} came from nowhere`);
-    this.#model.set(id, content);
-  }
-
   /** Without faults everything works again by itself, and all is sound. */
   async #calm(): Promise<void> {
-    const { uses, proxy } = this.#world;
-    proxy.set({}, 0);
     const outcome = await this.#backup(this.#one(sources));
     if (outcome.error) throw new Error(`in calm weather a backup fails: ${outcome.error.message}`);
-    await this.#compareWithTruth(outcome);
-    const { errors } = await repoCheck.run({ repository: 'cloud', readData: true }, uses);
-    if (errors.length > 0) throw new Error(`the repository has errors: ${errors.map((one) => one.message).join('; ')}`);
-    const ids = [...this.#model.keys()];
-    for (const id of [ids[0], this.#one(ids)]) await this.#restored(id);
+    await this.#cloud.compare(outcome);
+    for (const ledger of [this.#cloud, this.#shelf]) await this.#sound(ledger);
+  }
+
+  async #sound(ledger: Ledger): Promise<void> {
+    const { errors } = await repoCheck.run({ repository: ledger.name, readData: true }, this.#world.uses);
+    const said = errors.map((one) => one.message).join('; ');
+    if (errors.length > 0) throw new Error(`the repository ${ledger.name} has errors: ${said}`);
+    const ids = [...ledger.model.keys()];
+    if (ids.length > 0) for (const id of [ids[0], this.#one(ids)]) await ledger.restored(id);
+  }
+}
+
+async function perform(run: () => Promise<Outcome>): Promise<Outcome> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof HoldfastError) return { error };
+    throw error;
   }
 }
 
@@ -242,19 +232,6 @@ function judgeError(error: NonNullable<Outcome['error']>, struck: ReadonlyMap<St
   if (error.code === 'repository.locked' && corrupted >= 4) return;
   if (retryable.has(error.code) && error.remedy !== '') return;
   throw new Error(`an error that says nothing of trying again: ${error.code}: ${error.message} — ${error.remedy}`);
-}
-
-function requireEqual(found: Content, expected: Content, id: string): void {
-  const same = found.size === expected.size && [...expected].every(([file, hash]) => found.get(file) === hash);
-  if (!same) throw new Error(`snapshot ${id} restores to something else than was backed up`);
-}
-
-function holds(place: string): boolean {
-  try {
-    return contentOf(place).size >= 0;
-  } catch {
-    return false;
-  }
 }
 
 function add<K>(counts: Map<K, number>, key: K, by: number): void {

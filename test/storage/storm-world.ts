@@ -1,4 +1,4 @@
-/** A repository in a bucket behind a storm, three changing sources, and a model of what must be in it. */
+/** A repository in a bucket behind a storm, another one on a disk, three changing sources, and a model of what must be in them. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { silent } from '../../src/model/run.ts';
 import { loadConfig } from '../../src/operations/configuration.ts';
 import type { Execution, SourceAccess } from '../../src/operations/operation.ts';
 import { initRepository, type Repository } from '../../src/repository/index.ts';
+import { openLocal } from '../../src/storage/local/local-storage.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 import { type S3Server, startMoto } from '../servers/s3-moto.ts';
@@ -29,11 +30,12 @@ export interface StormWorld extends AsyncDisposable {
   readonly proxy: StormProxy;
   readonly uses: SourceAccess & Execution;
   /** Past the storm: what is really stored. */
-  readonly truth: Storage;
   readonly repository: Repository;
+  /** On the disk beside the sources: no storm reaches it. */
+  readonly shelf: Repository;
   readonly folder: string;
-  /** As restic writes it. */
-  readonly url: string;
+  /** As restic writes them. */
+  readonly urls: readonly string[];
   /** Changes some files of a source; returns what it holds now. */
   change(source: SourceName, draw: () => number): Content;
 }
@@ -49,8 +51,10 @@ export async function startWorld(): Promise<StormWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-storm-'));
   const clock = impatientClock;
   const url = `s3:${server.endpoint}/storm/repository`;
-  const truth = await openS3(url, { env: server.env, clock });
-  const repository = await initRepository({ storage: truth, password: new Secret(stormPassword), clock, kdf: cheap });
+  const init = async (storage: Storage): Promise<Repository> =>
+    await initRepository({ storage, password: new Secret(stormPassword), clock, kdf: cheap });
+  const repository = await init(await openS3(url, { env: server.env, clock }));
+  const shelf = await init(await openLocal(join(folder, 'shelf'), { create: true }));
   writeFileSync(join(folder, 'password'), stormPassword);
   for (const source of sources) mkdirSync(join(folder, source));
   writeFileSync(join(folder, 'holdfast.yaml'), configuration(folder, proxy.endpoint));
@@ -64,13 +68,14 @@ export async function startWorld(): Promise<StormWorld> {
     server,
     proxy,
     uses: { config, ...kinds, env, localHost: () => host, openContainers, ...execution },
-    truth,
     repository,
+    shelf,
     folder,
-    url,
+    urls: [url, join(folder, 'shelf')],
     change: (source, draw) => change(join(folder, source), draw),
     [Symbol.asyncDispose]: async () => {
       await repository.close();
+      await shelf.close();
       await proxy[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
       rmSync(folder, { recursive: true, force: true });
@@ -84,6 +89,7 @@ function configuration(folder: string, endpoint: string): string {
   );
   return `repositories:
   cloud: { url: "s3:${endpoint}/storm/repository", password: { file: ${join(folder, 'password')} } }
+  shelf: { url: ${join(folder, 'shelf')}, password: { file: ${join(folder, 'password')} } }
 sources:
 ${lines.join('\n')}
 `;

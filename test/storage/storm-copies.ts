@@ -1,0 +1,108 @@
+/**
+ * Copies between the repository behind the storm and one on a disk, both ways. One that says it completed brought all it was
+ * to bring, exact; one that failed took nothing away, blames nothing that is sound, and completes when the weather is calm.
+ */
+import { backup } from '../../src/operations/backup.ts';
+import { repoPrune } from '../../src/operations/repo.ts';
+import { type CopyOutput, repoCopy } from '../../src/operations/repo-copy.ts';
+import { forgetSnapshots } from '../../src/repository/index.ts';
+import type { Ledger } from './storm-ledger.ts';
+import { type StormWorld, sources } from './storm-world.ts';
+
+export const copyVerbs = ['copy-out', 'copy-in'] as const;
+export type CopyVerb = (typeof copyVerbs)[number];
+
+export interface CopyOrder {
+  readonly from: Ledger;
+  readonly to: Ledger;
+  /** Ids in `from`; empty: all of them. */
+  readonly named: readonly string[];
+  /** The ids these had where they were made. */
+  readonly wanted: readonly string[];
+  /** Of `wanted`, what `to` does not have yet. */
+  readonly lacking: readonly string[];
+}
+
+export interface CopyOutcome {
+  readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
+  /** Ids in the repository that got them. */
+  readonly stored: readonly string[];
+}
+
+export class StormCopies {
+  readonly #world: StormWorld;
+  readonly #cloud: Ledger;
+  readonly #shelf: Ledger;
+  readonly #draw: () => number;
+
+  constructor(world: StormWorld, { cloud, shelf }: { cloud: Ledger; shelf: Ledger }, draw: () => number) {
+    this.#world = world;
+    this.#cloud = cloud;
+    this.#shelf = shelf;
+    this.#draw = draw;
+  }
+
+  /** In calm weather: sees that there is something to copy, and says what. */
+  async order(verb: CopyVerb): Promise<CopyOrder> {
+    const isOut = verb === 'copy-out';
+    // Blobs are to travel again, and some only: what is left of a pruned repository has them in other packs.
+    if (this.#draw() < 0.3) await this.#thinShelf();
+    if (!isOut) await this.#fillShelf();
+    const [from, to] = isOut ? [this.#cloud, this.#shelf] : [this.#shelf, this.#cloud];
+    const ids = [...from.model.keys()];
+    const some = ids.filter(() => this.#draw() < 0.3);
+    const named = this.#draw() < 0.5 ? some : [];
+    const wanted = (named.length > 0 ? named : ids).map((id) => from.originOf(id));
+    return { from, to, named, wanted, lacking: wanted.filter((origin) => to.copyOf(origin) === undefined) };
+  }
+
+  async copy({ from, to, named }: CopyOrder): Promise<CopyOutcome> {
+    const request = { from: from.name, to: to.name, snapshots: [...named], all: named.length === 0 };
+    const output = await repoCopy.run(repoCopy.input.parse(request), this.#world.uses);
+    const error = faultOf(output);
+    if (output.ok !== (error === undefined)) throw new Error(`it says ${JSON.stringify(output)}`);
+    return { error, stored: output.copied.map((one) => one.copy!) };
+  }
+
+  /** After the storm: compares both sides, finishes what failed, and restores all that came over. */
+  async settle(order: CopyOrder, { stored, error }: CopyOutcome): Promise<void> {
+    const { from, to, lacking, wanted } = order;
+    await from.compare({});
+    await to.compare({ stored });
+    if (error) await this.#finish(order, error);
+    const lost = wanted.find((origin) => to.copyOf(origin) === undefined);
+    if (lost !== undefined) throw new Error(`the copy completed, and ${to.name} has no ${lost}`);
+    for (const origin of lacking) await to.restored(to.copyOf(origin)!);
+  }
+
+  async #finish(order: CopyOrder, error: NonNullable<CopyOutcome['error']>): Promise<void> {
+    const { from, to } = order;
+    const said = `${error.code}: ${error.message} — ${error.remedy}`;
+    if (said.includes(this.#shelf.repository.storage.location)) throw new Error(`it blames the disk: ${said}`);
+    const again = await this.copy(order);
+    if (again.error) throw new Error(`in calm weather the copy fails again: ${again.error.message}`);
+    await from.compare({});
+    await to.compare({ stored: again.stored });
+  }
+
+  async #fillShelf(): Promise<void> {
+    const source = sources[Math.floor(this.#draw() * sources.length)];
+    const content = this.#world.change(source, this.#draw);
+    const request = backup.input.parse({ sources: [source], repository: this.#shelf.name });
+    const { results } = await backup.run(request, this.#world.uses);
+    await this.#shelf.compare({ stored: [results[0].snapshot!], content });
+  }
+
+  async #thinShelf(): Promise<void> {
+    const going = [...this.#shelf.model.keys()].filter(() => this.#draw() < 0.5);
+    if (going.length === 0) return;
+    await forgetSnapshots(this.#shelf.repository, going);
+    await repoPrune.run({ repository: this.#shelf.name, dryRun: false, maxUnused: 0 }, this.#world.uses);
+    await this.#shelf.compare({ going, gone: going });
+  }
+}
+
+function faultOf({ failed, state }: CopyOutput): CopyOutcome['error'] {
+  if (failed.length > 0) return failed[0];
+  return state?.outcome === 'failed' ? state.error : undefined;
+}
