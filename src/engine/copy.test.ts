@@ -110,6 +110,22 @@ describe('copying snapshots', () => {
     expect(await listPins(to.repository)).toEqual(new Set([pinned.id]));
   });
 
+  const faults = ['error-before', 'error-after'] as const;
+  test.each(faults.flatMap((kind) => [/^snapshots\//, /pins\//].map((at) => ({ kind, names: at }))))(
+    'a pin is not lost if the first copy fails by $kind at $names',
+    async ({ kind, names: at }) => {
+      const { from, to } = await twoSides();
+      const id = await makeSnapshot(from.repository, small, { time: dayAt(1) });
+      await pinSnapshot(from.repository, id);
+      const rules = [{ fault: { kind }, operations: ['put'] as const, names: at, from: 1 }];
+      await expect(copy(from, to, { rules })).rejects.toThrow();
+      await copy(from, to);
+      const [stored, ...others] = await snapshotsOf(to);
+      expect(others).toEqual([]);
+      expect(await listPins(to.repository)).toContain(stored.id);
+    },
+  );
+
   test('a damaged snapshot is left out and named, the others are copied', async () => {
     const { from, to } = await twoSides();
     await makeSnapshot(from.repository, small, { time: dayAt(1) });

@@ -26,9 +26,9 @@ import {
   lockForReading,
   lockRepository,
   MissingBlobs,
-  pinSnapshot,
   type Repository,
   reloadIndex,
+  savePinnedSnapshot,
   saveSnapshot,
   type WorkerPool,
   workerPoolFor,
@@ -279,8 +279,9 @@ class CopyRun implements AsyncDisposable {
   async #save({ snapshot, entries, bytes }: Walked): Promise<void> {
     const { to, signal } = this.#request;
     throwIfCancelled(signal);
-    const id = await saveSnapshot(to, copyOf(snapshot));
-    if (this.#pins.has(snapshot.id)) await pinSnapshot(to, id, signal);
+    // Once it is there nobody copies it again, nor its pin.
+    const save = this.#pins.has(snapshot.id) ? savePinnedSnapshot : saveSnapshot;
+    const id = await save(to, copyOf(snapshot));
     this.copied.push({ snapshot, id, blobs: entries.length, bytes });
     this.#meter.finished(snapshot);
   }

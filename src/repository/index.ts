@@ -40,7 +40,7 @@ export type { Loss } from './repair/rewrite-trees.ts';
 export { initRepository, type OpenOptions, openRepository, type Repository } from './repository.ts';
 export { type RewindResult, rewindStorage } from './rewind.ts';
 export { SmallFileBatch } from './small-files.ts';
-export { findSnapshot, listSnapshots, loadSnapshot, saveSnapshot } from './snapshots.ts';
+export { findSnapshot, listSnapshots, loadSnapshot, savePinnedSnapshot, saveSnapshot } from './snapshots.ts';
 export { listStates, readState, type SavedState, type StateRecord, saveState, stateFolder } from './state.ts';
 export { type RepositoryStats, repositoryStats, type SnapshotFigures } from './stats.ts';
 export { storeByContent } from './store-content.ts';

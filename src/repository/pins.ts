@@ -20,7 +20,7 @@ export async function unpinSnapshot(repository: Repository, id: string, signal?:
   await repository.storage.delete(pinName(id), signal);
 }
 
-/** Ids of pinned snapshots; some may exist no more. */
+/** Ids of pinned snapshots; some may exist no more, or never came to be. */
 export async function listPins(repository: Repository, signal?: AbortSignal): Promise<Set<string>> {
   const pins = new Set<string>();
   for await (const { name } of repository.storage.list(pinsFolder, signal)) {

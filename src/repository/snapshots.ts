@@ -4,6 +4,7 @@ import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import { isState, type Snapshot, type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
 import { decodeSnapshot, encodeSnapshot, snapshotTimeMs } from './format/snapshot.ts';
+import { pinName } from './layout.ts';
 import type { Repository } from './repository.ts';
 import { listUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
 
@@ -36,6 +37,12 @@ export async function loadSnapshot(repository: Repository, id: string, signal?: 
 /** Makes a snapshot visible: the last step of a backup. Returns its id. */
 export async function saveSnapshot(repository: Repository, snapshot: Snapshot): Promise<string> {
   return await saveUnpacked(repository, 'snapshots', encodeSnapshot(snapshot));
+}
+
+/** The same for one that is pinned: the pin is there first, so that no failure between the two leaves it without. */
+export async function savePinnedSnapshot(repository: Repository, snapshot: Snapshot): Promise<string> {
+  const pin = (id: string): Promise<void> => repository.storage.put(pinName(id), []);
+  return await saveUnpacked(repository, 'snapshots', encodeSnapshot(snapshot), pin);
 }
 
 /**

@@ -6,8 +6,13 @@ import { folderName, idInName, type UnpackedFolder, unpackedName } from './layou
 import { readAgainIfDamaged } from './read-again.ts';
 import type { Repository } from './repository.ts';
 
-/** Stores a file, opened again before it leaves; returns its id. */
-export async function saveUnpacked(repository: Repository, folder: UnpackedFolder, json: Uint8Array): Promise<string> {
+/** Stores a file, opened again before it leaves; returns its id. `before` is told the id when nothing is stored yet. */
+export async function saveUnpacked(
+  repository: Repository,
+  folder: UnpackedFolder,
+  json: Uint8Array,
+  before?: (id: string) => Promise<void>,
+): Promise<string> {
   const sealed = repository.sealer.seal(encodeUnpacked(json, repository.config.version));
   const readBack = decodeUnpacked(repository.sealer.open(sealed));
   if (Buffer.compare(readBack, json) !== 0) {
@@ -18,6 +23,7 @@ export async function saveUnpacked(repository: Repository, folder: UnpackedFolde
     });
   }
   const id = sha256Hex(sealed);
+  await before?.(id);
   await repository.storage.put(unpackedName(folder, id), [sealed], { passing: folder === 'locks', sha256: id });
   return id;
 }
