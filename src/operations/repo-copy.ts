@@ -61,7 +61,7 @@ const output = z.object({
   /** False: a backup straight into `to` would find little of what was copied. */
   sameCuts: z.boolean(),
   durationMs: z.number(),
-  /** Whether `to` holds the configuration as it is now; absent if nothing was copied. */
+  /** Whether `to` holds the configuration as it is now; absent if none of it is there. */
   state: stateView.optional(),
 });
 export type CopyOutput = z.infer<typeof output>;
@@ -80,18 +80,25 @@ export const repoCopy = operation({
     const { dryRun, compression, lockWaitMs, snapshots, all } = request;
     const sources = request.sources.length > 0 ? request.sources : undefined;
     const { clock, report, signal, config } = uses;
+    const chosen = chosenCopies(config, { to, sources, snapshots, all, nowMs: clock.nowMs() });
+    let hasCopies = false;
+    const choose: typeof chosen = (sides) => {
+      const choice = chosen(sides);
+      hasCopies = choice.present.length > 0;
+      return choice;
+    };
     const result = await copySnapshots({
       from: opened.first.repository,
       to: opened.second.repository,
-      choose: chosenCopies(config, { to, sources, snapshots, all, nowMs: clock.nowMs() }),
-      ...{ dryRun, compression, lockWaitMs, clock, report, signal },
+      ...{ choose, dryRun, compression, lockWaitMs, clock, report, signal },
     });
     const { copied, failed } = result;
     const lastCopy = { atMs: clock.nowMs(), from: origin, ok: failed.length === 0, copied: copied.length };
     const view = { from: origin, to, dryRun, ...viewCopy(result) };
     if (dryRun) return view;
     await remember(to, { lastCopy }, uses);
-    if (copied.length === 0) return view;
+    // One that failed may have brought them all, but not the state: then the next one does.
+    if (copied.length === 0 && !hasCopies) return view;
     const owner = { name: to, repository: opened.second.repository };
     const state = await keepState({ ...owner, readAtMs: clock.nowMs(), lockWaitMs }, uses);
     return { ...view, ok: view.ok && state.outcome !== 'failed', state };

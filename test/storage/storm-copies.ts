@@ -5,7 +5,8 @@
 import { backup } from '../../src/operations/backup.ts';
 import { repoPrune } from '../../src/operations/repo.ts';
 import { type CopyOutput, repoCopy } from '../../src/operations/repo-copy.ts';
-import { forgetSnapshots } from '../../src/repository/index.ts';
+import type { StateView } from '../../src/operations/state.ts';
+import { forgetSnapshots, listPins, pinSnapshot, unpinSnapshot } from '../../src/repository/index.ts';
 import type { Ledger } from './storm-ledger.ts';
 import { type StormWorld, sources } from './storm-world.ts';
 
@@ -21,12 +22,16 @@ export interface CopyOrder {
   readonly wanted: readonly string[];
   /** Of `wanted`, what `to` does not have yet. */
   readonly lacking: readonly string[];
+  /** Ids in `from`, of what `to` lacks. */
+  readonly pinned: readonly string[];
 }
 
 export interface CopyOutcome {
   readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
   /** Ids in the repository that got them. */
   readonly stored: readonly string[];
+  /** Whether that repository describes itself as things are now. */
+  readonly state?: StateView['outcome'];
 }
 
 export class StormCopies {
@@ -52,8 +57,12 @@ export class StormCopies {
     const ids = [...from.model.keys()];
     const some = ids.filter(() => this.#draw() < 0.3);
     const named = this.#draw() < 0.5 ? some : [];
-    const wanted = (named.length > 0 ? named : ids).map((id) => from.originOf(id));
-    return { from, to, named, wanted, lacking: wanted.filter((origin) => to.copyOf(origin) === undefined) };
+    const chosen = named.length > 0 ? named : ids;
+    const wanted = chosen.map((id) => from.originOf(id));
+    const lacking = chosen.filter((id) => to.copyOf(from.originOf(id)) === undefined);
+    const pinned = lacking.filter(() => this.#draw() < 0.3);
+    for (const id of pinned) await pinSnapshot(from.repository, id);
+    return { from, to, named, wanted, lacking: lacking.map((id) => from.originOf(id)), pinned };
   }
 
   async copy({ from, to, named }: CopyOrder): Promise<CopyOutcome> {
@@ -61,7 +70,7 @@ export class StormCopies {
     const output = await repoCopy.run(repoCopy.input.parse(request), this.#world.uses);
     const error = faultOf(output);
     if (output.ok !== (error === undefined)) throw new Error(`it says ${JSON.stringify(output)}`);
-    return { error, stored: output.copied.map((one) => one.copy!) };
+    return { error, stored: output.copied.map((one) => one.copy!), state: output.state?.outcome };
   }
 
   /** After the storm: compares both sides, finishes what failed, and restores all that came over. */
@@ -73,6 +82,18 @@ export class StormCopies {
     const lost = wanted.find((origin) => to.copyOf(origin) === undefined);
     if (lost !== undefined) throw new Error(`the copy completed, and ${to.name} has no ${lost}`);
     for (const origin of lacking) await to.restored(to.copyOf(origin)!);
+    await this.#settlePins(order);
+  }
+
+  /** What is pinned is pinned over there; later operations find no pin, and may forget. */
+  async #settlePins({ from, to, pinned }: CopyOrder): Promise<void> {
+    const there = await listPins(to.repository);
+    for (const id of pinned) {
+      const copy = to.copyOf(from.originOf(id))!;
+      if (!there.has(copy)) throw new Error(`${to.name} has lost the pin of ${id}`);
+      await unpinSnapshot(from.repository, id);
+      await unpinSnapshot(to.repository, copy);
+    }
   }
 
   async #finish(order: CopyOrder, error: NonNullable<CopyOutcome['error']>): Promise<void> {
@@ -81,6 +102,8 @@ export class StormCopies {
     if (said.includes(this.#shelf.repository.storage.location)) throw new Error(`it blames the disk: ${said}`);
     const again = await this.copy(order);
     if (again.error) throw new Error(`in calm weather the copy fails again: ${again.error.message}`);
+    const isKept = again.state === 'stored' || again.state === 'unchanged';
+    if (order.wanted.length > 0 && !isKept) throw new Error(`in calm weather no state is kept: ${again.state}`);
     await from.compare({});
     await to.compare({ stored: again.stored });
   }
