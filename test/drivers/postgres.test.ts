@@ -29,7 +29,7 @@ import {
   withCopy as withCopyOf,
 } from './postgres-proof.ts';
 
-const drills = Number(process.env.PG_DRILLS ?? 3);
+const drills = Number(process.env.PG_DRILLS ?? 1);
 
 let bench: Bench & AsyncDisposable;
 const place = mkdtempSync(join(tmpdir(), 'holdfast-trial-'));

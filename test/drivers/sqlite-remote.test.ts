@@ -18,7 +18,7 @@ import { type Podman, startPodman } from '../servers/podman.ts';
 import { type Sshd, startSshd } from '../servers/sshd.ts';
 import { settingsOf, tools } from '../support/ssh-hosts.ts';
 
-const copies = Number(process.env.COPIES ?? 2);
+const copies = Number(process.env.COPIES ?? 1);
 const local = localHost();
 const here = 'this machine under another name';
 const everyCheckpoint = ['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'] as const;

@@ -8,7 +8,9 @@ import type { SuiteResult } from './trial.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-conformance-'));
 const env = { ...process.env, CONFORMANCE_RESULTS: folder };
-const { status } = spawnSync('vitest', ['run', '--project', 'drivers', 'conformance'], { stdio: 'inherit', env });
+const suites = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.conformance.test.ts'));
+const files = suites.map((name) => `test/drivers/${name}`);
+const { status } = spawnSync('vitest', ['run', '--project', 'drivers', ...files], { stdio: 'inherit', env });
 const results = readdirSync(folder)
   .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as SuiteResult)
   .toSorted((a, b) => a.title.localeCompare(b.title, 'en', { numeric: true }));
