@@ -27,8 +27,11 @@ export const storms = [
 ] as const;
 export type Storm = (typeof storms)[number];
 
-/** Share of the requests, 0–1, that go wrong in each way; `away`: none is answered from that one on. */
-export type Weather = Partial<Record<Storm, number>> & { readonly away?: number };
+/**
+ * Share of the requests, 0–1, that go wrong in each way; `away`: none is answered from that one on. `since`: all of this
+ * begins with the first request that has this in it, e.g. `PUT /bucket/data/`.
+ */
+export type Weather = Partial<Record<Storm, number>> & { readonly away?: number; readonly since?: string };
 
 export interface StormProxy extends AsyncDisposable {
   readonly endpoint: string;
@@ -135,12 +138,17 @@ class Sky {
   requests = 0;
   #weather: Weather = {};
   #draw = (): number => 0;
+  #begun = false;
+  /** Requests since it began. */
+  #amid = 0;
 
   set(weather: Weather, seed: number): void {
     this.#weather = weather;
     this.#draw = seededRandom(seed);
     this.struck.clear();
     this.requests = 0;
+    this.#begun = false;
+    this.#amid = 0;
   }
 
   draw(): number {
@@ -148,8 +156,11 @@ class Sky {
   }
 
   next(method: string, url: string): Storm | undefined {
-    const at = this.requests++;
-    if (at >= (this.#weather.away ?? Infinity)) return this.#count('drop-before');
+    const { since, away = Infinity } = this.#weather;
+    this.requests++;
+    if (since === undefined || `${method} ${url}`.includes(since)) this.#begun = true;
+    if (!this.#begun) return undefined;
+    if (this.#amid++ >= away) return this.#count('drop-before');
     let left = this.#draw();
     for (const storm of storms) {
       left -= this.#weather[storm] ?? 0;

@@ -32,6 +32,8 @@ export interface CopyOutcome {
   readonly stored: readonly string[];
   /** Whether that repository describes itself as things are now. */
   readonly state?: StateView['outcome'];
+  /** Of runs before it. */
+  readonly adoptedPacks?: number;
 }
 
 export class StormCopies {
@@ -70,19 +72,28 @@ export class StormCopies {
     const output = await repoCopy.run(repoCopy.input.parse(request), this.#world.uses);
     const error = faultOf(output);
     if (output.ok !== (error === undefined)) throw new Error(`it says ${JSON.stringify(output)}`);
-    return { error, stored: output.copied.map((one) => one.copy!), state: output.state?.outcome };
+    return {
+      error,
+      stored: output.copied.map((one) => one.copy!),
+      state: output.state?.outcome,
+      adoptedPacks: output.adoptedPacks,
+    };
   }
 
-  /** After the storm: compares both sides, finishes what failed, and restores all that came over. */
-  async settle(order: CopyOrder, { stored, error }: CopyOutcome): Promise<void> {
+  /**
+   * After the storm: compares both sides, finishes what failed, and restores all that came over. True if it failed with a
+   * part of its work done.
+   */
+  async settle(order: CopyOrder, { stored, error }: CopyOutcome): Promise<boolean> {
     const { from, to, lacking, wanted } = order;
     await from.compare({});
     await to.compare({ stored });
-    if (error) await this.#finish(order, error);
+    const isResumed = error !== undefined && (await this.#finish(order, error));
     const lost = wanted.find((origin) => to.copyOf(origin) === undefined);
     if (lost !== undefined) throw new Error(`the copy completed, and ${to.name} has no ${lost}`);
     for (const origin of lacking) await to.restored(to.copyOf(origin)!);
     await this.#settlePins(order);
+    return isResumed;
   }
 
   /** What is pinned is pinned over there; later operations find no pin, and may forget. */
@@ -96,7 +107,7 @@ export class StormCopies {
     }
   }
 
-  async #finish(order: CopyOrder, error: NonNullable<CopyOutcome['error']>): Promise<void> {
+  async #finish(order: CopyOrder, error: NonNullable<CopyOutcome['error']>): Promise<boolean> {
     const { from, to } = order;
     const said = `${error.code}: ${error.message} — ${error.remedy}`;
     if (said.includes(this.#shelf.repository.storage.location)) throw new Error(`it blames the disk: ${said}`);
@@ -106,6 +117,7 @@ export class StormCopies {
     if (order.wanted.length > 0 && !isKept) throw new Error(`in calm weather no state is kept: ${again.state}`);
     await from.compare({});
     await to.compare({ stored: again.stored });
+    return (again.adoptedPacks ?? 0) > 0 || again.stored.length < order.lacking.length;
   }
 
   async #fillShelf(): Promise<void> {

@@ -21,6 +21,8 @@ export interface StormFigures {
   /** Of `operations`. */
   copies: number;
   copiesCompleted: number;
+  /** Of those that failed: what they had stored until then was found, and not sent again. */
+  copiesResumed: number;
   /** By code. */
   errors: Map<string, number>;
   copyErrors: Map<string, number>;
@@ -69,6 +71,7 @@ export class StormRun {
     struck: new Map(),
     copies: 0,
     copiesCompleted: 0,
+    copiesResumed: 0,
     errors: new Map(),
     copyErrors: new Map(),
     restoresCompared: 0,
@@ -120,14 +123,23 @@ export class StormRun {
     await this.#cloud.compare(await this.#amid(weather, () => this.#verb(verb)));
   }
 
+  /** Bad weather from the start seldom lets a copy come to where it has half done its work. */
+  #since(verb: CopyVerb, weather: Weather): Weather {
+    if (this.#draw() < 0.4) return weather;
+    const away = this.#draw() < 0.5 ? { away: Math.floor(this.#draw() * 6) } : {};
+    const folder = verb === 'copy-out' ? 'data' : this.#one(['data', 'index', 'snapshots', 'holdfast/pins']);
+    const method = verb === 'copy-out' ? 'GET' : 'PUT';
+    return { ...weather, ...away, since: `${method} /storm/repository/${folder}/` };
+  }
+
   async #copyStep(verb: CopyVerb, weather: Weather): Promise<void> {
     const { figures } = this;
     const order = await this.#copies.order(verb);
-    const { error, stored = [] } = await this.#amid(weather, () => this.#copies.copy(order));
+    const { error, stored = [] } = await this.#amid(this.#since(verb, weather), () => this.#copies.copy(order));
     figures.copies++;
     if (error) add(figures.copyErrors, error.code, 1);
     else figures.copiesCompleted++;
-    await this.#copies.settle(order, { error, stored });
+    if (await this.#copies.settle(order, { error, stored })) figures.copiesResumed++;
   }
 
   /** What it says when the weather is like that. */
