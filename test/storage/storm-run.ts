@@ -126,10 +126,11 @@ export class StormRun {
   /** Bad weather from the start seldom lets a copy come to where it has half done its work. */
   #since(verb: CopyVerb, weather: Weather): Weather {
     if (this.#draw() < 0.4) return weather;
-    const away = this.#draw() < 0.5 ? { away: Math.floor(this.#draw() * 6) } : {};
+    // Not a service that lies and then is away: what it stored in part can be neither seen nor removed.
+    const kind = this.#draw() < 0.5 ? { away: Math.floor(this.#draw() * 6) } : weather;
     const folder = verb === 'copy-out' ? 'data' : this.#one(['data', 'index', 'snapshots', 'holdfast/pins']);
     const method = verb === 'copy-out' ? 'GET' : 'PUT';
-    return { ...weather, ...away, since: `${method} /storm/repository/${folder}/` };
+    return { ...kind, since: `${method} /storm/repository/${folder}/` };
   }
 
   async #copyStep(verb: CopyVerb, weather: Weather): Promise<void> {
