@@ -2,7 +2,7 @@
  * Random faults at random moments of backups of a MariaDB: none may leave a snapshot, a session, a lock, a process or a file,
  * each is an error with a remedy, and the next backup works. FAULTS=100 for a long proof; SEED to do one again.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -136,11 +136,16 @@ async function killProgram(): Promise<Outcome> {
     const entry = {
       ...{ driver: 'mariadb', url: `mariadb://root@127.0.0.1:${server.port}`, repository: 'main' },
       password: { env: 'STRUCK_PASSWORD' },
+      // Once it was crashed and started, MariaDB has lost a grant on a routine of the database whose name is not ASCII.
+      users: false,
     };
     const repositories = { main: { url: join(folder, 'repository'), password: { env: 'STRUCK_KEY' } } };
     writeFileSync(config, stringify({ repositories, sources: { struck: entry } }));
-    const run = (...argv: string[]): string =>
-      execFileSync(holdfast, ['--config', config, '--json', ...argv], { env, encoding: 'utf8', stdio: 'pipe' });
+    const run = (...argv: string[]): string => {
+      const ran = spawnSync(holdfast, ['--config', config, '--json', ...argv], { env, encoding: 'utf8' });
+      expect(ran.status, ran.stdout + ran.stderr).toBe(0);
+      return ran.stdout;
+    };
     run('repo', 'init', 'main');
     const child = spawn(holdfast, ['--config', config, 'backup', 'struck'], { env, stdio: 'ignore' });
     const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
@@ -148,10 +153,13 @@ async function killProgram(): Promise<Outcome> {
     expect(commandLines().filter((line) => line.includes(rootPassword))).toEqual([]);
     child.kill('SIGKILL');
     const killed = (await ended) === null;
-    expect(snapshotsIn(run('snapshots')), 'snapshots of a killed run').toBe(killed ? 0 : 1);
+    // Killed between its last write and its end, it had done everything: then that has to be true.
+    const stored = snapshotsIn(run('snapshots'));
+    if (stored > 0) expect(run('drill', 'struck')).toContain('"ok":true');
+    if (!killed) expect(stored).toBe(1);
     run('backup', 'struck');
-    expect(snapshotsIn(run('snapshots'))).toBe(killed ? 1 : 2);
-    return killed ? 'struck' : 'came too late';
+    expect(snapshotsIn(run('snapshots'))).toBe(stored + 1);
+    return stored === 0 ? 'struck' : 'came too late';
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
