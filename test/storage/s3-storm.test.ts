@@ -11,7 +11,7 @@ import { expect, test } from 'vitest';
 import { StormRun } from './storm-run.ts';
 import { startWorld, stormPassword } from './storm-world.ts';
 
-const operations = Number(process.env.OPERATIONS ?? 30);
+const operations = Number(process.env.OPERATIONS ?? 20);
 const firstSeed = Number(process.env.STORM_SEED ?? 1);
 /** Operations on one repository. */
 const perRepository = 125;
