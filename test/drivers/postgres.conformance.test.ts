@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { Secret } from '../../src/base/secrets.ts';
 import { unattended } from '../../src/drivers/conformance/context.ts';
 import type { SourceContext } from '../../src/drivers/driver.ts';
@@ -10,6 +11,7 @@ import { localHost } from '../../src/hosts/local/index.ts';
 import {
   clientPrograms,
   type PostgresRelease,
+  type PostgresServer,
   postgresReleases,
   serverPrograms,
   startPostgres,
@@ -68,10 +70,7 @@ async function openTrial(release: PostgresRelease): Promise<DriverTrial> {
       ],
       elsewhere: async () => ({ target: own(other.port).url, source: sourceAt(own(other.port)) }),
       async leftovers() {
-        const sessions = await server.run(
-          'postgres',
-          "SELECT application_name FROM pg_stat_activity WHERE application_name IN ('holdfast', 'pg_dump', 'pg_restore')",
-        );
+        const sessions = await ourSessions(server);
         const files = readdirSync(place).filter((name) => !/^holdfast-check/.test(name));
         return [...sessions.map(([name]) => `a session of ${name}`), ...files, ...drillServers()];
       },
@@ -82,6 +81,17 @@ async function openTrial(release: PostgresRelease): Promise<DriverTrial> {
       rmSync(place, { recursive: true, force: true });
     },
   };
+}
+
+/** What is there after five seconds: a server ends a session only when it notices that the connection was closed. */
+async function ourSessions(server: PostgresServer): Promise<unknown[][]> {
+  const ours =
+    "SELECT application_name FROM pg_stat_activity WHERE application_name IN ('holdfast', 'pg_dump', 'pg_restore')";
+  for (let attempt = 0; attempt < 50; attempt++) {
+    if ((await server.run('postgres', ours)).length === 0) return [];
+    await setTimeout(100);
+  }
+  return await server.run('postgres', ours);
 }
 
 /** Servers that drills of this process started. */
