@@ -1,8 +1,9 @@
 /**
  * Replaces the password in the file a configuration names, so that at every moment the file holds a password that opens.
  *
- * `FILE.new` (the password to come) → keys are added for it → FILE is linked to `FILE.old`, `FILE.new` takes its name → keys
- * of the old one are removed → `FILE.old` is removed. What is there says where an interrupted change stopped.
+ * `FILE.holdfast-new` (the password to come) → keys are added for it → FILE is linked to `FILE.holdfast-old`, the new one
+ * takes its name → keys of the old one are removed → `FILE.holdfast-old` is removed. What is there says where an interrupted
+ * change stopped; the names are such that no file of a person is taken for one of them.
  */
 import { chmod, chown, link, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -15,8 +16,13 @@ export class PasswordFile {
   /** Where links lead to. */
   readonly path: string;
 
+  readonly #fresh: string;
+  readonly #retired: string;
+
   private constructor(path: string) {
     this.path = path;
+    this.#fresh = `${path}.holdfast-new`;
+    this.#retired = `${path}.holdfast-old`;
   }
 
   /** `secret.unavailable` if it does not exist. */
@@ -30,21 +36,21 @@ export class PasswordFile {
 
   /** The password to come, if a change was begun and had not got to the swap. */
   async pending(): Promise<Secret | undefined> {
-    return await ifThere(`${this.path}.new`);
+    return await ifThere(this.#fresh);
   }
 
   /** The password before, if a change was interrupted after the swap. */
   async retired(): Promise<Secret | undefined> {
-    const before = await ifThere(`${this.path}.old`);
+    const before = await ifThere(this.#retired);
     if (before === undefined || before.reveal() !== (await this.current()).reveal()) return before;
     // Linked, but not swapped yet.
-    await rm(`${this.path}.old`);
+    await rm(this.#retired);
     return undefined;
   }
 
   /** Writes the password to come beside the file, readable by whom the file is. `usage.invalid` where that cannot be. */
   async prepare(password: Secret): Promise<void> {
-    const file = `${this.path}.new`;
+    const file = this.#fresh;
     try {
       await writeNew(file, `${password.reveal()}\n`, 0o600);
       const { uid, gid, mode } = await stat(this.path);
@@ -64,14 +70,14 @@ export class PasswordFile {
 
   /** From here on the file holds the new password. */
   async swap(): Promise<void> {
-    await link(this.path, `${this.path}.old`);
-    await rename(`${this.path}.new`, this.path);
+    await link(this.path, this.#retired);
+    await rename(this.#fresh, this.path);
     await flush(dirname(this.path));
   }
 
   /** The last step: the password before is gone. */
   async finish(): Promise<void> {
-    await rm(`${this.path}.old`, { force: true });
+    await rm(this.#retired, { force: true });
   }
 }
 

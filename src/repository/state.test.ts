@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { makeSnapshot, memoryRepository, noise } from '../../test/support/trial-repository.ts';
-import { listSnapshots, listStates, type Repository, readState, saveState } from './index.ts';
+import { silent } from '../model/run.ts';
+import { memoryStorage } from '../storage/memory.ts';
+import { forgetSnapshots, listSnapshots, listStates, prune, type Repository, readState, saveState } from './index.ts';
 import { findSnapshot } from './snapshots.ts';
 
 const inOrder = (a: string, b: string): number => (a < b ? -1 : 1);
@@ -75,5 +77,22 @@ describe('state snapshots', () => {
       String((await readState(repository, one)).get('holdfast.yaml')),
     );
     expect(await Promise.all(texts)).toEqual(['first', 'second', 'third']);
+  });
+
+  it('are whole even if somebody else pruned since this process read the index', async () => {
+    const { repository, place } = await memoryRepository();
+    await save(repository, 'first');
+    const other = repository.on(memoryStorage(place));
+    await forgetSnapshots(
+      other,
+      (await listSnapshots(other)).map((one) => one.id),
+      {},
+    );
+    await prune(other, { maxUnused: 0 }, silent);
+    await save(repository, 'second');
+    const [stored] = await listStates(other);
+    // «large» was stored with the first one, and is gone with it.
+    const files = await readState(repository.on(memoryStorage(place)), stored);
+    expect(Buffer.compare(files.get('large')!, noise('large', 2_500_000))).toBe(0);
   });
 });

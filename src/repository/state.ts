@@ -8,6 +8,7 @@ import { currentUser } from '../base/current-user.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Node } from '../model/node.ts';
 import { holdfastTag, isState, type StoredSnapshot, stateTag } from '../model/snapshot.ts';
+import { adoptPacks } from './adopt.ts';
 import { BlobSaver } from './blob-saver.ts';
 import { loadBlob, loadTree } from './blobs.ts';
 import { forgetSnapshots } from './forget.ts';
@@ -143,6 +144,8 @@ function piecesOf(bytes: Uint8Array): Uint8Array[] {
 async function store(repository: Repository, record: StateRecord, options: StateOptions): Promise<string> {
   const { lockWaitMs: waitMs, signal } = options;
   await using lock = await lockRepository(repository, { exclusive: false, waitMs, signal });
+  // Somebody may have pruned since the index was read: nothing that is gone may count as stored.
+  await adoptPacks(repository, lock.signal);
   await using saver = await BlobSaver.open(repository, { threads: 1, signal: lock.signal });
   const tree = await storeTree(saver, record);
   await saver.finish();

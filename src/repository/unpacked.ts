@@ -48,8 +48,9 @@ async function readUnpacked(
     throw new HoldfastError({
       code: 'repository.damaged',
       message: `${name} in ${repository.storage.location} does not have the content its name stands for`,
-      remedy:
-        'Run holdfast repo check to see what else is damaged, and restore this file from another copy if there is one.',
+      remedy: name.startsWith('index/')
+        ? 'Nothing is lost by that alone: holdfast repo repair index REPOSITORY writes the index anew from the packs.'
+        : 'Run holdfast repo check to see what else is damaged, and restore this file from another copy if there is one.',
     });
   }
   return decodeUnpacked(repository.sealer.open(sealed));

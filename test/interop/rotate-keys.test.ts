@@ -166,8 +166,8 @@ describe('rotating a password', () => {
   it('goes on where a swap of the file was interrupted', async () => {
     // Linked, not renamed yet: the old password is still the one in use.
     const place = new Map(made);
-    writeFileSync(`${file}.new`, 'the next one\n');
-    linkSync(file, `${file}.old`);
+    writeFileSync(`${file}.holdfast-new`, 'the next one\n');
+    linkSync(file, `${file}.holdfast-old`);
     expect(await rotate([place])).toMatchObject({ resumed: true, passwordFile: file });
     expect([inFile(), await opensWith(place, 'the next one'), await opensWith(place, 'old')]).toEqual([
       'the next one',
@@ -175,6 +175,20 @@ describe('rotating a password', () => {
       false,
     ]);
     expect(readdirSync(folder)).toEqual(['password']);
+  });
+
+  it('touches no file of a person beside it, whatever it is named', async () => {
+    const place = new Map(made);
+    const beside = ['old', 'new', 'bak'].map((suffix) => [`${file}.${suffix}`, `${suffix} of somebody\n`]);
+    for (const [path, text] of beside) writeFileSync(path, text);
+    expect(await rotate([place])).toMatchObject({ resumed: false });
+    expect([await opensWith(place, inFile()), await opensWith(place, 'old')]).toEqual([true, false]);
+    for (const [path, text] of beside) {
+      expect(readFileSync(path, 'utf8')).toBe(text);
+      rmSync(path);
+    }
+    expect(readdirSync(folder)).toEqual(['password']);
+    writeFileSync(file, 'old');
   });
 
   it('refuses the password in use, and a file that is missing or empty, and changes nothing', async () => {

@@ -150,7 +150,7 @@ export class MissingBlobs {
       code: 'repository.damaged',
       message: `${type} blob ${toHex(id)}, which ${needer} needs, is in no index of ${location}`,
       remedy:
-        'Run holdfast repo check to see what is affected; in case only an index file is lost: holdfast repo repair-index.',
+        'Run holdfast repo check to see what is affected; in case only an index file is lost: holdfast repo repair index.',
     });
   }
 

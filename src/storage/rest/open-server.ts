@@ -2,8 +2,9 @@
 import { Secret } from '../../base/secrets.ts';
 import { HttpConnections } from '../../protocols/http/exchange.ts';
 import { trustedCertificates } from '../http-faults.ts';
+import type { HttpPlace } from '../http-place.ts';
 import type { OpenOptions, Storage } from '../storage.ts';
-import { parseRestUrl, type RestPlace } from './location.ts';
+import { parseRestUrl } from './location.ts';
 import { RestStorage } from './rest-storage.ts';
 import { RestServer } from './server.ts';
 import type { RestSettings } from './settings.ts';
@@ -30,7 +31,7 @@ export async function openRest(url: string, { create, settings, tools }: OpenOpt
 
 /** The settings before the URL before restic's own variables. */
 async function credentials(
-  place: RestPlace,
+  place: HttpPlace,
   settings: RestSettings,
   { secret, env }: OpenOptions<RestSettings>['tools'],
 ): Promise<{ user?: string; password?: Secret }> {

@@ -3,8 +3,8 @@ import type { Clock } from '../../base/clock.ts';
 import type { Secret } from '../../base/secrets.ts';
 import type { HttpExchanges, HttpReply, HttpReplyHead } from '../../protocols/http/exchange.ts';
 import { noAnswerOf } from '../http-faults.ts';
+import type { HttpPlace } from '../http-place.ts';
 import { withRetries } from '../retry.ts';
-import type { RestPlace } from './location.ts';
 import { refusal } from './rest-errors.ts';
 
 export interface RestRequest {
@@ -25,7 +25,7 @@ export interface RestRequest {
 }
 
 export interface RestServerParts {
-  readonly place: RestPlace;
+  readonly place: HttpPlace;
   readonly connections: HttpExchanges;
   readonly user?: string;
   readonly password?: Secret;
@@ -34,7 +34,7 @@ export interface RestServerParts {
 }
 
 export class RestServer {
-  readonly place: RestPlace;
+  readonly place: HttpPlace;
   readonly #connections: HttpExchanges;
   readonly #authorization: Readonly<Record<string, string>>;
   readonly #clock: Clock;

@@ -2,9 +2,10 @@
 import { Secret } from '../../base/secrets.ts';
 import { HttpConnections } from '../../protocols/http/exchange.ts';
 import { trustedCertificates } from '../http-faults.ts';
+import type { HttpPlace } from '../http-place.ts';
 import type { OpenOptions, Storage } from '../storage.ts';
 import { Authorizer } from './authorizer.ts';
-import { parseWebdavUrl, type WebdavPlace } from './location.ts';
+import { parseWebdavUrl } from './location.ts';
 import { WebdavServer } from './server.ts';
 import type { WebdavSettings } from './settings.ts';
 import { WebdavStorage } from './webdav-storage.ts';
@@ -35,7 +36,7 @@ export async function openWebdav(
 
 /** The settings before the URL before the environment. */
 async function signInOf(
-  place: WebdavPlace,
+  place: HttpPlace,
   settings: WebdavSettings,
   { secret, env }: OpenOptions<WebdavSettings>['tools'],
 ): Promise<{ user?: string; password?: Secret }> {

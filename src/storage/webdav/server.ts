@@ -2,9 +2,9 @@
 import type { Clock } from '../../base/clock.ts';
 import type { HttpExchanges, HttpReply, HttpReplyHead } from '../../protocols/http/exchange.ts';
 import { noAnswerOf } from '../http-faults.ts';
+import type { HttpPlace } from '../http-place.ts';
 import { defaultRetryPolicy, type RetryPolicy, withRetries } from '../retry.ts';
 import type { Authorizer } from './authorizer.ts';
-import type { WebdavPlace } from './location.ts';
 import { askingOf, refusal } from './webdav-errors.ts';
 
 export interface WebdavRequest {
@@ -35,7 +35,7 @@ export interface WebdavReply extends HttpReply {
 }
 
 export interface WebdavServerParts {
-  readonly place: WebdavPlace;
+  readonly place: HttpPlace;
   readonly connections: HttpExchanges;
   readonly authorizer: Authorizer;
   readonly clock: Clock;
@@ -43,7 +43,7 @@ export interface WebdavServerParts {
 }
 
 export class WebdavServer {
-  readonly place: WebdavPlace;
+  readonly place: HttpPlace;
   readonly #connections: HttpExchanges;
   readonly #authorizer: Authorizer;
   readonly #clock: Clock;

@@ -1,6 +1,7 @@
 /** Opens a place rclone reaches. */
+
+import type { HttpPlace } from '../../http-place.ts';
 import type { OpenOptions, Storage } from '../../storage.ts';
-import type { RestPlace } from '../location.ts';
 import { RestStorage } from '../rest-storage.ts';
 import { RestServer } from '../server.ts';
 import { RcloneExchanges } from './exchanges.ts';
@@ -19,7 +20,7 @@ export async function openRemote(
   { create, settings, tools }: OpenOptions<RcloneSettings>,
 ): Promise<Storage> {
   const remote = parseRcloneUrl(url);
-  const place: RestPlace = { protocol: 'http:', host: 'localhost', path: '/', shown: url };
+  const place: HttpPlace = { protocol: 'http:', host: 'localhost', path: '/', shown: url };
   const { clock, signal } = tools;
   const argv = ['serve', 'restic', '--stdio', ...standing, ...settings.options, '--', remote];
   const connections = new RcloneExchanges({
