@@ -4,15 +4,13 @@
  */
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
+import type { Catalogue } from '../catalogue/open.ts';
 import type { Config } from '../config/index.ts';
 import type { AnyDriver } from '../drivers/driver.ts';
 import type { AnyHostKind, ContainerEngine, Host } from '../hosts/host.ts';
+import type { Principal, Role } from '../model/principal.ts';
 import type { Report } from '../model/run.ts';
 import type { AnyStorageKind } from '../storage/storage.ts';
-
-/** From least to most; whoever has a role may do what the ones before it may. */
-export const roles = ['viewer', 'restorer', 'operator', 'admin', 'owner'] as const;
-export type Role = (typeof roles)[number];
 
 export interface Operation<Input, Output, Uses> {
   /** The verb, as on the command line. */
@@ -51,6 +49,12 @@ export interface SourceAccess extends RepositoryAccess {
   readonly hostKinds: readonly AnyHostKind[];
   /** Opens the engine that throwaway containers can be started with, if there is one; who opens it closes it. */
   readonly openContainers: () => Promise<ContainerEngine | undefined>;
+}
+
+/** What it takes to ask what Holdfast remembers; only where a server or worker runs. */
+export interface CatalogueAccess {
+  readonly catalogue: Catalogue;
+  readonly principal: Principal;
 }
 
 /** Types an operation by its schemas. */

@@ -1,0 +1,305 @@
+/** The first tables: see `tables.ts` for what they mean. Types that SQLite and PostgreSQL share; `!` = never null. */
+import type { Kysely } from 'kysely';
+import type { Migration } from 'kysely/migration';
+
+interface Shape {
+  readonly key: readonly string[];
+  readonly columns: Readonly<Record<string, 'text' | 'text!' | 'integer' | 'integer!' | 'bigint' | 'bigint!'>>;
+}
+
+const runs: Readonly<Record<string, Shape>> = {
+  run: {
+    key: ['id'],
+    columns: {
+      id: 'text!',
+      kind: 'text!',
+      source: 'text',
+      repository: 'text',
+      host: 'text!',
+      policy: 'text',
+      trigger: 'text!',
+      slotMs: 'bigint',
+      slotKey: 'text',
+      state: 'text!',
+      attempt: 'integer!',
+      retryOf: 'text',
+      notBeforeMs: 'bigint!',
+      queuedAtMs: 'bigint!',
+      startedAtMs: 'bigint',
+      endedAtMs: 'bigint',
+      worker: 'text',
+      fence: 'integer!',
+      leaseUntilMs: 'bigint',
+      askedBy: 'text!',
+      cancelRequested: 'integer!',
+      input: 'text!',
+      progress: 'text',
+      errorCode: 'text',
+      error: 'text',
+      result: 'text',
+      bytes: 'bigint',
+      addedBytes: 'bigint',
+      snapshot: 'text',
+    },
+  },
+  runLog: { key: ['runId', 'seq'], columns: { runId: 'text!', seq: 'integer!', atMs: 'bigint!', event: 'text!' } },
+  schedule: { key: ['key'], columns: { key: 'text!', seenToMs: 'bigint!' } },
+  lease: { key: ['name'], columns: { name: 'text!', holder: 'text!', fence: 'integer!', untilMs: 'bigint!' } },
+  worker: {
+    key: ['name'],
+    columns: { name: 'text!', startedAtMs: 'bigint!', seenAtMs: 'bigint!', version: 'text!', facts: 'text!' },
+  },
+  happening: {
+    key: ['id'],
+    columns: {
+      id: 'text!',
+      type: 'text!',
+      severity: 'text!',
+      atMs: 'bigint!',
+      source: 'text',
+      repository: 'text',
+      policy: 'text',
+      run: 'text',
+      title: 'text!',
+      message: 'text',
+      remedy: 'text',
+      errorCode: 'text',
+      facts: 'text!',
+    },
+  },
+  delivery: {
+    key: ['eventId', 'channel'],
+    columns: {
+      eventId: 'text!',
+      channel: 'text!',
+      state: 'text!',
+      attempts: 'integer!',
+      nextAtMs: 'bigint!',
+      sentAtMs: 'bigint',
+      lastError: 'text',
+    },
+  },
+  openWindow: {
+    key: ['id'],
+    columns: { id: 'text!', runId: 'text', worker: 'text!', document: 'text!', openedAtMs: 'bigint!' },
+  },
+};
+
+const data: Readonly<Record<string, Shape>> = {
+  snapshot: {
+    key: ['repository', 'id'],
+    columns: {
+      repository: 'text!',
+      id: 'text!',
+      source: 'text',
+      driver: 'text',
+      timeMs: 'bigint!',
+      host: 'text!',
+      bytes: 'bigint',
+      addedBytes: 'bigint',
+      document: 'text!',
+    },
+  },
+  proof: {
+    key: ['repository', 'id'],
+    columns: {
+      repository: 'text!',
+      id: 'text!',
+      snapshot: 'text!',
+      source: 'text',
+      startedAtMs: 'bigint!',
+      restoreMs: 'bigint!',
+      verdict: 'text!',
+      document: 'text!',
+    },
+  },
+  repositorySize: {
+    key: ['repository', 'atMs'],
+    columns: {
+      repository: 'text!',
+      atMs: 'bigint!',
+      storedBytes: 'bigint!',
+      restoredBytes: 'bigint',
+      snapshots: 'integer!',
+    },
+  },
+  repositoryState: {
+    key: ['repository'],
+    columns: {
+      repository: 'text!',
+      id: 'text',
+      seenAtMs: 'bigint',
+      errorCode: 'text',
+      errorMessage: 'text',
+      lastCheckAtMs: 'bigint',
+      lastCheckOk: 'integer',
+    },
+  },
+};
+
+const people: Readonly<Record<string, Shape>> = {
+  workspace: { key: ['name'], columns: { name: 'text!', title: 'text!', createdAtMs: 'bigint!' } },
+  account: {
+    key: ['id'],
+    columns: {
+      id: 'text!',
+      name: 'text!',
+      email: 'text',
+      passwordHash: 'text',
+      totpSecret: 'text',
+      recoveryCodes: 'text',
+      disabled: 'integer!',
+      createdAtMs: 'bigint!',
+      lastSeenAtMs: 'bigint',
+    },
+  },
+  membership: {
+    key: ['userId', 'workspace'],
+    columns: { userId: 'text!', workspace: 'text!', role: 'text!', origin: 'text!' },
+  },
+  identity: { key: ['issuer', 'subject'], columns: { issuer: 'text!', subject: 'text!', userId: 'text!' } },
+  passkey: {
+    key: ['id'],
+    columns: {
+      id: 'text!',
+      userId: 'text!',
+      publicKey: 'text!',
+      counter: 'integer!',
+      transports: 'text!',
+      title: 'text!',
+      createdAtMs: 'bigint!',
+      lastUsedAtMs: 'bigint',
+    },
+  },
+  session: {
+    key: ['idHash'],
+    columns: {
+      idHash: 'text!',
+      userId: 'text!',
+      createdAtMs: 'bigint!',
+      seenAtMs: 'bigint!',
+      expiresAtMs: 'bigint!',
+      method: 'text!',
+      address: 'text!',
+      agent: 'text!',
+    },
+  },
+  token: {
+    key: ['id'],
+    columns: {
+      id: 'text!',
+      title: 'text!',
+      prefix: 'text!',
+      hash: 'text!',
+      userId: 'text!',
+      role: 'text!',
+      workspace: 'text!',
+      sources: 'text',
+      createdAtMs: 'bigint!',
+      expiresAtMs: 'bigint',
+      lastUsedAtMs: 'bigint',
+      revokedAtMs: 'bigint',
+    },
+  },
+  audit: {
+    key: ['id'],
+    columns: {
+      id: 'text!',
+      atMs: 'bigint!',
+      actor: 'text!',
+      action: 'text!',
+      subject: 'text',
+      outcome: 'text!',
+      address: 'text',
+      facts: 'text!',
+    },
+  },
+  attempt: { key: ['key', 'windowMs'], columns: { key: 'text!', windowMs: 'bigint!', count: 'integer!' } },
+};
+
+const rest: Readonly<Record<string, Shape>> = {
+  agent: {
+    key: ['name'],
+    columns: {
+      name: 'text!',
+      id: 'text!',
+      keyHash: 'text!',
+      version: 'text',
+      enrolledAtMs: 'bigint!',
+      seenAtMs: 'bigint',
+      revokedAtMs: 'bigint',
+      facts: 'text!',
+    },
+  },
+  enrolment: {
+    key: ['tokenHash'],
+    columns: { tokenHash: 'text!', agent: 'text!', createdAtMs: 'bigint!', expiresAtMs: 'bigint!', usedAtMs: 'bigint' },
+  },
+  configObject: {
+    key: ['section', 'name'],
+    columns: { section: 'text!', name: 'text!', value: 'text!', changedAtMs: 'bigint!', changedBy: 'text!' },
+  },
+  sealedSecret: { key: ['name'], columns: { name: 'text!', sealed: 'text!', changedAtMs: 'bigint!' } },
+  idempotency: {
+    key: ['actor', 'key'],
+    columns: {
+      key: 'text!',
+      actor: 'text!',
+      requestHash: 'text!',
+      status: 'integer',
+      response: 'text',
+      createdAtMs: 'bigint!',
+    },
+  },
+  download: {
+    key: ['tokenHash'],
+    columns: {
+      tokenHash: 'text!',
+      actor: 'text!',
+      input: 'text!',
+      createdAtMs: 'bigint!',
+      expiresAtMs: 'bigint!',
+      usedAtMs: 'bigint',
+    },
+  },
+};
+
+const indexes: readonly { name: string; table: string; columns: readonly string[]; unique?: true }[] = [
+  { name: 'run_slot', table: 'run', columns: ['slotKey'], unique: true },
+  { name: 'run_state', table: 'run', columns: ['state', 'notBeforeMs'] },
+  { name: 'run_newest', table: 'run', columns: ['queuedAtMs', 'id'] },
+  { name: 'run_by_source', table: 'run', columns: ['source', 'kind', 'queuedAtMs'] },
+  { name: 'run_by_repository', table: 'run', columns: ['repository', 'kind', 'queuedAtMs'] },
+  { name: 'run_by_state_newest', table: 'run', columns: ['state', 'id'] },
+  { name: 'happening_newest', table: 'happening', columns: ['atMs'] },
+  { name: 'delivery_next', table: 'delivery', columns: ['state', 'nextAtMs'] },
+  { name: 'snapshot_by_source', table: 'snapshot', columns: ['source', 'timeMs'] },
+  { name: 'proof_by_source', table: 'proof', columns: ['source', 'startedAtMs'] },
+  { name: 'proof_by_snapshot', table: 'proof', columns: ['snapshot'] },
+  { name: 'account_name', table: 'account', columns: ['name'], unique: true },
+  { name: 'token_hash', table: 'token', columns: ['hash'], unique: true },
+  { name: 'session_user', table: 'session', columns: ['userId'] },
+  { name: 'audit_newest', table: 'audit', columns: ['atMs'] },
+];
+
+export const first: Migration = {
+  async up({ schema }: Kysely<unknown>) {
+    for (const [table, shape] of Object.entries({ ...runs, ...data, ...people, ...rest })) {
+      let creation = schema
+        .createTable(table)
+        .addPrimaryKeyConstraint(`pk_${table.toLowerCase()}`, [...shape.key] as never[]);
+      for (const [column, text] of Object.entries(shape.columns)) {
+        const type = text.replace('!', '') as 'text' | 'integer' | 'bigint';
+        creation = creation.addColumn(column, type, (c) => (text.endsWith('!') ? c.notNull() : c)) as typeof creation;
+      }
+      await creation.execute();
+    }
+    for (const { name, table, columns, unique } of indexes) {
+      const creation = schema
+        .createIndex(name)
+        .on(table)
+        .columns([...columns]);
+      await (unique ? creation.unique() : creation).execute();
+    }
+  },
+};

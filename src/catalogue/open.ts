@@ -1,0 +1,122 @@
+/** The catalogue: an SQLite file of our own, or a PostgreSQL database that several workers share. */
+import { chmod, mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { CamelCasePlugin, Kysely, PostgresDialect, SqliteDialect } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import { HoldfastError, messageOf } from '../base/errors.ts';
+import { migrations } from './migrations/index.ts';
+import { openSqlite } from './node-sqlite.ts';
+import type { Tables } from './tables.ts';
+
+export type Database = Kysely<Tables>;
+
+export interface Catalogue extends AsyncDisposable {
+  readonly kind: 'sqlite' | 'postgres';
+  readonly db: Database;
+  /** Where it is, without secrets. */
+  readonly title: string;
+  /** The database's own time: what leases of several machines are measured by. */
+  nowMs(): Promise<number>;
+}
+
+/** `sqlite`: path of the file, or `:memory:`. `postgres`: a connection string, with its password. */
+export type CatalogueAddress =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | { readonly kind: 'postgres'; readonly url: string; readonly password?: string };
+
+const integer8 = 20;
+
+/** Opens it and brings its tables up to date. `catalogue.unreachable`, `catalogue.newer`. */
+export async function openCatalogue(address: CatalogueAddress, nowMs: () => number): Promise<Catalogue> {
+  const opened = address.kind === 'sqlite' ? await openFile(address.path, nowMs) : await openPostgres(address);
+  try {
+    await migrate(opened);
+  } catch (error) {
+    await opened.db.destroy();
+    throw error;
+  }
+  return opened;
+}
+
+async function openFile(path: string, nowMs: () => number): Promise<Catalogue> {
+  try {
+    if (path !== ':memory:') await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const database = openSqlite(path);
+    if (path !== ':memory:') await chmod(path, 0o600);
+    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }), plugins: [new CamelCasePlugin()] });
+    return { kind: 'sqlite', db, title: path, nowMs: async () => nowMs(), [Symbol.asyncDispose]: () => db.destroy() };
+  } catch (cause) {
+    throw unreachable(path, cause);
+  }
+}
+
+async function openPostgres({ url, password }: Extract<CatalogueAddress, { kind: 'postgres' }>): Promise<Catalogue> {
+  const { default: pg } = await import('pg');
+  const types = {
+    getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+      oid === integer8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format),
+  };
+  const target = new URL(url);
+  const title = `${target.protocol}//${target.host}${target.pathname}`;
+  const pool = new pg.Pool({
+    connectionString: url,
+    ...(password === undefined ? {} : { password }),
+    types: types as typeof pg.types,
+    max: 10,
+    connectionTimeoutMillis: 10_000,
+    application_name: 'holdfast',
+  });
+  // A connection that breaks while nobody uses it is replaced by the pool; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }), plugins: [new CamelCasePlugin()] });
+  const nowMs = async (): Promise<number> => {
+    const { rows } = await pool.query<{ ms: number }>(
+      'select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as ms',
+    );
+    return rows[0].ms;
+  };
+  try {
+    await nowMs();
+  } catch (cause) {
+    await db.destroy();
+    throw unreachable(title, cause);
+  }
+  return { kind: 'postgres', db, title, nowMs, [Symbol.asyncDispose]: () => db.destroy() };
+}
+
+async function migrate({ db, title, kind }: Catalogue): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  const known = new Set(Object.keys(migrations));
+  const done = await migrator.getMigrations().catch((error: unknown) => {
+    throw newerOr(error, title);
+  });
+  const strange = done.find((one) => !known.has(one.name));
+  if (strange) throw newerOr(undefined, title);
+  const { error } = await migrator.migrateToLatest();
+  if (error) throw newerOr(error, title);
+  if (kind === 'sqlite') return;
+}
+
+function newerOr(cause: unknown, title: string): HoldfastError {
+  const isNewer = cause === undefined || /corrupted migrations|missing/.test(messageOf(cause));
+  return new HoldfastError({
+    code: isNewer ? 'catalogue.newer' : 'catalogue.unreachable',
+    message: isNewer
+      ? `the catalogue ${title} was made by a newer version`
+      : `the catalogue ${title} could not be brought up to date: ${messageOf(cause)}`,
+    remedy: isNewer
+      ? 'Run the newer version; or move the catalogue away: it is made again from the repositories.'
+      : 'Look at what the database says, and start again: what was done stays.',
+    cause,
+  });
+}
+
+function unreachable(title: string, cause: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'catalogue.unreachable',
+    message: `the catalogue ${title} cannot be opened: ${messageOf(cause)}`,
+    remedy: 'Check that it is there and that this user may use it (server: catalogue in the configuration).',
+    retry: 'later',
+    cause,
+  });
+}
