@@ -27,6 +27,10 @@ export default defineConfig({
       },
       {
         extends: true,
+        test: { name: 'platform', include: ['test/platform/**/*.test.ts'], testTimeout: 240_000, hookTimeout: 120_000 },
+      },
+      {
+        extends: true,
         test: { name: 'slow', include: ['test/{crash,soak,scale}/**/*.test.ts'], testTimeout: 900_000 },
       },
     ],
