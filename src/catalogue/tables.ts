@@ -153,15 +153,23 @@ export interface UserTable {
   email: string | null;
   /** argon2id in PHC form; null: signs in by other means only. */
   passwordHash: string | null;
+  /** Sealed with the server's key. */
   totpSecret: string | null;
+  /** The step of the last code that was taken: it and those before are refused. */
+  totpStep: number | null;
   /** Hashes of one-time codes for who lost the second factor. */
   recoveryCodes: string | null;
   disabled: number;
+  /** file | ui | oidc: who made it. What the file declares is changed there. */
+  origin: string;
   createdAtMs: number;
   lastSeenAtMs: number | null;
 }
 
-/** A role everywhere (`workspace` is `*`) or in one workspace. */
+/**
+ * A role everywhere (`workspace` is `*`) or in one workspace. What the file says of a workspace counts alone; without it the
+ * larger of what others gave.
+ */
 export interface MembershipTable {
   userId: string;
   workspace: string;
@@ -194,10 +202,21 @@ export interface SessionTable {
   createdAtMs: number;
   seenAtMs: number;
   expiresAtMs: number;
-  /** password | passkey | oidc; and whether a second factor was given. */
+  /** password | password+totp | password+recovery | passkey | oidc | set-up */
   method: string;
   address: string;
   agent: string;
+}
+
+/** Something begun that its next step has to prove: a second factor, a challenge, a way through a provider. Used once. */
+export interface FlowTable {
+  /** SHA-256 of what was given out. */
+  tokenHash: string;
+  purpose: string;
+  userId: string | null;
+  document: string;
+  createdAtMs: number;
+  expiresAtMs: number;
 }
 
 export interface TokenTable {
@@ -321,6 +340,7 @@ export interface Tables {
   identity: IdentityTable;
   passkey: PasskeyTable;
   session: SessionTable;
+  flow: FlowTable;
   token: TokenTable;
   audit: AuditTable;
   attempt: AttemptTable;
