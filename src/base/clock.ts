@@ -39,6 +39,12 @@ export function formatHttpDate(epochMs: number): string {
   return new Date(epochMs).toUTCString();
 }
 
+/** Milliseconds since the epoch of a date as HTTP has it; `undefined` if it is none. */
+export function parseHttpDate(text: string): number | undefined {
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
 /** Milliseconds since the epoch of an RFC 3339 / ISO 8601 text; `undefined` if it is none. A text without zone is UTC. */
 export function parseInstant(text: string): number | undefined {
   const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:?\d\d)?)?$/.exec(text);
@@ -114,4 +120,19 @@ export function wallClockAt(epochMs: number, timezone?: string): { weekday: numb
   const shown = new Map(format.formatToParts(epochMs).map(({ type, value }) => [type, value]));
   const minute = Number(shown.get('hour')) * 60 + Number(shown.get('minute'));
   return { weekday: weekdayNames.indexOf(shown.get('weekday') ?? ''), minute };
+}
+
+const zones = new Map<string | undefined, Intl.DateTimeFormat>();
+
+/** Milliseconds east of UTC of a named zone, or of this machine's, at an instant. */
+export function zoneOffsetMs(epochMs: number, timezone?: string): number {
+  if (timezone === 'UTC') return 0;
+  const format =
+    zones.get(timezone) ?? new Intl.DateTimeFormat('en-US', { timeZone: timezone, timeZoneName: 'longOffset' });
+  zones.set(timezone, format);
+  const shown = format.formatToParts(epochMs).find(({ type }) => type === 'timeZoneName')?.value ?? '';
+  const match = /([+-])(\d\d):(\d\d)(?::(\d\d))?$/.exec(shown);
+  if (!match) return 0;
+  const [hours, minutes, seconds] = [match[2], match[3], match[4] ?? '0'].map(Number);
+  return ((hours * 60 + minutes) * 60 + seconds) * (match[1] === '-' ? -1000 : 1000);
 }

@@ -1,6 +1,7 @@
 /**
  * Cron expressions of five fields (minute, hour, day of month, month, day of week), as crontab(5) has them, with names
- * and the nicknames `@hourly` … `@yearly`. Here they are only understood and measured; nothing is started by them yet.
+ * and the nicknames `@hourly` … `@yearly`. Here they are understood and measured;
+ * `firing-times.ts` puts them on the calendar of a time zone.
  */
 interface Field {
   readonly title: string;
@@ -31,6 +32,8 @@ const nicknames: Readonly<Record<string, string>> = {
 export interface Cron {
   /** Minutes of the day, ascending. */
   readonly minutes: readonly number[];
+  /** The hour begins with `*`: it means real hours, also the one that comes twice a year; see `firing-times.ts`. */
+  readonly everyHour: boolean;
   /** True if the schedule fires on that day; month 1–12, weekday 0 = Sunday. */
   readonly onDay: (month: number, day: number, weekday: number) => boolean;
 }
@@ -51,6 +54,7 @@ export function parseCron(text: string): Cron | string {
   const onWeekday = (day: number): boolean => weekday.has(day) || (day === 0 && weekday.has(7));
   const cron: Cron = {
     minutes,
+    everyHour: parts[1].startsWith('*'),
     // crontab(5): if both day fields are restricted, either one is enough.
     onDay: (m, d, w) =>
       month.has(m) && (eitherDay ? dayOfMonth.has(d) || onWeekday(w) : dayOfMonth.has(d) && onWeekday(w)),
