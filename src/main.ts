@@ -5,6 +5,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   drivers: async () => (await import('./drivers/registry.ts')).drivers,
   storageKinds: async () => (await import('./storage/registry.ts')).storageKinds,
   hostKinds: async () => (await import('./hosts/registry.ts')).hostKinds,
+  channelKinds: async () => (await import('./notify/registry.ts')).channelKinds,
   openContainers: async () => (await import('./hosts/registry.ts')).openContainerEngine(),
   localHost: async () => {
     const { localHost } = await import('./hosts/registry.ts');

@@ -11,7 +11,14 @@ const unused = async () => {
   throw new Error('no command is run here');
 };
 const face = new Face({
-  parts: { drivers: unused, storageKinds: unused, hostKinds: unused, localHost: unused, openContainers: unused },
+  parts: {
+    drivers: unused,
+    storageKinds: unused,
+    hostKinds: unused,
+    channelKinds: unused,
+    localHost: unused,
+    openContainers: unused,
+  },
   screen: new Screen({ json: false, stdout: process.stdout, stderr: process.stderr, clock: systemClock }),
   clock: systemClock,
   signal: new AbortController().signal,

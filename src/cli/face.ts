@@ -11,6 +11,7 @@ export interface Parts {
   storageKinds(): Promise<SourceAccess['storageKinds']>;
   localHost(): Promise<SourceAccess['localHost']>;
   hostKinds(): Promise<SourceAccess['hostKinds']>;
+  channelKinds(): Promise<SourceAccess['channelKinds']>;
   openContainers: SourceAccess['openContainers'];
 }
 
@@ -75,20 +76,21 @@ export class Face {
   }
 
   async #uses(isNoMatter: (error: unknown) => boolean): Promise<SourceAccess & Execution> {
-    const [drivers, storageKinds, hostKinds, localHost, { emptyConfig, loadConfig }] = await Promise.all([
+    const [drivers, storageKinds, hostKinds, channelKinds, localHost, { emptyConfig, loadConfig }] = await Promise.all([
       this.parts.drivers(),
       this.parts.storageKinds(),
       this.parts.hostKinds(),
+      this.parts.channelKinds(),
       this.parts.localHost(),
       import('../operations/configuration.ts'),
     ]);
-    const config = await loadConfig(this.configFile, { drivers, storageKinds, hostKinds }).catch((error: unknown) => {
+    const kinds = { drivers, storageKinds, hostKinds, channelKinds };
+    const config = await loadConfig(this.configFile, kinds).catch((error: unknown) => {
       if (isNoMatter(error)) return emptyConfig(resolve(this.configFile));
       throw error;
     });
     const { openContainers } = this.parts;
-    const parts = { drivers, storageKinds, hostKinds, localHost, openContainers };
-    return { config, ...parts, env: this.env, ...this.execution };
+    return { config, ...kinds, localHost, openContainers, env: this.env, ...this.execution };
   }
 
   /** Runs an operation and shows its outcome; `wrong` says whether the outcome means exit status 1. */

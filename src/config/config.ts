@@ -4,8 +4,9 @@ import type { Assertion } from '../model/assertion.ts';
 import type { Retention } from '../model/policy.ts';
 import type { WindowPlan } from '../model/window.ts';
 import type { StorageLimits } from '../storage/limited.ts';
+import type { ChannelEntry, RestoreEntry, ServerConfig, UserEntry, WorkspaceEntry } from './platform-config.ts';
 import type { Problem } from './problems.ts';
-import type { SecretReference } from './secret-reference.ts';
+import type { SecretReference } from './secrets/secret-reference.ts';
 
 export interface Config {
   /** Absolute path of the file. */
@@ -16,6 +17,12 @@ export interface Config {
   readonly hosts: ReadonlyMap<string, HostEntry>;
   readonly policies: ReadonlyMap<string, PolicyEntry>;
   readonly sources: ReadonlyMap<string, SourceEntry>;
+  readonly restores: ReadonlyMap<string, RestoreEntry>;
+  readonly notifications: ReadonlyMap<string, ChannelEntry>;
+  /** `default` is always there. */
+  readonly workspaces: ReadonlyMap<string, WorkspaceEntry>;
+  readonly users: ReadonlyMap<string, UserEntry>;
+  readonly server: ServerConfig;
   /** Nothing that stops the work, but something a person should know. */
   readonly warnings: readonly Problem[];
 }
@@ -32,6 +39,16 @@ export interface RepositoryEntry {
   readonly mayBeAwayMs?: number;
   readonly limits?: StorageLimits;
   readonly check?: CheckPlan;
+  readonly prune?: PrunePlan;
+  readonly workspace: string;
+}
+
+/** When space is freed. */
+export interface PrunePlan {
+  /** Cron. */
+  readonly schedule?: string;
+  /** It stops by itself after this long and goes on the next time. */
+  readonly maxTimeMs?: number;
 }
 
 /** How a repository is checked in turn. */
@@ -61,6 +78,8 @@ export interface Placement {
 
 export interface DrillPlan {
   readonly schedule?: string;
+  /** Policies whose runs come first, as in `PolicyEntry.after`; its own name is allowed: after its own backups. */
+  readonly after: readonly string[];
   readonly snapshot: 'latest' | 'random';
 }
 
@@ -68,9 +87,39 @@ export interface PolicyEntry {
   readonly name: string;
   readonly schedule?: string;
   readonly timezone?: string;
+  /** Instead of `schedule`: this long after the last one was due. */
+  readonly everyMs?: number;
   readonly jitterMs?: number;
+  /** Nothing is started outside of it; what is due waits. In its time zone. */
+  readonly window?: DayHours;
+  /**
+   * Policies whose runs come first. With a schedule: what is due waits until those of theirs that are queued or running have
+   * ended. Without one: it is due whenever all of theirs have ended.
+   */
+  readonly after: readonly string[];
+  /** What was missed while nothing ran is done once, late; otherwise it is reported only. Default true. */
+  readonly catchUp: boolean;
+  /** A run that takes longer is stopped and failed. */
+  readonly timeoutMs?: number;
+  readonly retry?: RetryPlan;
   readonly placements: readonly Placement[];
   readonly drill?: DrillPlan;
+  readonly workspace: string;
+}
+
+/** Minutes of the day: from `fromMinute` until before `toMinute`, over midnight if that is not later. */
+export interface DayHours {
+  readonly fromMinute: number;
+  readonly toMinute: number;
+  /** 0 = Sunday: days on which it begins. Absent: every day. */
+  readonly days?: readonly number[];
+}
+
+export interface RetryPlan {
+  /** Of one due run in all, the first included. */
+  readonly attempts: number;
+  /** Before the second; each further wait is twice as long. */
+  readonly delayMs: number;
 }
 
 export interface SourceEntry {
@@ -79,6 +128,7 @@ export interface SourceEntry {
   /** `local` is this machine. */
   readonly host: string;
   readonly policy?: string;
+  readonly workspace: string;
   /** Where it is stored: its own `repository`, else its policy's repositories. At least one. */
   readonly placements: readonly Placement[];
   /** As the driver's schema gave them. */

@@ -1,19 +1,37 @@
 /** `holdfast.yaml`: what is declared, checked. */
 export {
+  type CheckPlan,
   type Config,
+  type DayHours,
+  type DrillPlan,
+  type HostEntry,
   localHost,
   type Placement,
   type PolicyEntry,
+  type PrunePlan,
   type RepositoryEntry,
+  type RetryPlan,
   type SourceEntry,
 } from './config.ts';
 export { parseDuration } from './duration.ts';
+export { emptyConfig } from './empty.ts';
 export { expandPath } from './expand-path.ts';
 export { loadConfig, parseConfig } from './load.ts';
+export type {
+  CatalogueSetting,
+  ChannelEntry,
+  ListenAddress,
+  OidcSettings,
+  RestoreEntry,
+  RunLimits,
+  ServerConfig,
+  UserEntry,
+  WorkspaceEntry,
+} from './platform-config.ts';
 export { ConfigError, formatProblem, type Problem } from './problems.ts';
-export type { Known } from './reading.ts';
-export { replaceValue } from './replace-value.ts';
-export { type SecretPlace, secretPlaces } from './secret-places.ts';
-export { readSecret, type SecretPlaces, type SecretReference } from './secret-reference.ts';
+export type { Known, KnownChannel } from './reading.ts';
+export { type SecretPlace, secretPlaces } from './secrets/secret-places.ts';
+export { readSecret, type SecretPlaces, type SecretReference } from './secrets/secret-reference.ts';
+export { type CleanConfig, configWithoutSecrets, withoutSecrets } from './secrets/without-secrets.ts';
 export { nearest, suggestion } from './suggest.ts';
-export { type CleanConfig, configWithoutSecrets, withoutSecrets } from './without-secrets.ts';
+export { replaceValue } from './yaml/replace-value.ts';

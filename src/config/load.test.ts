@@ -31,6 +31,7 @@ const known = {
     driverOf('files', z.strictObject({ paths: z.array(z.string()).min(1), exclude: z.array(z.string()).default([]) })),
   ],
   hostKinds: [sshLike],
+  channelKinds: [],
   storageKinds: [
     { name: 'local', urlForm: '/path', recognises: (url: string) => url.startsWith('/') },
     {

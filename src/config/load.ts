@@ -6,10 +6,28 @@ import type { Config } from './config.ts';
 import { ConfigError, formatPath, type Problem } from './problems.ts';
 import type { Known, Reading } from './reading.ts';
 import { checkReferences } from './references.ts';
-import { sectionNames } from './schema.ts';
 import { findingsOf, unknownKey } from './schema-issues.ts';
-import { readHosts, readPolicies, readRepositories, readSources } from './sections.ts';
-import { mostConfigBytes, type PositionedDocument, readYaml } from './yaml-document.ts';
+import { readHosts } from './sections/hosts.ts';
+import { readNotifications } from './sections/notifications.ts';
+import { readUsers, readWorkspaces } from './sections/people.ts';
+import { readPolicies } from './sections/policies.ts';
+import { readRepositories } from './sections/repositories.ts';
+import { readRestores } from './sections/restores.ts';
+import { readServer } from './sections/server.ts';
+import { readSources } from './sections/sources.ts';
+import { mostConfigBytes, type PositionedDocument, readYaml } from './yaml/yaml-document.ts';
+
+export const sectionNames = [
+  'server',
+  'repositories',
+  'hosts',
+  'policies',
+  'sources',
+  'restores',
+  'notifications',
+  'workspaces',
+  'users',
+] as const;
 
 /** `config.missing`; `config.invalid` (a ConfigError) with every problem. */
 export async function loadConfig(path: string, known: Known): Promise<Config> {
@@ -35,6 +53,11 @@ export function parseConfig(file: string, bytes: Uint8Array, known: Known, shown
     hosts: readHosts(reading),
     policies: readPolicies(reading),
     sources: readSources(reading),
+    restores: readRestores(reading),
+    notifications: readNotifications(reading),
+    workspaces: readWorkspaces(reading),
+    users: readUsers(reading),
+    server: readServer(reading),
   };
   checkReferences(config, reading);
   const errors = problems.filter((problem) => problem.level === 'error');

@@ -6,10 +6,19 @@ import type { AnyStorageKind } from '../storage/storage.ts';
 import type { ConfigPath, Problem } from './problems.ts';
 import type { Finding } from './schema-issues.ts';
 
+/** As much of a channel's kind as a configuration needs: `notify/channel.ts`. */
+export interface KnownChannel {
+  /** The key that chooses it: `ntfy`, `email`. */
+  readonly name: string;
+  /** All of the entry but what every channel has, the choosing key included; every field has `.describe()`. */
+  readonly settings: z.ZodType;
+}
+
 export interface Known {
   readonly drivers: readonly AnyDriver[];
   readonly storageKinds: readonly AnyStorageKind[];
   readonly hostKinds: readonly AnyHostKind[];
+  readonly channelKinds: readonly KnownChannel[];
 }
 
 /** What reading a section needs: where it is, what is known, and where to put what is wrong. */

@@ -1,34 +1,59 @@
 /** Every name in one section that means an entry of another must be there; what a source inherits is filled in. */
 import type { Config, Placement, PolicyEntry, SourceEntry } from './config.ts';
 import { localHost } from './config.ts';
-import type { ConfigPath } from './problems.ts';
+import { checkPlatformReferences } from './platform-references.ts';
 import type { Reading } from './reading.ts';
-import { suggestion } from './suggest.ts';
+import { refer, referToEach } from './refer.ts';
 
-type Sections = Omit<Config, 'warnings' | 'sources' | 'policies'> & {
+export type Sections = Omit<Config, 'warnings' | 'sources' | 'policies'> & {
   readonly policies: Map<string, PolicyEntry>;
   readonly sources: Map<string, SourceEntry>;
 };
 
 /** Reports unknown references and resolves where each source is stored, in place. */
 export function checkReferences(config: Sections, reading: Reading): void {
+  for (const { name, workspace } of config.repositories.values()) {
+    refer(reading, 'workspaces', workspace, ['repositories', name, 'workspace']);
+  }
   for (const policy of config.policies.values()) checkPolicy(policy, reading);
+  checkCircles(
+    { section: 'policies', message: 'comes after itself, so it would never begin', remedy: 'Take one «after» away.' },
+    new Map([...config.policies.values()].map(({ name, after }) => [name, after])),
+    reading,
+  );
   for (const host of config.hosts.values()) {
     for (const other of host.references) refer(reading, 'hosts', other, ['hosts', host.name]);
-    if (leadsBack(host.name, config.hosts)) {
-      const remedy = 'Let one of them be reached without the other.';
-      const message = 'is reached through itself, which leads nowhere';
-      reading.problem({ path: ['hosts', host.name], part: 'key', message, remedy });
-    }
   }
+  checkCircles(
+    {
+      section: 'hosts',
+      message: 'is reached through itself, which leads nowhere',
+      remedy: 'Let one of them be reached without the other.',
+    },
+    new Map([...config.hosts.values()].map(({ name, references }) => [name, references])),
+    reading,
+  );
   for (const source of config.sources.values()) config.sources.set(source.name, resolveSource(source, config, reading));
-  checkLoose(reading);
+  checkPlatformReferences(config, reading);
 }
 
-function leadsBack(name: string, hosts: Sections['hosts']): boolean {
+/** Reports every entry that leads to itself over the others. */
+function checkCircles(
+  words: { readonly section: string; readonly message: string; readonly remedy: string },
+  leadsTo: ReadonlyMap<string, readonly string[]>,
+  reading: Reading,
+): void {
+  for (const name of leadsTo.keys()) {
+    if (!leadsBack(name, leadsTo)) continue;
+    const { section, message, remedy } = words;
+    reading.problem({ path: [section, name], part: 'key', message, remedy });
+  }
+}
+
+function leadsBack(name: string, leadsTo: ReadonlyMap<string, readonly string[]>): boolean {
   const seen = new Set<string>();
   for (const waiting = [name]; waiting.length > 0; ) {
-    for (const other of hosts.get(waiting.pop()!)?.references ?? []) {
+    for (const other of leadsTo.get(waiting.pop()!) ?? []) {
       if (other === name) return true;
       if (!seen.has(other)) waiting.push(other);
       seen.add(other);
@@ -38,31 +63,26 @@ function leadsBack(name: string, hosts: Sections['hosts']): boolean {
 }
 
 function checkPolicy(policy: PolicyEntry, reading: Reading): void {
-  const seen = new Set<string>();
-  for (const [i, { repository }] of policy.placements.entries()) {
-    const path = ['policies', policy.name, 'repositories', i];
-    refer(reading, 'repositories', repository, path);
-    if (seen.has(repository)) {
-      const remedy = 'Keep one of the two entries.';
-      reading.problem({ path, part: 'value', message: `names the repository «${repository}» twice`, remedy });
-    }
-    seen.add(repository);
-  }
+  const path = ['policies', policy.name];
+  referToEach(reading, 'repositories', {
+    named: policy.placements.map((one) => one.repository),
+    path: [...path, 'repositories'],
+  });
+  referToEach(reading, 'policies', { named: policy.after, path: [...path, 'after'] });
+  referToEach(reading, 'policies', { named: policy.drill?.after ?? [], path: [...path, 'drill', 'after'] });
+  refer(reading, 'workspaces', policy.workspace, [...path, 'workspace']);
 }
 
 function resolveSource(source: SourceEntry, config: Sections, reading: Reading): SourceEntry {
   const path = ['sources', source.name];
   if (source.host !== localHost) refer(reading, 'hosts', source.host, [...path, 'host']);
   if (source.policy !== undefined) refer(reading, 'policies', source.policy, [...path, 'policy']);
+  refer(reading, 'workspaces', source.workspace, [...path, 'workspace']);
   for (const { repository } of source.placements) refer(reading, 'repositories', repository, [...path, 'repository']);
   if (source.policy === undefined && source.placements.length === 0) {
     const remedy = 'Add «policy: NAME» or «repository: NAME».';
-    reading.problem({
-      path,
-      part: 'key',
-      message: 'is stored nowhere: it has neither a policy nor a repository',
-      remedy,
-    });
+    const message = 'is stored nowhere: it has neither a policy nor a repository';
+    reading.problem({ path, part: 'key', message, remedy });
   }
   const inherited = config.policies.get(source.policy ?? '')?.placements ?? [];
   const chosen = source.placements.length > 0 ? source.placements : inherited;
@@ -71,36 +91,4 @@ function resolveSource(source: SourceEntry, config: Sections, reading: Reading):
     return { repository, keep: keep ?? byPolicy ?? config.repositories.get(repository)?.keep };
   });
   return { ...source, placements };
-}
-
-/** An entry that is there but wrong was reported already: only names that are nowhere in the file are unknown. */
-function refer(reading: Reading, section: string, name: string, path: ConfigPath): void {
-  const entries = reading.value[section];
-  const names = typeof entries === 'object' && entries !== null ? Object.keys(entries) : [];
-  if (names.includes(name)) return;
-  const noun = { repositories: 'repository', hosts: 'host', policies: 'policy' }[section] ?? section;
-  const remedy = names.length === 0 ? `Declare it under «${section}:».` : suggestion(name, names, noun);
-  reading.problem({ path, part: 'value', message: `names the ${noun} «${name}», which is not declared`, remedy });
-}
-
-function checkLoose(reading: Reading): void {
-  const uses = { notifications: 'sends none yet', users: 'has no sign-in yet' };
-  for (const [section, state] of Object.entries(uses)) {
-    const value = reading.value[section];
-    if (value === undefined) continue;
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      reading.problem({
-        path: [section],
-        part: 'key',
-        message: 'must be a mapping of names',
-        remedy: `Write names below it, or remove «${section}:».`,
-      });
-    } else {
-      const remedy = 'It is accepted as it is and has no effect.';
-      reading.problem(
-        { path: [section], part: 'key', message: `is not used: this version ${state}`, remedy },
-        'warning',
-      );
-    }
-  }
 }

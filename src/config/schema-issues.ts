@@ -151,12 +151,13 @@ export function keysOf(schema: z.core.$ZodType | undefined): string[] {
   return (definition.options ?? []).flatMap(keysOf);
 }
 
-/** The fields of an object schema, also below refinements. */
+/** The fields of an object schema, also below refinements; of a union, those of all its forms. */
 export function fieldsOf(schema: z.core.$ZodType): Readonly<Record<string, z.ZodType>> {
   const definition = definitionOf(schema);
   if (definition.shape) return definition.shape as Readonly<Record<string, z.ZodType>>;
   const inner = definition.innerType ?? definition.in;
-  return inner ? fieldsOf(inner) : {};
+  if (inner) return fieldsOf(inner);
+  return Object.assign({}, ...(definition.options ?? []).map(fieldsOf));
 }
 
 function descriptionOf(schema: z.core.$ZodType, steps: readonly (string | number)[]): string | undefined {

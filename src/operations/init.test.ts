@@ -14,7 +14,7 @@ import { starterConfig } from './init-text.ts';
 import { lookAround } from './look-around.ts';
 
 let folder: string;
-const known = { drivers, storageKinds, hostKinds };
+const known = { drivers, storageKinds, hostKinds, channelKinds: [] };
 const signal = new AbortController().signal;
 
 beforeEach(() => {

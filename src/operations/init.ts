@@ -10,7 +10,7 @@ import { parseConfig, readSecret } from '../config/index.ts';
 import { openRepository } from '../repository/index.ts';
 import { openStorage, redactUrl } from '../storage/open.ts';
 import { starterConfig } from './init-text.ts';
-import { lookAround } from './look-around.ts';
+import { lookAround, usualRoots } from './look-around.ts';
 import { existsAlready, writeNew, writeNewSecret } from './new-file.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
 
@@ -36,9 +36,7 @@ const output = z.object({
 });
 export type InitOutput = z.infer<typeof output>;
 
-const usualRoots = ['/srv', '/opt', '/var/lib', '/var/www', '/data', '/home', '/root'];
-
-type Uses = Pick<SourceAccess, 'drivers' | 'storageKinds' | 'hostKinds' | 'env'> & Execution;
+type Uses = Pick<SourceAccess, 'drivers' | 'storageKinds' | 'hostKinds' | 'channelKinds' | 'env'> & Execution;
 
 export const init = operation({
   name: 'init',

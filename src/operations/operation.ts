@@ -5,7 +5,7 @@
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import type { Catalogue } from '../catalogue/open.ts';
-import type { Config } from '../config/index.ts';
+import type { Config, KnownChannel } from '../config/index.ts';
 import type { AnyDriver } from '../drivers/driver.ts';
 import type { AnyHostKind, ContainerEngine, Host } from '../hosts/host.ts';
 import type { Principal, Role } from '../model/principal.ts';
@@ -47,6 +47,8 @@ export interface RepositoryAccess {
 export interface SourceAccess extends RepositoryAccess {
   readonly drivers: readonly AnyDriver[];
   readonly hostKinds: readonly AnyHostKind[];
+  /** Ways to tell somebody: a configuration is checked against their settings. */
+  readonly channelKinds: readonly KnownChannel[];
   /** Opens the engine that throwaway containers can be started with, if there is one; who opens it closes it. */
   readonly openContainers: () => Promise<ContainerEngine | undefined>;
 }

@@ -5,6 +5,7 @@ import { HoldfastError } from '../base/errors.ts';
 import type { ReadSecret } from '../base/secret-reference.ts';
 import type { Secret } from '../base/secrets.ts';
 import { expandPath, type RepositoryEntry, readSecret, suggestion } from '../config/index.ts';
+import { defaultWorkspace } from '../model/principal.ts';
 import { initRepository, openRepository, type Repository } from '../repository/index.ts';
 import { cachedStorage } from '../storage/cached.ts';
 import { limitedStorage } from '../storage/limited.ts';
@@ -44,6 +45,7 @@ export function repositoryEntry(
       name,
       url: isPath ? expandPath(name, process.cwd()) : name,
       password: file ? { from: 'file', path: file } : { from: 'env', name: 'HOLDFAST_PASSWORD' },
+      workspace: defaultWorkspace,
     };
   }
   throw new HoldfastError({

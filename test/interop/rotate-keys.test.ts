@@ -81,7 +81,7 @@ async function rotate(places: readonly MemoryPlace[], wrap: Wrap = (storage) => 
   };
   const entries = places.map((_, i): [string, RepositoryEntry] => [
     `r${i}`,
-    { name: `r${i}`, url: `memory:${i}`, password: { from: 'file', path: file } },
+    { name: `r${i}`, url: `memory:${i}`, password: { from: 'file', path: file }, workspace: 'default' },
   ]);
   const config = { ...emptyConfig('/none'), repositories: new Map(entries) };
   const noHost = (): never => {

@@ -58,7 +58,7 @@ export async function startWorld(): Promise<StormWorld> {
   writeFileSync(join(folder, 'password'), stormPassword);
   for (const source of sources) mkdirSync(join(folder, source));
   writeFileSync(join(folder, 'holdfast.yaml'), configuration(folder, proxy.endpoint));
-  const kinds = { drivers, storageKinds, hostKinds };
+  const kinds = { drivers, storageKinds, hostKinds, channelKinds: [] };
   const config = await loadConfig(join(folder, 'holdfast.yaml'), kinds);
   const host = localHost();
   const env = { ...server.env, AWS_EC2_METADATA_DISABLED: 'true', HOLDFAST_STATE: join(folder, 'state') };

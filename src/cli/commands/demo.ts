@@ -13,10 +13,11 @@ export function add(program: Command, face: Face): void {
     .action(async (options: object) => {
       face.screen.makesProgress();
       const { demo } = await import('../../operations/demo/demo.ts');
-      const [drivers, storageKinds, hostKinds, localHost] = await Promise.all([
+      const [drivers, storageKinds, hostKinds, channelKinds, localHost] = await Promise.all([
         face.parts.drivers(),
         face.parts.storageKinds(),
         face.parts.hostKinds(),
+        face.parts.channelKinds(),
         face.parts.localHost(),
       ]);
       const { openContainers } = face.parts;
@@ -24,6 +25,7 @@ export function add(program: Command, face: Face): void {
         drivers,
         storageKinds,
         hostKinds,
+        channelKinds,
         localHost,
         openContainers,
         env: face.env,

@@ -28,12 +28,13 @@ export function add(program: Command, face: Face): void {
     .action(async (options: Options) => {
       if (options.from !== undefined) return await carryOn(face, { ...options, from: options.from });
       const { init } = await import('../../operations/init.ts');
-      const [drivers, storageKinds, hostKinds] = await Promise.all([
+      const [drivers, storageKinds, hostKinds, channelKinds] = await Promise.all([
         face.parts.drivers(),
         face.parts.storageKinds(),
         face.parts.hostKinds(),
+        face.parts.channelKinds(),
       ]);
-      const uses = { drivers, storageKinds, hostKinds, env: face.env, ...face.execution };
+      const uses = { drivers, storageKinds, hostKinds, channelKinds, env: face.env, ...face.execution };
       const input = { ...options, roots: options.root ?? [], file: face.configFile };
       await face.perform(init, input, uses, { text: (output) => describe(output, face.configFile) });
     });

@@ -1,6 +1,6 @@
 /** `window:` of a source: what happens around its capture. */
 import { z } from 'zod';
-import type { HookStep, Service, StopStep, WindowPlan } from '../model/window.ts';
+import type { HookStep, Service, StopStep, WindowPlan } from '../../model/window.ts';
 import { durationText } from './duration-schema.ts';
 
 const hookMs = 300_000;

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { localHost } from '../hosts/local/index.ts';
+import { localHost } from '../../hosts/local/index.ts';
 import { readSecret, type SecretPlaces } from './secret-reference.ts';
 
 let folder: string;

@@ -1,13 +1,13 @@
 /** `limits:` of a repository or a host: how fast, by the time of day, and how much at once. */
 import { z } from 'zod';
-import type { RateTable, RateWindow } from '../base/rate-table.ts';
-import type { HostLimits } from '../hosts/limited.ts';
-import type { StorageLimits } from '../storage/limited.ts';
-import { isTimeZone } from './time-zone.ts';
+import type { RateTable, RateWindow } from '../../base/rate-table.ts';
+import type { HostLimits } from '../../hosts/limited.ts';
+import type { StorageLimits } from '../../storage/limited.ts';
+import { dayNumbers, timeOfDay } from './day-hours.ts';
+import { timezone } from './fields.ts';
 
 /** Below this a single piece takes so long that servers hang up. */
 const leastBytesPerSecond = 16 << 10;
-const dayNames = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
 /** Powers of 1000, or of 1024 with an i. */
 const powers = ['', 'k', 'm', 'g'];
 
@@ -22,21 +22,11 @@ const rate = z
     return bytes;
   });
 
-const timeOfDay = z
-  .string()
-  .describe('a time of day like 08:00, in quotes')
-  .transform((text, ctx): number => {
-    const match = /^([01]?\d|2[0-4]):([0-5]\d)$/.exec(text);
-    const minute = match ? Number(match[1]) * 60 + Number(match[2]) : Number.NaN;
-    if (!(minute <= 1440)) ctx.addIssue({ code: 'custom', message: 'is not a time of day' });
-    return minute;
-  });
-
 const rateWindow = z
   .strictObject({
     from: timeOfDay.optional(),
     to: timeOfDay.optional(),
-    days: z.array(z.enum(dayNames)).min(1).optional().describe('a list like [mon, tue, wed, thu, fri]'),
+    days: dayNumbers.optional(),
     rate,
   })
   .refine((window) => (window.from === undefined) === (window.to === undefined), {
@@ -45,7 +35,7 @@ const rateWindow = z
   .transform(
     ({ from, to, days, rate: bytesPerSecond }): RateWindow => ({
       ...(from === undefined || to === undefined ? {} : { hours: { fromMinute: from, toMinute: to } }),
-      ...(days ? { days: days.map((day) => dayNames.indexOf(day)) } : {}),
+      ...(days ? { days } : {}),
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
     }),
   );
@@ -60,11 +50,7 @@ const timetable = z
 const rates = {
   upload: timetable.optional(),
   download: timetable.optional(),
-  timezone: z
-    .string()
-    .describe('a name like Europe/Madrid, or UTC')
-    .refine(isTimeZone, { error: 'is not a time zone' })
-    .optional(),
+  timezone: timezone.optional(),
 };
 
 export const limitsSection = z

@@ -3,13 +3,13 @@
  * it; white space around what is left is refused, because restic would cut it off and could then not open the repository.
  */
 import { open } from 'node:fs/promises';
-import { HoldfastError, messageOf, systemCode } from '../base/errors.ts';
-import type { SecretReference } from '../base/secret-reference.ts';
-import { Secret } from '../base/secrets.ts';
-import type { Host } from '../hosts/host.ts';
-import { expandPath } from './expand-path.ts';
+import { HoldfastError, messageOf, systemCode } from '../../base/errors.ts';
+import type { SecretReference } from '../../base/secret-reference.ts';
+import { Secret } from '../../base/secrets.ts';
+import type { Host } from '../../hosts/host.ts';
+import { expandPath } from '../expand-path.ts';
 
-export type { SecretReference } from '../base/secret-reference.ts';
+export type { SecretReference } from '../../base/secret-reference.ts';
 
 /** What reading a secret needs of the world. */
 export interface SecretPlaces {

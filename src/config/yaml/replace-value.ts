@@ -1,6 +1,6 @@
 /** Changes one value in the text of a configuration and leaves everything else as it was written. */
 import { isScalar, parseDocument } from 'yaml';
-import type { ConfigPath } from './problems.ts';
+import type { ConfigPath } from '../problems.ts';
 
 /** `undefined` if there is no plain value at that path. */
 export function replaceValue(text: string, path: ConfigPath, value: string): string | undefined {

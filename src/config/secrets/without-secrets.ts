@@ -4,12 +4,12 @@
  * The result is proven before it is given away: it is read again, and no secret may be found in it by any way.
  */
 import { isPair, isScalar, isSeq, Lexer, parseDocument, type Scalar, visit } from 'yaml';
-import { HoldfastError } from '../base/errors.ts';
+import { HoldfastError } from '../../base/errors.ts';
+import type { Config } from '../config.ts';
+import { parseConfig } from '../load.ts';
+import { type ConfigPath, formatPath } from '../problems.ts';
+import type { Known } from '../reading.ts';
 import { cleanComment, cleanText, isUnmistakable, namesSecret, removedMark, writtenForms } from './clean-text.ts';
-import type { Config } from './config.ts';
-import { parseConfig } from './load.ts';
-import { type ConfigPath, formatPath } from './problems.ts';
-import type { Known } from './reading.ts';
 import { secretPlaces } from './secret-places.ts';
 
 export interface CleanConfig {

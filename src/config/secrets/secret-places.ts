@@ -1,8 +1,8 @@
 /** Every reference to a secret in a configuration, and where it stands. */
-import type { SecretReference } from '../base/secret-reference.ts';
-import { Secret } from '../base/secrets.ts';
-import type { Config } from './config.ts';
-import { formatPath } from './problems.ts';
+import type { SecretReference } from '../../base/secret-reference.ts';
+import { Secret } from '../../base/secrets.ts';
+import type { Config } from '../config.ts';
+import { formatPath } from '../problems.ts';
 
 export interface SecretPlace {
   /** As in `repositories.r2.s3.secretAccessKey`. */
@@ -24,6 +24,8 @@ export function secretPlaces(config: Config): SecretPlace[] {
     gather(assertions, ['sources', name, 'drill', 'assert'], places);
     gather(window, ['sources', name, 'window'], places);
   }
+  for (const { name, settings } of config.notifications.values()) gather(settings, ['notifications', name], places);
+  gather(config.server, ['server'], places);
   return places;
 }
 

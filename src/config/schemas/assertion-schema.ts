@@ -1,6 +1,6 @@
 /** `drill.assert:` of a source: what must be true of a restored copy. */
 import { z } from 'zod';
-import type { Assertion, Expectation } from '../model/assertion.ts';
+import type { Assertion, Expectation } from '../../model/assertion.ts';
 import { durationText } from './duration-schema.ts';
 
 const defaultMs = 60_000;

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { secretSetting } from '../base/secret-reference.ts';
-import type { AnyDriver } from '../drivers/driver.ts';
-import type { AnyStorageKind } from '../storage/storage.ts';
-import { configWithoutSecrets, parseConfig, secretPlaces, withoutSecrets } from './index.ts';
+import { secretSetting } from '../../base/secret-reference.ts';
+import type { AnyDriver } from '../../drivers/driver.ts';
+import type { AnyStorageKind } from '../../storage/storage.ts';
+import { configWithoutSecrets, parseConfig, secretPlaces, withoutSecrets } from '../index.ts';
 
 const secret = 'Tr0ub4dor&3 "x"';
 const known = {
@@ -26,6 +26,7 @@ const known = {
     },
   ] as unknown as AnyDriver[],
   hostKinds: [],
+  channelKinds: [],
   storageKinds: [
     { name: 'local', urlForm: '/path', recognises: (url: string) => url.startsWith('/') },
   ] as AnyStorageKind[],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseDuration } from './duration.ts';
+import { parseDuration } from '../duration.ts';
 
 /** A text like `5m`, as milliseconds. */
 export const durationText = z

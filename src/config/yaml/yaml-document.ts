@@ -14,8 +14,8 @@ import {
   parseDocument,
   type YAMLError,
 } from 'yaml';
-import { messageOf } from '../base/errors.ts';
-import type { ConfigPath, Place } from './problems.ts';
+import { messageOf } from '../../base/errors.ts';
+import type { ConfigPath, Place } from '../problems.ts';
 
 export const mostConfigBytes = 4 << 20;
 const mostAliases = 100;

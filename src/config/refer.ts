@@ -1,0 +1,42 @@
+/** One name that must be an entry of another section. */
+import { defaultWorkspace } from '../model/principal.ts';
+import type { ConfigPath } from './problems.ts';
+import type { Reading } from './reading.ts';
+import { suggestion } from './suggest.ts';
+
+const nouns: Readonly<Record<string, string>> = {
+  repositories: 'repository',
+  hosts: 'host',
+  policies: 'policy',
+  sources: 'source',
+  workspaces: 'workspace',
+};
+
+/** An entry that is there but wrong was reported already: only names that are nowhere in the file are unknown. */
+export function refer(reading: Reading, section: string, name: string, path: ConfigPath): void {
+  if (section === 'workspaces' && name === defaultWorkspace) return;
+  const given = reading.value[section];
+  const entries = typeof given === 'object' && given !== null ? given : {};
+  if (Object.hasOwn(entries, name)) return;
+  const names = Object.keys(entries);
+  const noun = nouns[section] ?? section;
+  const remedy = names.length === 0 ? `Declare it under «${section}:».` : suggestion(name, names, noun);
+  reading.problem({ path, part: 'value', message: `names the ${noun} «${name}», which is not declared`, remedy });
+}
+
+/** A list of them, each once. */
+export function referToEach(
+  reading: Reading,
+  section: string,
+  { named, path }: { readonly named: readonly string[]; readonly path: ConfigPath },
+): void {
+  const seen = new Set<string>();
+  for (const [i, name] of named.entries()) {
+    refer(reading, section, name, [...path, i]);
+    if (seen.has(name)) {
+      const message = `names the ${nouns[section] ?? section} «${name}» twice`;
+      reading.problem({ path: [...path, i], part: 'value', message, remedy: 'Keep one of the two entries.' });
+    }
+    seen.add(name);
+  }
+}
