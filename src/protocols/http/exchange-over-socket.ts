@@ -100,7 +100,7 @@ export class SocketExchanges implements HttpExchanges {
     }
   }
 
-  async #answer(stream: ClientHttp2Stream, { body = [], room }: HttpRequest): Promise<HttpReply> {
+  async #answer(stream: ClientHttp2Stream, { body = [], ...asked }: HttpRequest): Promise<HttpReply> {
     const { silenceMs } = this.#options;
     stream.setTimeout(silenceMs, () => {
       stream.destroy(broken('ETIMEDOUT', `silent for ${Math.round(silenceMs / 1000)} s`));
@@ -108,7 +108,7 @@ export class SocketExchanges implements HttpExchanges {
     const answer = new Promise<HttpReply>((resolve, reject) => {
       // Read from the very event on: what nobody listens to is discarded when the stream ends.
       // Bound: the session's events come from elsewhere than the call, and the call has a pace.
-      const read = AsyncResource.bind((headers: IncomingHttpHeaders) => resolve(replyOf(stream, headers, room)));
+      const read = AsyncResource.bind((headers: IncomingHttpHeaders) => resolve(replyOf(stream, headers, asked)));
       stream.once('response', read);
       stream.on('error', reject); // stays: an error later reaches the reader of the body, too
       stream.once('close', () => reject(broken('ECONNRESET', 'the stream ended before the answer')));
@@ -122,10 +122,10 @@ export class SocketExchanges implements HttpExchanges {
 async function replyOf(
   stream: ClientHttp2Stream,
   headers: IncomingHttpHeaders,
-  room: HttpRequest['room'],
+  { room, mostBytes }: Pick<HttpRequest, 'room' | 'mostBytes'>,
 ): Promise<HttpReply> {
   const head = { status: Number(headers[':status'] ?? 0), headers };
-  const body = bodyOf(room?.(head));
+  const body = bodyOf(room?.(head), mostBytes);
   await new Promise<void>((resolve, reject) => {
     const take = (chunk: Buffer): void => {
       try {

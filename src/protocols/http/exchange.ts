@@ -26,6 +26,8 @@ export interface HttpRequest {
   readonly body?: readonly Uint8Array[];
   /** The memory a reply's body must fill exactly; `undefined`: it is collected (at most `collectBytes`). */
   readonly room?: (head: HttpReplyHead) => Uint8Array | undefined;
+  /** Of a body that is collected: more is an error. Default: 32 MiB. */
+  readonly mostBytes?: number;
   readonly signal?: AbortSignal;
   /**
    * What was sent completely may take effect whether or not somebody waits: then the answer is awaited, a moment at most,
@@ -115,7 +117,7 @@ export class HttpConnections implements HttpExchanges {
       const reply = await answerTo(outgoing, asked.body ?? []);
       const head = { status: reply.statusCode ?? 0, headers: reply.headers };
       const room = asked.room?.(head);
-      const body = await receive(reply as AsyncIterable<Buffer>, room);
+      const body = await receive(reply as AsyncIterable<Buffer>, bodyOf(room, asked.mostBytes));
       // An answer that came before the whole request was sent: the rest must not be sent as the beginning of another one.
       if (!outgoing.writableFinished) outgoing.destroy();
       return { ...head, body };
@@ -208,8 +210,7 @@ export function* pieces(parts: readonly Uint8Array[]): Generator<Uint8Array> {
   if (size > 0) yield Buffer.concat(gathered);
 }
 
-async function receive(reply: AsyncIterable<Buffer>, room: Uint8Array | undefined): Promise<Uint8Array> {
-  const { take, whole } = bodyOf(room);
+async function receive(reply: AsyncIterable<Buffer>, { take, whole }: ReturnType<typeof bodyOf>): Promise<Uint8Array> {
   for await (const chunk of reply) {
     take(chunk);
     await paceOf(chunk.byteLength);
@@ -217,10 +218,13 @@ async function receive(reply: AsyncIterable<Buffer>, room: Uint8Array | undefine
   return whole();
 }
 
-/** Where chunks of a body go: into `room`, which they must fill exactly, or together (at most `collectBytes`). Both functions throw what is wrong. */
-export function bodyOf(room: Uint8Array | undefined): { take(chunk: Uint8Array): void; whole(): Uint8Array } {
+/** Where chunks of a body go: into `room`, which they must fill exactly, or together (at most `mostBytes`). Both functions throw what is wrong. */
+export function bodyOf(
+  room: Uint8Array | undefined,
+  mostBytes = collectBytes,
+): { take(chunk: Uint8Array): void; whole(): Uint8Array } {
   const chunks: Uint8Array[] = [];
-  const limit = room?.byteLength ?? collectBytes;
+  const limit = room?.byteLength ?? mostBytes;
   let size = 0;
   return {
     take: (chunk) => {

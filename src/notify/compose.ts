@@ -1,0 +1,99 @@
+/** Puts what is to be told in one go into one message. */
+import { type EventType, type HoldfastEvent, severities } from '../model/event.ts';
+import type { Message, MessageItem } from './message.ts';
+import { ends, isTrouble, troubleKey } from './subject.ts';
+import { oneLine, titleOf } from './text.ts';
+
+/** An event as it is to be told to one channel. */
+export interface Telling {
+  readonly event: HoldfastEvent;
+  /** How often in a row it happened, or for a recovery: how often it had failed. */
+  readonly times: number;
+  readonly sinceMs: number;
+  /** It ends a trouble the channel was told of. */
+  readonly isRecovery: boolean;
+}
+
+export interface Composed {
+  readonly message: Message;
+  /** Ids of events that are told with another one of the message. */
+  readonly folded: readonly string[];
+}
+
+/** `tellings` in the order they happened, at least one. `serverUrl` without a slash at its end. */
+export function compose(
+  tellings: readonly Telling[],
+  { serverUrl, standing = 0 }: { serverUrl?: string; standing?: number } = {},
+): Composed {
+  const told = tellings.filter((one, at) => !isOvertaken(one, tellings.slice(at + 1)));
+  const folded = tellings.filter((one) => !told.includes(one)).map(({ event }) => event.id);
+  const items = told.map((one) => itemOf(one, serverUrl)).toSorted(worstFirst);
+  const links = new Set(items.map(({ link }) => link));
+  const overview = serverUrl === undefined ? undefined : `${serverUrl}/`;
+  const message: Message = {
+    id: tellings[0].event.id,
+    atMs: tellings.at(-1)!.event.atMs,
+    severity: items[0].event.severity,
+    mood: items.some(({ mood }) => mood === 'bad') ? 'bad' : items[0].mood,
+    title: items.length === 1 ? titleOf(items[0]) : summaryOf(items),
+    items,
+    link: links.size === 1 ? items[0].link : overview,
+    standing,
+  };
+  return { message, folded };
+}
+
+/** True if something later in the same message says it all: the same trouble again, or its end. */
+function isOvertaken({ event }: Telling, later: readonly Telling[]): boolean {
+  if (!isTrouble(event.type)) return false;
+  const key = troubleKey(event);
+  return later.some((one) =>
+    isTrouble(one.event.type) ? troubleKey(one.event) === key : one.isRecovery && ends(one.event, event),
+  );
+}
+
+function itemOf({ event, times, sinceMs, isRecovery }: Telling, serverUrl: string | undefined): MessageItem {
+  const mood = event.severity !== 'info' ? 'bad' : isRecovery ? 'good' : 'neutral';
+  return { event, times, sinceMs, mood, link: linkOf(event, serverUrl) };
+}
+
+function linkOf({ run, source, repository }: HoldfastEvent, serverUrl: string | undefined): string | undefined {
+  if (serverUrl === undefined) return undefined;
+  if (run !== undefined) return `${serverUrl}/runs/${encodeURIComponent(run)}`;
+  if (source !== undefined) return `${serverUrl}/sources/${encodeURIComponent(source)}`;
+  if (repository !== undefined) return `${serverUrl}/repositories/${encodeURIComponent(repository)}`;
+  return `${serverUrl}/`;
+}
+
+function worstFirst(a: MessageItem, b: MessageItem): number {
+  const rank = ({ event, mood }: MessageItem): number =>
+    severities.indexOf(event.severity) * 2 + Number(mood === 'good');
+  return rank(b) - rank(a) || (a.event.id < b.event.id ? -1 : 1);
+}
+
+/** `20 backups failed, 1 drill failed: shop, wiki, mail and 18 more`. */
+function summaryOf(items: readonly MessageItem[]): string {
+  const counts = new Map<EventType, number>();
+  for (const { event } of items) counts.set(event.type, (counts.get(event.type) ?? 0) + 1);
+  const parts = [...counts].map(([type, count]) => countText(type, count));
+  const said = parts.length > 4 ? [...parts.slice(0, 3), `${parts.length - 3} more kinds of events`] : parts;
+  const things = [...new Set(items.map(({ event }) => event.source ?? event.repository))].filter(
+    (one) => one !== undefined,
+  );
+  if (things.length === 0) return said.join(', ');
+  const named =
+    things.length > 4 ? `${things.slice(0, 3).join(', ')} and ${things.length - 3} more` : things.join(', ');
+  return oneLine(`${said.join(', ')}: ${named}`);
+}
+
+const plurals: Readonly<Record<string, string>> = {
+  copy: 'copies',
+  config: 'configurations',
+  'sign-in': 'sign-ins',
+};
+
+function countText(type: EventType, count: number): string {
+  const [subject, outcome] = type.split('.');
+  if (type === 'run.warning') return `${count} ${count === 1 ? 'warning' : 'warnings'}`;
+  return `${count} ${count === 1 ? subject : (plurals[subject] ?? `${subject}s`)} ${outcome}`;
+}

@@ -1,0 +1,56 @@
+/** Settings that several kinds have. */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { HoldfastError, messageOf } from '../base/errors.ts';
+import type { Severity } from '../model/event.ts';
+
+/** A plain http(s) address: what is secret goes under a key of its own. */
+export const webAddress = (description: string) =>
+  z
+    .string()
+    .regex(/^https?:\/\/[^/?#@\s]+([/?][^#@\s]*)?$/, {
+      error: 'is not like https://host/path (without a password in it)',
+    })
+    .describe(description);
+
+export const caSetting = z
+  .string()
+  .min(1)
+  .optional()
+  .describe('A file of certificates (PEM) to trust besides the usual ones, where the server has one of your own.');
+
+/** A level by severity, where a kind has levels. */
+export const levelsSetting = (least: number, most: number, defaults: Readonly<Record<Severity, number>>) => {
+  const level = (severity: Severity) =>
+    z.int().min(least).max(most).default(defaults[severity]).describe(`Default: ${defaults[severity]}.`);
+  return z
+    .strictObject({ error: level('error'), warning: level('warning'), info: level('info') })
+    .default({ ...defaults })
+    .describe(`The priority (${least} to ${most}) by severity: { error: ${defaults.error}, warning: …, info: … }.`);
+};
+
+/** The certificates in a file. `config.invalid`. */
+export async function readCa(path: string | undefined, owner: string): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new HoldfastError({
+      code: 'config.invalid',
+      message: `${owner}: the certificates cannot be read: ${messageOf(cause)}`,
+      remedy: 'Correct the path under «ca».',
+      cause,
+    });
+  }
+}
+
+/** The address in a secret, as services give it: `https://hooks.example/services/T0/B0/x`. `config.invalid`. */
+export function secretAddress(text: string, owner: string): URL {
+  const url = URL.parse(text);
+  if (url && /^https?:$/.test(url.protocol) && url.username === '') return url;
+  throw new HoldfastError({
+    code: 'config.invalid',
+    message: `${owner}: what is given as its address is none`,
+    remedy: 'Give the whole address that the service showed, beginning with https://.',
+  });
+}
