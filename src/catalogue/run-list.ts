@@ -1,0 +1,188 @@
+/** What was run: pages, counts, and what waits. Ids sort by time, so the newest are the greatest and a cursor is an id. */
+import { type ExpressionBuilder, type SelectQueryBuilder, sql } from 'kysely';
+import { sortableId } from '../base/sortable-id.ts';
+import { type RunKind, type RunRecord, type RunState, runStates } from '../model/run-record.ts';
+import type { Catalogue } from './open.ts';
+import { type ListedRow, listedColumns, recordOf } from './run-rows.ts';
+import type { Tables } from './tables.ts';
+import { inTransaction } from './transaction.ts';
+
+export interface RunFilter {
+  readonly states?: readonly RunState[];
+  readonly kinds?: readonly RunKind[];
+  readonly source?: string;
+  readonly repository?: string;
+  readonly policy?: string;
+  /** By when they were queued: from this instant, and before that one. */
+  readonly sinceMs?: number;
+  readonly untilMs?: number;
+  /** Only runs about what somebody may see: of these sources, and of these repositories where a run has no source. */
+  readonly visible?: { readonly sources: readonly string[]; readonly repositories: readonly string[] };
+}
+
+export interface RunPage {
+  /** Newest first; without what the operations gave. */
+  readonly runs: readonly RunRecord[];
+  /** Give it to get what follows; absent after the last. */
+  readonly next?: string;
+}
+
+/** Of what somebody may see up to so many names are looked up one by one; beyond, runs are read until enough are found. */
+const mostLookedUp = 100;
+
+/** At most `limit` of them, after the one that `cursor` names. */
+export async function listRuns(
+  catalogue: Catalogue,
+  filter: RunFilter,
+  { cursor, limit }: { readonly cursor?: string; readonly limit: number },
+): Promise<RunPage> {
+  const until = filter.untilMs === undefined ? undefined : firstIdOf(filter.untilMs);
+  const before = cursor !== undefined && (until === undefined || cursor < until) ? cursor : until;
+  const query = catalogue.db
+    .selectFrom('run')
+    .where((eb) => matching(eb, filter))
+    .$if(before !== undefined, (q) => q.where('id', '<', before!))
+    .orderBy('id', 'desc')
+    .limit(limit + 1);
+  const rows = await rowsOf(catalogue, query, filter);
+  const runs = rows.slice(0, limit).map(recordOf);
+  return { runs, ...(rows.length > limit ? { next: runs[limit - 1].id } : {}) };
+}
+
+type Matching = SelectQueryBuilder<Tables, 'run', object>;
+
+async function rowsOf({ db, kind }: Catalogue, query: Matching, { visible }: RunFilter): Promise<ListedRow[]> {
+  if (!visible) return await query.select(listedColumns).execute();
+  const { sources, repositories } = visible;
+  if (sources.length + repositories.length <= mostLookedUp) {
+    const own = query.where('source', 'in', sources.length > 0 ? sources : ['']).select('id');
+    const theirs = query
+      .where('source', 'is', null)
+      .where('repository', 'in', repositories.length > 0 ? repositories : [''])
+      .select('id');
+    return await db
+      .selectFrom('run')
+      .select(listedColumns)
+      .where((eb) =>
+        eb.or([
+          eb('id', 'in', db.selectFrom(own.as('own')).select('id')),
+          eb('id', 'in', db.selectFrom(theirs.as('theirs')).select('id')),
+        ]),
+      )
+      .orderBy('id', 'desc')
+      .execute();
+  }
+  return await query
+    .where(({ eb, ref, and, or }) =>
+      or([
+        isAmong(kind, ref('source'), sources),
+        and([eb('source', 'is', null), isAmong(kind, ref('repository'), repositories)]),
+      ]),
+    )
+    .select(listedColumns)
+    .execute();
+}
+
+/** One parameter for a list of any length. The expression hides the column from indexes: the order by id is to be kept. */
+function isAmong(kind: Catalogue['kind'], column: unknown, names: readonly string[]) {
+  return kind === 'sqlite'
+    ? sql<boolean>`+${column} in (select value from json_each(${JSON.stringify(names)}))`
+    : sql<boolean>`(${column} || '') = any(${names})`;
+}
+
+function matching(eb: ExpressionBuilder<Tables, 'run'>, filter: RunFilter) {
+  const { states, kinds, source, repository, policy, sinceMs } = filter;
+  return eb.and([
+    ...(states ? [eb('state', 'in', states.length > 0 ? states : [''])] : []),
+    ...(kinds ? [eb('kind', 'in', kinds.length > 0 ? kinds : [''])] : []),
+    ...(source === undefined ? [] : [eb('source', '=', source)]),
+    ...(repository === undefined ? [] : [eb('repository', '=', repository)]),
+    ...(policy === undefined ? [] : [eb('policy', '=', policy)]),
+    ...(sinceMs === undefined ? [] : [eb('id', '>=', firstIdOf(sinceMs))]),
+  ]);
+}
+
+/** Not greater than any id made at that instant or later. */
+export function firstIdOf(atMs: number): string {
+  return `${sortableId(Math.max(0, atMs)).slice(0, 10)}${'0'.repeat(16)}`;
+}
+
+/** How many there are by state, of those queued since an instant; of all that are kept without one. */
+export async function countRuns(
+  { db }: Catalogue,
+  { sinceMs }: { readonly sinceMs?: number } = {},
+): Promise<Record<RunState, number>> {
+  const rows = await db
+    .selectFrom('run')
+    .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
+    .$if(sinceMs !== undefined, (q) => q.where('id', '>=', firstIdOf(sinceMs!)))
+    .groupBy('state')
+    .execute();
+  const counts = new Map(rows.map((row) => [row.state, Number(row.count)]));
+  return Object.fromEntries(runStates.map((state) => [state, counts.get(state) ?? 0])) as Record<RunState, number>;
+}
+
+/** Queued ones that may start by now, first those that may for longest; at most `limit`, after `after`. */
+export async function startableRuns(
+  catalogue: Catalogue,
+  { limit, after }: { readonly limit: number; readonly after?: Pick<RunRecord, 'notBeforeMs' | 'id'> },
+): Promise<RunRecord[]> {
+  const nowMs = await catalogue.nowMs();
+  const rows = await catalogue.db
+    .selectFrom('run')
+    .select(listedColumns)
+    .where('state', '=', 'queued')
+    .where('notBeforeMs', '<=', nowMs)
+    .$if(after !== undefined, (q) =>
+      q.where((eb) => eb(eb.refTuple('notBeforeMs', 'id'), '>', eb.tuple(after!.notBeforeMs, after!.id))),
+    )
+    .orderBy('notBeforeMs')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return rows.map(recordOf);
+}
+
+/** When the next queued run may start that may not yet; `undefined` if there is none. */
+export async function nextStartMs(catalogue: Catalogue): Promise<number | undefined> {
+  const nowMs = await catalogue.nowMs();
+  const row = await catalogue.db
+    .selectFrom('run')
+    .select('notBeforeMs')
+    .where('state', '=', 'queued')
+    .where('notBeforeMs', '>', nowMs)
+    .orderBy('notBeforeMs')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.notBeforeMs;
+}
+
+/** All that are being executed, with who holds them. */
+export async function runningRuns({ db }: Catalogue): Promise<(RunRecord & { fence: number; leaseUntilMs: number })[]> {
+  const rows = await db
+    .selectFrom('run')
+    .select([...listedColumns, 'fence', 'leaseUntilMs'])
+    .where('state', '=', 'running')
+    .orderBy('id')
+    .execute();
+  return rows.map((row) => ({ ...recordOf(row), fence: row.fence, leaseUntilMs: row.leaseUntilMs ?? 0 }));
+}
+
+/** Removes ended runs that were queued before an instant, with their logs, at most `batch`; gives how many. Until it is 0. */
+export async function removeOldRuns(catalogue: Catalogue, beforeMs: number, batch: number): Promise<number> {
+  return await inTransaction(catalogue, async ({ db }) => {
+    const old = await db
+      .selectFrom('run')
+      .select('id')
+      .where('id', '<', firstIdOf(beforeMs))
+      .where('state', 'not in', ['queued', 'running'])
+      .orderBy('id')
+      .limit(batch)
+      .execute();
+    const ids = old.map((one) => one.id);
+    if (ids.length === 0) return 0;
+    await db.deleteFrom('runLog').where('runId', 'in', ids).execute();
+    await db.deleteFrom('run').where('id', 'in', ids).execute();
+    return ids.length;
+  });
+}
