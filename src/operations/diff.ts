@@ -15,7 +15,7 @@ const input = z.object({
   metadata: z.boolean().default(false),
   repository: z.string().optional(),
 });
-const difference = z.object({
+export const difference = z.object({
   path: z.string(),
   change: z.enum(['added', 'removed', 'content', 'metadata', 'type']),
   /** Of files: bytes that only the one side has. */

@@ -18,7 +18,7 @@ const input = z.object({
   repository: z.string().optional(),
 });
 /** One state of the thing at a path, and the snapshots that hold it in that state, oldest first. */
-const match = nodeView.extend({
+export const match = nodeView.extend({
   repository: z.string(),
   snapshots: z.array(z.object({ id: z.string(), time: z.string(), source: z.string().optional() })),
 });

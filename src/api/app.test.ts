@@ -1,0 +1,286 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../base/clock.ts';
+import { HoldfastError } from '../base/errors.ts';
+import { createLog } from '../base/log.ts';
+import { type Catalogue, openCatalogue } from '../catalogue/open.ts';
+import { drivers } from '../drivers/registry.ts';
+import { hostKinds, localHost } from '../hosts/registry.ts';
+import type { Principal, Role } from '../model/principal.ts';
+import { silent } from '../model/run.ts';
+import { backup } from '../operations/backup.ts';
+import { loadConfig } from '../operations/configuration.ts';
+import type { SourceAccess } from '../operations/operation.ts';
+import { repoInit } from '../operations/repo.ts';
+import { storageKinds } from '../storage/registry.ts';
+import { type App, createApp } from './app.ts';
+import type { ProblemDocument } from './contract.ts';
+import type { ApiParts, AuditEntry } from './parts.ts';
+
+/** Tokens of this test: `ROLE`, `ROLE:WORKSPACE`, `ROLE:WORKSPACE:SOURCE`. */
+function principalOf(token: string): Principal {
+  const [role, workspace = '*', source] = token.split(':');
+  const roles = new Map([[workspace, role as Role]]);
+  return { kind: 'token', name: token, roles, ...(source ? { sources: new Set([source]) } : {}) };
+}
+
+let folder: string;
+let catalogue: Catalogue;
+let access: SourceAccess;
+let app: App;
+const audited: AuditEntry[] = [];
+const stopping = new AbortController();
+
+function partsOf(): ApiParts {
+  return {
+    clock: systemClock,
+    log: createLog({ level: 'silent' }),
+    catalogue,
+    access: () => access,
+    authenticate: async ({ authorization, cookies }) => {
+      const token = authorization?.replace('Bearer ', '') ?? cookies.get('holdfast_session');
+      if (token === undefined) {
+        throw new HoldfastError({ code: 'auth.required', message: 'nobody is signed in', remedy: 'Sign in.' });
+      }
+      return { principal: principalOf(token), by: authorization ? 'token' : 'session' };
+    },
+    audit: async (entry) => {
+      audited.push(entry);
+    },
+    readiness: async () => ({ ready: true, checks: {} }),
+    renderMetrics: async () => '',
+    stopping: stopping.signal,
+    settings: { trustedProxies: ['10.0.0.1'], openMetrics: false, mostBodyBytes: 100_000 },
+  };
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'holdfast-api-'));
+  await mkdir(join(folder, 'notes'));
+  await writeFile(join(folder, 'notes/a.txt'), 'a note');
+  await mkdir(join(folder, 'secret'));
+  await writeFile(join(folder, 'secret/b.txt'), 'another');
+  const file = join(folder, 'holdfast.yaml');
+  await writeFile(
+    file,
+    `repositories: { main: { url: ${folder}/repo, password: { env: PW } } }
+sources:
+  notes: { driver: files, paths: [${folder}/notes], repository: main }
+  secret: { driver: files, paths: [${folder}/secret], repository: main }
+`,
+  );
+  const kinds = { drivers, storageKinds, hostKinds, channelKinds: [] };
+  const config = await loadConfig(file, kinds);
+  access = {
+    ...kinds,
+    config,
+    env: { PW: 'x', HOLDFAST_CACHE: 'off', HOLDFAST_STATE: join(folder, 'state') },
+    localHost: () => localHost(),
+    openContainers: async () => undefined,
+  };
+  catalogue = await openCatalogue({ kind: 'sqlite', path: ':memory:' }, () => systemClock.nowMs());
+  const execution = { clock: systemClock, signal: new AbortController().signal, report: silent };
+  await repoInit.run({ repository: 'main' }, { ...access, ...execution });
+  await backup.run(backup.input.parse({ all: true }), { ...access, ...execution });
+  app = createApp(partsOf());
+}, 60_000);
+
+afterAll(async () => {
+  await catalogue?.[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface Told {
+  readonly token?: string;
+  readonly method?: string;
+  readonly body?: unknown;
+  readonly headers?: Record<string, string>;
+}
+
+async function ask(path: string, { token, method = 'GET', body, headers = {} }: Told = {}): Promise<Response> {
+  const request = new Request(`http://localhost${path}`, {
+    method,
+    headers: {
+      host: 'localhost',
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  return await app.fetch(request, { peer: '127.0.0.1', secure: false });
+}
+
+async function problem(response: Response): Promise<ProblemDocument> {
+  expect(response.headers.get('content-type')).toBe('application/problem+json');
+  return (await response.json()) as ProblemDocument;
+}
+
+describe('who asks', () => {
+  it('is refused without a token, with a code and a remedy', async () => {
+    const response = await ask('/api/sources');
+    expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toContain('Bearer');
+    expect(await problem(response)).toMatchObject({ code: 'auth.required', remedy: 'Sign in.', status: 401 });
+  });
+
+  it('is refused with too small a role, before anything else is said', async () => {
+    const response = await ask('/api/pins', { token: 'viewer', method: 'POST', body: 'no JSON' });
+    expect(response.status).toBe(403);
+    expect((await problem(response)).code).toBe('auth.forbidden');
+  });
+
+  it('sees only the sources a token is held to', async () => {
+    const response = await ask('/api/sources', { token: 'admin:default:notes' });
+    const { sources } = (await response.json()) as { sources: { name: string }[] };
+    expect(sources.map((one) => one.name)).toEqual(['notes']);
+    expect((await ask('/api/sources/secret', { token: 'admin:default:notes' })).status).toBe(403);
+    expect((await ask('/api/sources/none', { token: 'admin:default:notes' })).status).toBe(403);
+    expect((await ask('/api/sources/none', { token: 'admin' })).status).toBe(404);
+  });
+
+  it('reads only the snapshots a token is held to, whatever it calls them', async () => {
+    const all = (await (await ask('/api/snapshots', { token: 'viewer' })).json()) as {
+      snapshots: { id: string; source: string }[];
+    };
+    expect(all.snapshots).toHaveLength(2);
+    const secret = all.snapshots.find((one) => one.source === 'secret')!;
+    const token = 'restorer:default:notes';
+    for (const name of [secret.id, secret.id.slice(0, 8), 'secret', 'secret@latest', 'latest']) {
+      expect((await ask(`/api/snapshots/${name}/files`, { token })).status, name).toBe(403);
+    }
+    const own = await ask('/api/snapshots/notes@latest/files', { token });
+    expect(own.status).toBe(200);
+    expect(JSON.stringify(await own.json())).toContain('a.txt');
+    const listed = (await (await ask('/api/snapshots', { token })).json()) as typeof all;
+    expect(listed.snapshots.map((one) => one.source)).toEqual(['notes']);
+    expect((await ask('/api/files?patterns=*', { token })).status).toBe(403);
+  });
+
+  it('cannot make the server open a repository that is not declared', async () => {
+    const path = `/api/snapshots?repository=${encodeURIComponent(`${folder}/repo`)}`;
+    expect((await ask(path, { token: 'owner' })).status).toBe(404);
+    expect((await ask(path, { token: 'viewer:default' })).status).toBe(403);
+    expect((await ask('/api/repositories/s3:https:%2F%2Fevil%2Fb/statistics', { token: 'owner' })).status).toBe(404);
+  });
+
+  it('has to come from our own pages to change something with a cookie', async () => {
+    const body = { snapshots: ['notes'] };
+    const cookie = 'holdfast_session=operator';
+    const from = async (headers: Record<string, string>): Promise<number> =>
+      (await ask('/api/pins', { method: 'POST', body, headers: { cookie, ...headers } })).status;
+    expect(await from({})).toBe(403);
+    expect(await from({ origin: 'https://evil.example' })).toBe(403);
+    expect(await from({ 'sec-fetch-site': 'cross-site', origin: 'http://localhost' })).toBe(403);
+    expect(await from({ 'sec-fetch-site': 'same-origin' })).toBe(200);
+    expect(await from({ origin: 'http://localhost' })).toBe(200);
+  });
+});
+
+describe('a request', () => {
+  it('is refused with what is wrong with it', async () => {
+    const cases: [string, Told, number][] = [
+      ['/api/pins', { method: 'POST', body: 'no JSON' }, 400],
+      ['/api/pins', { method: 'POST', body: '"text"' }, 400],
+      ['/api/pins', { method: 'POST', body: { snapshots: ['notes'], other: 1 } }, 400],
+      ['/api/pins', { method: 'POST', body: 'x', headers: { 'content-type': 'text/plain' } }, 415],
+      ['/api/pins', { method: 'POST', body: { snapshots: ['x'.repeat(200_000)] } }, 413],
+      ['/api/snapshots/notes/files?limit=many', {}, 400],
+      ['/api/snapshots/notes/files?unknown=1', {}, 400],
+      ['/api/nothing', {}, 404],
+      ['/api/pins', { method: 'DELETE' }, 405],
+      ['/api/sources/%00', {}, 404],
+    ];
+    for (const [path, told, status] of cases) {
+      const response = await ask(path, { token: 'owner', ...told });
+      expect(response.status, `${path} ${JSON.stringify(told).slice(0, 80)}`).toBe(status);
+      await problem(response);
+    }
+  });
+
+  it('that is repeated under its idempotency key is performed once', async () => {
+    const headers = { 'idempotency-key': 'first' };
+    const told = { token: 'operator', method: 'POST', body: { snapshots: ['notes'] }, headers };
+    const before = audited.length;
+    const first = await (await ask('/api/pins', told)).text();
+    expect(await (await ask('/api/pins', told)).text()).toBe(first);
+    const other = await ask('/api/pins', { ...told, body: { snapshots: ['secret'] } });
+    expect((await problem(other)).code).toBe('request.conflict');
+    expect((await ask('/api/pins', { ...told, token: 'admin' })).status).toBe(200);
+    expect(audited.slice(before).filter((one) => one.outcome === 'failed')).toHaveLength(1);
+  });
+
+  it('is known by the address that trusted proxies saw', async () => {
+    audited.length = 0;
+    const pinned = async (peer: string): Promise<string | undefined> => {
+      const request = new Request('http://localhost/api/pins', {
+        method: 'POST',
+        body: JSON.stringify({ snapshots: ['notes'] }),
+        headers: {
+          authorization: 'Bearer operator',
+          'content-type': 'application/json',
+          'x-forwarded-for': '6.6.6.6, 9.9.9.9',
+        },
+      });
+      await app.fetch(request, { peer, secure: false });
+      return audited.at(-1)?.address;
+    };
+    expect(await pinned('127.0.0.1')).toBe('127.0.0.1');
+    expect(await pinned('10.0.0.1')).toBe('9.9.9.9');
+  });
+});
+
+describe('an answer', () => {
+  it('says that nothing of it is run, framed or kept', async () => {
+    const { headers } = await ask('/api/sources', { token: 'viewer' });
+    expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  it('of a long list comes in pages, or whole as lines', async () => {
+    const path = '/api/snapshots/notes/files';
+    const read: string[] = [];
+    let cursor: string | null = '0';
+    while (cursor !== null) {
+      const response = await ask(`${path}?limit=1&cursor=${cursor}`, { token: 'restorer' });
+      const page = (await response.json()) as { items: { path: string }[]; next: string | null };
+      expect(page.items.length).toBeLessThanOrEqual(1);
+      read.push(...page.items.map((one) => one.path));
+      cursor = page.next;
+    }
+    const lines = await ask(path, { token: 'restorer', headers: { accept: 'application/x-ndjson' } });
+    const documents = (await lines.text())
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string; item?: { path: string } });
+    expect(documents.at(-1)).toMatchObject({ type: 'result', repository: 'main' });
+    expect(documents.slice(0, -1).map((one) => one.item?.path)).toEqual(read);
+    expect(read.some((one) => one.endsWith('a.txt'))).toBe(true);
+  });
+
+  it('of a list that cannot be begun is a problem, also as lines', async () => {
+    const response = await ask('/api/snapshots/gone/files', {
+      token: 'restorer',
+      headers: { accept: 'application/x-ndjson' },
+    });
+    expect((await problem(response)).code).toBe('snapshot.unknown');
+  });
+
+  it('to a fault of ours has a number and nothing else', async () => {
+    const broken = createApp({
+      ...partsOf(),
+      readiness: async () => {
+        throw new Error('/etc/secret broke at line 7');
+      },
+    });
+    const response = await broken.fetch(new Request('http://localhost/health'), { peer: '::1', secure: false });
+    const text = await response.text();
+    expect(response.status).toBe(500);
+    expect(text).not.toContain('secret');
+    expect(text).toMatch(/#[0-9A-Z]{26}"/);
+  });
+});

@@ -1,0 +1,70 @@
+/** What runs and snapshots belong to, for who may see only a part. */
+import { HoldfastError } from '../base/errors.ts';
+import { sourceOf } from '../model/snapshot.ts';
+import { openSnapshot } from '../operations/snapshot-access.ts';
+import type { FoundSubject } from './authorize.ts';
+import type { ApiUses } from './parts.ts';
+import type { Subject } from './route.ts';
+
+export interface Found {
+  readonly subject: FoundSubject;
+  /** Full id by what was written: what was judged is what is used, also if «latest» means another one by then. */
+  readonly ids: ReadonlyMap<string, string>;
+}
+
+/** `snapshot.unknown`, `run.unknown`; errors of the repositories that are opened to find a snapshot. */
+export async function findSubject(subject: Subject, uses: ApiUses): Promise<Found> {
+  const ids = new Map<string, string>();
+  const found: FoundSubject[] = [];
+  for (const wanted of subject.snapshots ?? []) {
+    await using one = await openSnapshot(wanted, subject.in, uses);
+    ids.set(wanted, one.snapshot.id);
+    found.push(declared(sourceOf(one.snapshot), uses));
+  }
+  if (subject.run !== undefined) found.push(await subjectOfRun(subject.run, uses));
+  const { policies = [] } = subject;
+  return {
+    subject: {
+      everything: subject.everything === true || found.some((one) => one.everything),
+      sources: [...(subject.sources ?? []), ...found.flatMap((one) => one.sources ?? [])],
+      repositories: [...(subject.repositories ?? []), ...found.flatMap((one) => one.repositories ?? [])],
+      policies,
+    },
+    ids,
+  };
+}
+
+/** What no declared source made is for those who see everything. */
+function declared(source: string | undefined, { config }: ApiUses): FoundSubject {
+  return source !== undefined && config.sources.has(source) ? { sources: [source] } : { everything: true };
+}
+
+async function subjectOfRun(id: string, uses: ApiUses): Promise<FoundSubject> {
+  const run = await uses.catalogue.db
+    .selectFrom('run')
+    .select(['source', 'repository'])
+    .where('id', '=', id)
+    .executeTakeFirst();
+  if (!run) {
+    throw new HoldfastError({
+      code: 'run.unknown',
+      message: `there is no run ${id.slice(0, 40)}`,
+      remedy: 'List the runs: GET /api/runs.',
+    });
+  }
+  const { source, repository } = run;
+  if (source !== null || repository === null) return declared(source ?? undefined, uses);
+  return uses.config.repositories.has(repository) ? { repositories: [repository] } : { everything: true };
+}
+
+const named = ['snapshot', 'snapshots', 'before', 'after', 'targets'];
+
+/** The input with the ids that were found in place of what was written. */
+export function withIds(input: Record<string, unknown>, ids: ReadonlyMap<string, string>): Record<string, unknown> {
+  const idOf = (value: unknown): unknown => (typeof value === 'string' ? (ids.get(value) ?? value) : value);
+  const entries = Object.entries(input).map(([name, value]): [string, unknown] => {
+    if (!named.includes(name)) return [name, value];
+    return [name, Array.isArray(value) ? value.map(idOf) : idOf(value)];
+  });
+  return Object.fromEntries(entries);
+}

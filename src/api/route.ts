@@ -1,0 +1,113 @@
+/** A route as data: from it come the answer, who may have it, and what the OpenAPI document says of it. */
+import { z } from 'zod';
+import type { Role } from '../model/principal.ts';
+import type { ApiParts, ApiUses, Caller, RequestFacts } from './parts.ts';
+
+/** The least role; or `signed-in` (whoever was recognised), or `anyone`. */
+export type Access = Role | 'signed-in' | 'anyone';
+
+export type Method = 'get' | 'post' | 'put' | 'delete';
+
+export const tags = {
+  status: 'What is safe, what is not, and why',
+  sources: 'What is protected',
+  repositories: 'Where snapshots are stored',
+  snapshots: 'What was stored, and getting it back',
+  runs: 'What is done, was done, and is to be done',
+  events: 'What happened',
+  configuration: 'What is declared',
+  access: 'Who may do what',
+  sign: 'Signing in and out',
+  server: 'The server itself',
+} as const satisfies Record<string, string>;
+export type Tag = keyof typeof tags;
+
+/**
+ * The things a request concerns: the caller's role has to be large enough in the workspace of each. `everything`: in all
+ * workspaces. Nothing at all: somewhere is enough, and the answer holds only what the caller may see.
+ */
+export interface Subject {
+  readonly everything?: boolean;
+  readonly sources?: readonly string[];
+  readonly repositories?: readonly string[];
+  readonly policies?: readonly string[];
+  readonly run?: string;
+  /** As a person names one: what made it decides, wherever it lies. */
+  readonly snapshots?: readonly string[];
+  /** The repository those are said to be in. */
+  readonly in?: string;
+}
+
+/** A request that may go on. */
+export interface Call {
+  readonly caller: Caller;
+  readonly uses: ApiUses;
+  readonly facts: RequestFacts;
+  readonly parts: ApiParts;
+  readonly request: Request;
+}
+
+/** How the answer looks. `list`: long, made while it is read: one page as JSON, or all of it as lines (application/x-ndjson). */
+export type Answer =
+  | { readonly form: 'json'; readonly schema: z.ZodType; readonly status?: 200 | 201 | 202 }
+  | { readonly form: 'nothing' }
+  | { readonly form: 'list'; readonly item: z.ZodType; readonly rest: z.ZodType }
+  | { readonly form: 'stream'; readonly type: string; readonly description: string; readonly schema?: z.ZodType }
+  | { readonly form: 'redirect' };
+
+export interface Route {
+  readonly method: Method;
+  /** With parameters in braces. */
+  readonly path: string;
+  readonly id: string;
+  readonly tag: Tag;
+  readonly summary: string;
+  readonly description?: string;
+  readonly access: Access;
+  /** The verb of the command line that this route performs. */
+  readonly operation?: string;
+  /** What the operation gives is found in the run that is answered. */
+  readonly startsRun?: boolean;
+  readonly params: z.ZodObject;
+  readonly query: z.ZodObject;
+  readonly body?: z.ZodObject;
+  readonly answer: Answer;
+  /** The answer holds something that is told only once: it is not kept for a repeated idempotency key. */
+  readonly secret?: boolean;
+  /** A change that is not worth a line in the audit log, or writes its own. */
+  readonly unaudited?: boolean;
+  where(input: unknown): Subject;
+  /** JSON for `json`, a `Response` for `stream` and `redirect`. */
+  run(input: unknown, call: Call): Promise<unknown>;
+}
+
+type Shape = Readonly<Record<string, z.ZodType>>;
+type InputOf<P extends Shape, Q extends Shape, B extends Shape> = z.infer<z.ZodObject<P & Q & B>>;
+
+interface RouteOptions<P extends Shape, Q extends Shape, B extends Shape>
+  extends Omit<Route, 'params' | 'query' | 'body' | 'where' | 'run'> {
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  readonly where?: (input: InputOf<P, Q, B>) => Subject;
+  readonly run: (input: InputOf<P, Q, B>, call: Call) => Promise<unknown>;
+}
+
+type None = Record<never, never>;
+
+/** Types a route by its schemas. What is read from path, query and body arrives as one object; unknown names are refused. */
+export function route<P extends Shape = None, Q extends Shape = None, B extends Shape = None>(
+  options: RouteOptions<P, Q, B>,
+): Route {
+  const { params, query, body, where, run, ...rest } = options;
+  return {
+    ...rest,
+    params: z.strictObject(params ?? {}),
+    query: z.strictObject(query ?? {}),
+    ...(body ? { body: z.strictObject(body) } : {}),
+    where: (input) => where?.(input as InputOf<P, Q, B>) ?? {},
+    run: (input, call) => run(input as InputOf<P, Q, B>, call),
+  };
+}
+
+export const isUnsafe = (method: Method): boolean => method !== 'get';

@@ -1,0 +1,15 @@
+/** Every route there is. */
+import type { Route } from '../route.ts';
+import { repositoryRoutes } from './repositories.ts';
+import { serverRoutes } from './server.ts';
+import { snapshotRoutes } from './snapshots.ts';
+import { sourceRoutes } from './sources.ts';
+import { statusRoutes } from './status.ts';
+
+export const routes: readonly Route[] = [
+  ...statusRoutes,
+  ...sourceRoutes,
+  ...repositoryRoutes,
+  ...snapshotRoutes,
+  ...serverRoutes,
+];

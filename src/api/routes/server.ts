@@ -1,0 +1,58 @@
+/** The server itself: for probes, for Prometheus, and for who got an error. */
+import { z } from 'zod';
+import { type ErrorCode, errorCatalogue, HoldfastError } from '../../base/errors.ts';
+import { programVersion } from '../../base/version.ts';
+import { problemStatus } from '../answers/problem-status.ts';
+import { type Route, route } from '../route.ts';
+
+const check = z.object({ ok: z.boolean(), message: z.string().optional() });
+const health = z.object({ ready: z.boolean(), checks: z.record(z.string(), check) });
+const errorView = z.object({ code: z.string(), meaning: z.string(), status: z.number() });
+
+export const serverRoutes: readonly Route[] = [
+  route({
+    ...{ method: 'get', path: '/health/live', id: 'showLive', tag: 'server', access: 'anyone' },
+    summary: 'Whether the process answers: for who would restart it.',
+    answer: { form: 'json', schema: z.object({ live: z.boolean() }) },
+    run: async () => ({ live: true }),
+  }),
+  route({
+    ...{ method: 'get', path: '/health', id: 'showHealth', tag: 'server', access: 'anyone' },
+    summary: 'Whether it can do its work: 200 if so, 503 if not.',
+    answer: { form: 'stream', type: 'application/json', description: 'It can.', schema: health },
+    run: async (_, { parts }) => {
+      const readiness = await parts.readiness();
+      return Response.json(readiness, { status: readiness.ready ? 200 : 503 });
+    },
+  }),
+  route({
+    ...{ method: 'get', path: '/api/version', id: 'showVersion', tag: 'server', access: 'signed-in' },
+    summary: 'The version of the server.',
+    answer: { form: 'json', schema: z.object({ version: z.string() }) },
+    run: async () => ({ version: programVersion }),
+  }),
+  route({
+    ...{ method: 'get', path: '/api/errors', id: 'listErrors', tag: 'server', access: 'anyone' },
+    summary: 'Every error code with what it means.',
+    answer: { form: 'json', schema: z.object({ errors: z.array(errorView) }) },
+    run: async () => ({ errors: Object.keys(errorCatalogue).map((code) => viewError(code as ErrorCode)) }),
+  }),
+  route({
+    ...{ method: 'get', path: '/api/errors/{code}', id: 'showError', tag: 'server', access: 'anyone' },
+    summary: 'What an error code means: where `type` of a problem document leads.',
+    params: { code: z.string() },
+    answer: { form: 'json', schema: errorView },
+    run: async ({ code }) => {
+      if (Object.hasOwn(errorCatalogue, code)) return viewError(code as ErrorCode);
+      throw new HoldfastError({
+        code: 'object.unknown',
+        message: `there is no error code ${code.slice(0, 60)}`,
+        remedy: 'GET /api/errors lists them.',
+      });
+    },
+  }),
+];
+
+function viewError(code: ErrorCode): z.infer<typeof errorView> {
+  return { code, meaning: errorCatalogue[code], status: problemStatus(code) };
+}

@@ -1,0 +1,31 @@
+/** What is safe, what is not, and why. */
+import { proofs } from '../../operations/proofs.ts';
+import { status } from '../../operations/status.ts';
+import { viewOf } from '../authorize.ts';
+import { operationRoute } from '../operation-route.ts';
+import type { Route } from '../route.ts';
+
+export const statusRoutes: readonly Route[] = [
+  operationRoute(status, {
+    ...{ method: 'get', path: '/api/status', id: 'showStatus', tag: 'status' },
+    summary: 'What is not safely restorable now, and why.',
+    where: () => ({}),
+    filter: (output, { uses }) => {
+      const view = viewOf(uses.principal, 'viewer', uses.config);
+      if (view.everything) return output;
+      const sources = output.sources.filter((one) => view.source(one.source));
+      const repositories = output.repositories.filter((one) => view.repository(one.name));
+      const ok = sources.length > 0 && [...sources, ...repositories].every((one) => one.ok);
+      return { ok, sources, repositories, elsewhere: output.elsewhere.filter((one) => view.source(one.source)) };
+    },
+  }),
+  operationRoute(proofs, {
+    ...{ method: 'get', path: '/api/proofs', id: 'listProofs', tag: 'status' },
+    summary: 'List what was proven, oldest first.',
+    where: ({ source, repository }) => ({ ...(source === undefined ? {} : { sources: [source] }), in: repository }),
+    filter: (output, { uses }) => {
+      const view = viewOf(uses.principal, 'viewer', uses.config);
+      return { proofs: output.proofs.filter((one) => view.source(one.source)) };
+    },
+  }),
+];
