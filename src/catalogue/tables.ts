@@ -89,10 +89,29 @@ export interface DeliveryTable {
   channel: string;
   /** waiting | sent | failed | folded (told with a later one) */
   state: string;
+  /** What the event is the same trouble as; null for what is none. */
+  trouble: string | null;
+  /** How often it happened by then, since when, and whether it ended a trouble: JSON. */
+  detail: string;
   attempts: number;
+  /** When it was to be told first. */
+  dueAtMs: number;
   nextAtMs: number;
   sentAtMs: number | null;
   lastError: string | null;
+}
+
+/** A trouble that a channel was told of and that is not over. */
+export interface StandingTable {
+  channel: string;
+  trouble: string;
+  document: string;
+}
+
+/** How far somebody has read what is appended. */
+export interface BookmarkTable {
+  name: string;
+  position: string;
 }
 
 /** A copy of what a repository lists. */
@@ -330,6 +349,8 @@ export interface Tables {
   worker: WorkerTable;
   happening: EventTable;
   delivery: DeliveryTable;
+  standing: StandingTable;
+  bookmark: BookmarkTable;
   snapshot: SnapshotTable;
   proof: ProofTable;
   repositorySize: RepositorySizeTable;
