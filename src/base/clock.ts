@@ -136,3 +136,13 @@ export function zoneOffsetMs(epochMs: number, timezone?: string): number {
   const [hours, minutes, seconds] = [match[2], match[3], match[4] ?? '0'].map(Number);
   return ((hours * 60 + minutes) * 60 + seconds) * (match[1] === '-' ? -1000 : 1000);
 }
+
+/** For libraries that take a Date. */
+export function dateOf(epochMs: number): Date {
+  return new Date(epochMs);
+}
+
+/** Milliseconds since the epoch of a date in words, as OpenSSL writes those of certificates: `Nov 21 03:00:00 2026 GMT`. */
+export function parseDate(text: string): number {
+  return Date.parse(text);
+}
