@@ -7,7 +7,29 @@ const proofMs = 8 * 86_400_000;
 /** One missed run may be made good by the next; two are a fault. */
 const patience = 2;
 
-export interface SourceFacts {
+/** What the plan and the place allow. */
+export interface Timing {
+  /** Longest time between two backups, and two drills, that the policy plans. */
+  readonly backupEveryMs?: number;
+  readonly drillEveryMs?: number;
+  /** The repository is not always there: its newest snapshot may become this old. */
+  readonly mayBeAwayMs?: number;
+}
+
+/** How the last run of each kind ended, where runs are remembered. */
+export interface RunFacts {
+  readonly backup?: LastRun;
+  readonly drill?: LastRun;
+}
+
+export interface LastRun {
+  readonly state: 'succeeded' | 'failed' | 'cancelled' | 'missed';
+  readonly endedAtMs: number;
+  /** Of its error. */
+  readonly message?: string;
+}
+
+export interface SourceFacts extends Timing {
   readonly nowMs: number;
   /** The newest snapshot in one repository. */
   readonly newest?: { readonly id: string; readonly timeMs: number };
@@ -18,11 +40,7 @@ export interface SourceFacts {
     readonly verdict: 'passed' | 'failed';
   };
   readonly lastPassed?: { readonly startedAtMs: number };
-  /** Longest time between two backups, and two drills, that the policy plans. */
-  readonly backupEveryMs?: number;
-  readonly drillEveryMs?: number;
-  /** The repository is not always there: its newest snapshot may become this old. */
-  readonly mayBeAwayMs?: number;
+  readonly runs?: RunFacts;
   /** Snapshots that are in the source's first repository, should be in this one, and are newer than all in it. */
   readonly behind?: number;
 }
@@ -35,15 +53,49 @@ export interface Concern {
     | 'away-too-long'
     | 'never-proven'
     | 'proof-failed'
-    | 'proof-old';
+    | 'proof-old'
+    | 'backup-failed'
+    | 'backup-missed'
+    | 'drill-failed'
+    | 'drill-missed';
   readonly message: string;
 }
 
 /** Empty if the source can be restored, as far as is known. */
 export function concernsAbout(facts: SourceFacts): Concern[] {
   const { newest } = facts;
-  if (!newest) return [{ kind: 'never-backed-up', message: 'never backed up' }];
-  return [...concernAboutAge(facts, newest.timeMs), ...concernAboutCopies(facts), ...concernAboutProof(facts)];
+  if (!newest) return [{ kind: 'never-backed-up', message: 'never backed up' }, ...concernsAboutRuns(facts)];
+  return [
+    ...concernsAboutRuns(facts),
+    ...concernAboutAge(facts, newest.timeMs),
+    ...concernAboutCopies(facts),
+    ...concernAboutProof(facts),
+  ];
+}
+
+/** How old the newest snapshot and the last drill that passed may become before they are a concern. */
+export function limitsOf({ backupEveryMs, drillEveryMs, mayBeAwayMs = 0 }: Timing): {
+  readonly snapshotMs: number;
+  readonly proofMs: number;
+} {
+  return {
+    snapshotMs: Math.max(backupEveryMs === undefined ? unscheduledMs : patience * backupEveryMs, mayBeAwayMs),
+    proofMs: drillEveryMs === undefined ? proofMs : patience * drillEveryMs,
+  };
+}
+
+/** A snapshot or proof that came afterwards, by whatever way, makes good for the run. */
+function concernsAboutRuns({ nowMs, newest, lastProof, runs = {} }: SourceFacts): Concern[] {
+  const since = { backup: newest?.timeMs ?? 0, drill: lastProof?.startedAtMs ?? 0 };
+  return (['backup', 'drill'] as const).flatMap((kind): Concern[] => {
+    const run = runs[kind];
+    if (!run || (run.state !== 'failed' && run.state !== 'missed') || since[kind] > run.endedAtMs) return [];
+    const ago = formatAge(nowMs - run.endedAtMs);
+    const message =
+      run.state === 'missed' ? `the last ${kind} was missed, ${ago} ago` : `the last ${kind} failed, ${ago} ago`;
+    const why = run.message === undefined ? '' : `: ${run.message}`;
+    return [{ kind: `${kind}-${run.state}`, message: message + why }];
+  });
 }
 
 /** One that is not copied yet may be on its way; a disk that was away is behind until the next run, and its age tells. */
@@ -52,23 +104,22 @@ function concernAboutCopies({ behind = 0, mayBeAwayMs }: SourceFacts): Concern[]
   return [{ kind: 'copies-behind', message: `${behind} newer snapshots were not copied to it` }];
 }
 
-function concernAboutAge({ nowMs, backupEveryMs, mayBeAwayMs = 0 }: SourceFacts, timeMs: number): Concern[] {
-  const usualMs = backupEveryMs === undefined ? unscheduledMs : patience * backupEveryMs;
-  const limitMs = Math.max(usualMs, mayBeAwayMs);
-  const ageMs = nowMs - timeMs;
+function concernAboutAge(facts: SourceFacts, timeMs: number): Concern[] {
+  const limitMs = limitsOf(facts).snapshotMs;
+  const ageMs = facts.nowMs - timeMs;
   if (ageMs <= limitMs) return [];
   const message = `the newest snapshot is ${formatAge(ageMs)} old, expected is at most ${formatAge(limitMs)}`;
   return [{ kind: 'snapshot-old', message }];
 }
 
 function concernAboutProof(facts: SourceFacts): Concern[] {
-  const { nowMs, lastProof, lastPassed, drillEveryMs } = facts;
+  const { nowMs, lastProof, lastPassed } = facts;
   if (!lastProof) return [{ kind: 'never-proven', message: 'never proven: no snapshot of it was ever restored' }];
   if (lastProof.verdict === 'failed') {
     const message = `the last drill failed, ${formatAge(nowMs - lastProof.startedAtMs)} ago (snapshot ${lastProof.snapshot.slice(0, 8)})`;
     return [{ kind: 'proof-failed', message }];
   }
-  const limitMs = drillEveryMs === undefined ? proofMs : Math.max(patience * drillEveryMs, 0);
+  const limitMs = limitsOf(facts).proofMs;
   const ageMs = nowMs - (lastPassed ?? lastProof).startedAtMs;
   if (ageMs <= limitMs) return [];
   return [
