@@ -6,6 +6,9 @@
  * Whoever may not do it learns nothing of what the request would have meant.
  */
 
+import { type AuditFacts, recordAudit } from '../auth/access/audit.ts';
+import { type Authenticated, authenticate } from '../auth/access/authenticate.ts';
+import { refuseCrossSite } from '../auth/access/cross-site.ts';
 import { HoldfastError, messageOf } from '../base/errors.ts';
 import { silent } from '../model/run.ts';
 import { RequestError } from './answers/problem.ts';
@@ -13,9 +16,8 @@ import { jsonResponse, respond } from './answers/respond.ts';
 import { isEverywhere, requireDeclaredPlace, requireSomewhere, requireSubject } from './authorize.ts';
 import { findSubject, withIds } from './find-subject.ts';
 import { type Kept, once, requireKey } from './idempotency.ts';
-import type { ApiParts, ApiUses, AuditEntry, Caller, RequestFacts } from './parts.ts';
+import type { ApiParts, ApiUses, RequestFacts } from './parts.ts';
 import { readInput } from './requests/read-input.ts';
-import { requireSameOrigin } from './requests/same-origin.ts';
 import { type Call, isUnsafe, type Route } from './route.ts';
 
 export interface Asked {
@@ -25,7 +27,7 @@ export interface Asked {
   readonly facts: RequestFacts;
 }
 
-const nobody: Caller = { principal: { kind: 'user', name: 'nobody', roles: new Map() }, by: 'token' };
+const nobody: Authenticated = { principal: { kind: 'user', name: 'nobody', roles: new Map() } };
 
 /** Throws what becomes a problem document. */
 export async function answer(route: Route, asked: Asked, parts: ApiParts): Promise<Response> {
@@ -48,18 +50,19 @@ export async function answer(route: Route, asked: Asked, parts: ApiParts): Promi
   }
 }
 
-async function recognise(route: Route, { request, facts }: Asked, parts: ApiParts): Promise<Caller> {
-  if (route.access === 'anyone') {
-    if (isUnsafe(route.method) && request.headers.has('origin')) requireSameOrigin(request, facts);
-    return nobody;
+async function recognise(route: Route, { request, facts }: Asked, parts: ApiParts): Promise<Authenticated> {
+  const caller = route.access === 'anyone' ? nobody : await authenticate(facts.credentials, parts);
+  // A browser sends its cookie whoever made it send the request, and signs in as whoever told it to.
+  if (caller.token === undefined) {
+    const origin = request.headers.get('origin') ?? undefined;
+    const fetchSite = request.headers.get('sec-fetch-site') ?? undefined;
+    refuseCrossSite({ method: request.method, origin, fetchSite }, [facts.origin]);
   }
-  const caller = await parts.authenticate(facts);
-  if (caller.by === 'session' && isUnsafe(route.method)) requireSameOrigin(request, facts);
   return caller;
 }
 
 /** What changes something goes on when the caller hangs up; what only reads does not. */
-function usesFor(route: Route, request: Request, { principal }: Caller, parts: ApiParts): ApiUses {
+function usesFor(route: Route, request: Request, { principal }: Authenticated, parts: ApiParts): ApiUses {
   const { clock, catalogue, stopping } = parts;
   const signal = isUnsafe(route.method) ? stopping : AbortSignal.any([stopping, request.signal]);
   return { ...parts.access(), clock, signal, report: silent, catalogue, principal };
@@ -116,18 +119,21 @@ async function keptOf(response: Response): Promise<Kept> {
   return { status: response.status, ...(body === '' ? {} : { body }) };
 }
 
-async function audit(route: Route, input: unknown, call: Call, outcome: AuditEntry['outcome']): Promise<void> {
+async function audit(route: Route, input: unknown, call: Call, outcome: AuditFacts['outcome']): Promise<void> {
   if (!isUnsafe(route.method) || route.unaudited) return;
   const { facts, uses, parts } = call;
   const subject = subjectText(route, input);
-  await parts.audit({
-    actor: uses.principal.name,
-    action: route.operation ?? route.id,
-    ...(subject === '' ? {} : { subject }),
-    outcome,
-    address: facts.address,
-    facts: {},
-  });
+  await recordAudit(
+    {
+      actor: uses.principal.name,
+      action: route.operation ?? route.id,
+      ...(subject === '' ? {} : { subject }),
+      outcome,
+      address: facts.address,
+      facts: {},
+    },
+    parts,
+  );
 }
 
 function subjectText(route: Route, input: unknown): string {
@@ -150,14 +156,14 @@ async function auditFailure(route: Route, { error, facts, actor, refused }: Fail
   if (route.unaudited || (!refused && !isUnsafe(route.method))) return;
   const code = error instanceof HoldfastError ? error.code : 'internal';
   if (code === 'request.invalid') return;
-  const entry: AuditEntry = {
+  const entry: AuditFacts = {
     actor,
     action: route.operation ?? route.id,
     outcome: refused ? 'refused' : 'failed',
     address: facts.address,
     facts: { code },
   };
-  await parts.audit(entry).catch((cause: unknown) => {
+  await recordAudit(entry, parts).catch((cause: unknown) => {
     parts.log.error({ err: messageOf(cause) }, 'the audit log could not be written');
   });
 }

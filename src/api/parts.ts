@@ -1,8 +1,9 @@
 /** What the API is put together from; the daemon makes these. */
+
+import type { Credentials } from '../auth/access/authenticate.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Catalogue } from '../catalogue/open.ts';
-import type { Principal } from '../model/principal.ts';
 import type { CatalogueAccess, Execution, SourceAccess } from '../operations/operation.ts';
 
 /** What is known of a request before anybody is recognised. */
@@ -16,14 +17,10 @@ export interface RequestFacts {
   readonly secure: boolean;
   /** Scheme, host and port people reach this server at. */
   readonly origin: string;
-  readonly authorization?: string;
-  readonly cookies: ReadonlyMap<string, string>;
-}
-
-/** Who asks, and how they were recognised: what a browser sends by itself has to come from our own pages. */
-export interface Caller {
-  readonly principal: Principal;
-  readonly by: 'session' | 'token';
+  /** What it brings to be recognised by. */
+  readonly credentials: Credentials;
+  /** The header `Cookie`. */
+  readonly cookie?: string;
 }
 
 /** Everything operations use here. */
@@ -41,10 +38,6 @@ export interface ApiParts {
   readonly catalogue: Catalogue;
   /** The configuration as it is now, and what belongs to it. */
   access(): SourceAccess;
-  /** Recognises a session or token. `auth.required`, `auth.refused`, `auth.limited`. */
-  authenticate(facts: RequestFacts): Promise<Caller>;
-  /** Writes down what somebody did or was refused. */
-  audit(entry: AuditEntry): Promise<void>;
   readiness(): Promise<Readiness>;
   /** Prometheus' text format. */
   renderMetrics(uses: ApiUses): Promise<string>;
@@ -62,13 +55,4 @@ export interface ApiSettings {
   readonly openMetrics: boolean;
   /** The largest body of a request, in bytes. */
   readonly mostBodyBytes: number;
-}
-
-export interface AuditEntry {
-  readonly actor: string;
-  readonly action: string;
-  readonly subject?: string;
-  readonly outcome: 'done' | 'refused' | 'failed';
-  readonly address: string;
-  readonly facts: Readonly<Record<string, string | number | boolean>>;
 }

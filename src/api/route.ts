@@ -1,7 +1,8 @@
 /** A route as data: from it come the answer, who may have it, and what the OpenAPI document says of it. */
 import { z } from 'zod';
+import type { Authenticated } from '../auth/access/authenticate.ts';
 import type { Role } from '../model/principal.ts';
-import type { ApiParts, ApiUses, Caller, RequestFacts } from './parts.ts';
+import type { ApiParts, ApiUses, RequestFacts } from './parts.ts';
 
 /** The least role; or `signed-in` (whoever was recognised), or `anyone`. */
 export type Access = Role | 'signed-in' | 'anyone';
@@ -40,7 +41,8 @@ export interface Subject {
 
 /** A request that may go on. */
 export interface Call {
-  readonly caller: Caller;
+  /** Who asks; nobody where anybody may. */
+  readonly caller: Authenticated;
   readonly uses: ApiUses;
   readonly facts: RequestFacts;
   readonly parts: ApiParts;
