@@ -43,6 +43,16 @@ export const families: readonly Family[] = [
     summary: 'what is not safely restorable now, and why',
     load: () => import('./commands/status.ts'),
   },
+  {
+    name: 'coverage',
+    summary: 'what is protected, and what is not covered at all',
+    load: () => import('./commands/coverage.ts'),
+  },
+  {
+    name: 'runbook',
+    summary: 'the exact steps to restore a source',
+    load: () => import('./commands/runbook.ts'),
+  },
   { name: 'forget', summary: 'remove snapshots, by rule or by name', load: () => import('./commands/forget.ts') },
   { name: 'pin', summary: 'never let a snapshot be removed', load: () => import('./commands/pin.ts') },
   { name: 'unpin', summary: 'leave a snapshot to retention again', load: () => import('./commands/unpin.ts') },

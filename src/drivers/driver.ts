@@ -5,7 +5,7 @@
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import type { ReadSecret } from '../base/secret-reference.ts';
-import type { ContainerEngine, FileReader, Host } from '../hosts/host.ts';
+import type { Address, ContainerEngine, FileReader, Host } from '../hosts/host.ts';
 import type { Check, Fingerprint } from '../model/fingerprint.ts';
 import type { Node, NodeAttributes } from '../model/node.ts';
 import type { Report } from '../model/run.ts';
@@ -167,6 +167,30 @@ export interface NativeStep {
   readonly command?: string;
 }
 
+/** Servers that can be seen on a machine without asking them. */
+export type ServerKind = 'PostgreSQL' | 'MySQL or MariaDB' | 'MongoDB' | 'Redis';
+
+/** What a source means, in words that fit what can be seen on its machine: for the report of what is not covered. */
+export interface Extent {
+  /** Absolute paths that are stored with all below them, unless `leavesOut` says otherwise. */
+  readonly paths?: readonly string[];
+  readonly leavesOut?: (path: string) => boolean;
+  /** The paths are databases that are copied consistently while they are written to, not files among others. */
+  readonly consistent?: boolean;
+  /** The server that is asked, as its host sees it. */
+  readonly server?: { readonly kind: ServerKind; readonly addresses: readonly Address[] };
+}
+
+/** What a runbook says of one source beside the steps that all have in common. Every command is typed as it is. */
+export interface RunbookWords {
+  /** A restore to another place, which touches nothing: what `--to` takes, as a word of a shell, and how to look at the result. */
+  readonly beside?: { readonly to: string; readonly look: readonly NativeStep[] };
+  /** What to do or know before it is put back in its place. */
+  readonly before: readonly NativeStep[];
+  /** How to look at it once it is there. */
+  readonly look: readonly NativeStep[];
+}
+
 export interface Driver<Settings = unknown> {
   /** The word in `driver:`. */
   readonly name: string;
@@ -191,6 +215,12 @@ export interface Driver<Settings = unknown> {
   ): Promise<RestoredCopy>;
   /** How what restic restores becomes the running thing again, with native programs alone: for runbooks and recovery kits. Reads facts, never data. */
   nativeSteps(contents: SnapshotContents): Promise<NativeStep[]>;
+  /** What to say of a restore of this snapshot. `place` is a word of a shell: a path on this machine that does not exist yet. */
+  runbook?(settings: Settings, contents: SnapshotContents, place: string): Promise<RunbookWords>;
+  /** Where what it protects is seen. Reads settings alone. */
+  extent?(settings: Settings): Promise<Extent>;
+  /** Names of what is there and is not stored because of the settings: the other databases of a server. Asks the source. */
+  leftOut?(source: SourceContext<Settings>): Promise<readonly string[]>;
 }
 
 /** Any driver, for registries: settings are opaque outside the driver. */

@@ -19,5 +19,9 @@ export function loadOnUse<Settings>(
     restoreThrowaway: async (source, contents, throwaway) =>
       (await load()).restoreThrowaway(source, contents, throwaway),
     nativeSteps: async (contents) => (await load()).nativeSteps(contents),
+    runbook: async (settings, contents, place) =>
+      (await (await load()).runbook?.(settings, contents, place)) ?? { before: [], look: [] },
+    extent: async (settings) => (await (await load()).extent?.(settings)) ?? {},
+    leftOut: async (source) => (await (await load()).leftOut?.(source)) ?? [],
   };
 }

@@ -43,8 +43,18 @@ export interface HostKind<Settings = unknown> {
   readonly settings: z.ZodType<Settings>;
   /** Keys whose value names another entry of `hosts:` (unless it holds `@`, `.` or `:`, and so is an address of its own). */
   readonly references?: readonly string[];
+  /** Which machine it is, for the report of what is not covered. Absent, or nothing in it: one of its own. */
+  place?(settings: Settings): HostPlace;
   /** Connects, or is ready to. `host.unreachable`, `secret.unavailable`. */
   open(name: string, settings: Settings, tools: HostTools): Promise<Host>;
+}
+
+export interface HostPlace {
+  /** Of the machine: a name or an address of the network. */
+  readonly address?: string;
+  /** A container of the engine on this machine, or on the machine of the host `on`. */
+  readonly container?: string;
+  readonly on?: string;
 }
 
 export interface HostTools {
@@ -71,7 +81,41 @@ export interface ContainerEngine {
   removeLeftovers(): Promise<readonly string[]>;
   /** The containers that are not ours: stopped and started around a backup. */
   readonly control: ContainerControl;
+  /** What is there: containers, running or not, and named volumes. Throwaways are not among them. */
+  look(): Promise<EngineContents>;
   close(): Promise<void>;
+}
+
+export interface EngineContents {
+  readonly containers: readonly SeenContainer[];
+  readonly volumes: readonly SeenVolume[];
+}
+
+export interface SeenContainer {
+  readonly id: string;
+  readonly name: string;
+  /** `compose-project/service`, where it is one. */
+  readonly service?: string;
+  readonly image: string;
+  readonly isRunning: boolean;
+  /** `machine` is absent for a port that is not published. */
+  readonly ports: readonly { readonly inside: number; readonly machine?: number }[];
+  /** Its own addresses in the engine's networks. */
+  readonly addresses: readonly string[];
+  readonly mounts: readonly SeenMount[];
+}
+
+/** `volume` is absent for a directory of the machine. */
+export interface SeenMount {
+  readonly volume?: string;
+  readonly from: string;
+  readonly inside: string;
+}
+
+export interface SeenVolume {
+  readonly name: string;
+  /** Its directory on the engine's machine. */
+  readonly path: string;
 }
 
 /**

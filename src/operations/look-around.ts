@@ -28,12 +28,19 @@ export interface Search {
   readonly roots: readonly string[];
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Default: 15 s. */
+  readonly longestMs?: number;
+  /** How many databases are named at most, the largest. Default: 40. */
+  readonly mostDatabases?: number;
 }
+
+/** Where people keep data, on machines of most kinds. */
+export const usualRoots = ['/srv', '/opt', '/var/lib', '/var/www', '/data', '/home', '/root'];
 
 const deepest = 7;
 const mostEntries = 300_000;
-const longestMs = 15_000;
-const mostDatabases = 40;
+const usualLongestMs = 15_000;
+const usualMost = 40;
 const databaseName = /\.(?:db|db3|sqlite|sqlite3|s3db)$/i;
 const composeName = /^(?:docker-)?compose(?:\.[\w-]+)?\.ya?ml$/;
 /** Never worth the time: caches, code, other programs' stores. Hidden directories are passed over as well. */
@@ -55,6 +62,7 @@ const magic = Buffer.from('SQLite format 3\0', 'latin1');
 export async function lookAround(search: Search): Promise<Findings> {
   const walk = new BoundedWalk(search);
   for (const root of search.roots) await walk.enter(root, 0);
+  const { mostDatabases = usualMost } = search;
   const databases = walk.databases.toSorted((a, b) => b.sizeBytes - a.sizeBytes);
   return {
     databases: databases.slice(0, mostDatabases),
@@ -74,7 +82,7 @@ class BoundedWalk {
 
   constructor(search: Search) {
     this.#search = search;
-    this.#endMs = search.clock.monotonicMs() + longestMs;
+    this.#endMs = search.clock.monotonicMs() + (search.longestMs ?? usualLongestMs);
   }
 
   async enter(directory: string, depth: number): Promise<void> {

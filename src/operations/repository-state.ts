@@ -42,6 +42,7 @@ export const copiesView = z.object({
   behind: z.number(),
   newestMissing: z.object({ id: z.string(), time: z.string(), ageMs: z.number() }).optional(),
 });
+export type CopiesView = z.infer<typeof copiesView>;
 
 type Uses = RepositoryAccess & Execution;
 
@@ -51,7 +52,7 @@ interface Content {
   readonly pins: ReadonlySet<string>;
 }
 
-interface Silence {
+export interface Silence {
   readonly error: unknown;
   /** Of one that may be away, and is: what this machine remembers. */
   readonly away?: { readonly limitMs: number; readonly record: RepositoryRecord | undefined };
@@ -102,7 +103,7 @@ export function copiesOf(
   repository: string,
   answers: ReadonlyMap<string, Answer>,
   { config, clock }: Pick<Uses, 'config' | 'clock'>,
-): z.infer<typeof copiesView> | undefined {
+): CopiesView | undefined {
   const from = source.placements[0].repository;
   const [origin, target] = [answers.get(from), answers.get(repository)];
   if (from === repository || !origin || !target || 'error' in origin || 'error' in target) return undefined;
@@ -118,8 +119,8 @@ export function copiesOf(
 
 export async function viewRepository(
   name: string,
-  answer: Answer,
-  sources: readonly { readonly repository: string; readonly copies?: z.infer<typeof copiesView> }[],
+  silence: Silence | undefined,
+  sources: readonly { readonly repository: string; readonly copies?: CopiesView }[],
   uses: Uses,
 ): Promise<RepositoryView> {
   const record = await readRecord(name, uses);
@@ -127,15 +128,15 @@ export async function viewRepository(
   const missing = copied.reduce((sum, one) => sum + (one.copies?.missing ?? 0), 0);
   return {
     name,
-    ...stateOf(name, answer, uses),
+    ...stateOf(name, silence, uses),
     ...(copied.length > 0 ? { missing } : {}),
     ...lastOf(record),
   };
 }
 
-function stateOf(name: string, answer: Answer, { clock, config }: Uses): Omit<RepositoryView, 'name'> {
-  if (!('error' in answer)) return { ok: true, state: 'ready' };
-  const { error, away } = answer;
+function stateOf(name: string, silence: Silence | undefined, { clock, config }: Uses): Omit<RepositoryView, 'name'> {
+  if (!silence) return { ok: true, state: 'ready' };
+  const { error, away } = silence;
   const { code, message, remedy } = describeError(error);
   if (!away) return { ok: false, state: 'unreachable', code, message, remedy };
   const isThere = ({ placements }: SourceEntry): boolean => placements.some((one) => one.repository === name);
@@ -155,17 +156,14 @@ function lastOf(record: RepositoryRecord | undefined): Pick<RepositoryView, 'las
 
 /** What a source has left in repositories it is not stored in any more. */
 export function leftElsewhere(
-  config: Config,
-  answers: ReadonlyMap<string, Answer>,
+  { sources }: Config,
+  known: ReadonlyMap<string, { readonly sources: ReadonlyMap<string, { readonly snapshots: number }> }>,
 ): { source: string; repository: string; snapshots: number }[] {
-  return [...answers].flatMap(([repository, answer]) => {
-    if ('error' in answer) return [];
-    const left = [...config.sources.values()].filter(
-      ({ placements }) => !placements.some((one) => one.repository === repository),
-    );
-    return left.flatMap(({ name }) => {
-      const snapshots = answer.snapshots.filter((one) => sourceOf(one) === name && !isState(one)).length;
-      return snapshots > 0 ? [{ source: name, repository, snapshots }] : [];
-    });
-  });
+  return [...known].flatMap(([repository, { sources: held }]) =>
+    [...sources.values()].flatMap(({ name, placements }) => {
+      const snapshots = held.get(name)?.snapshots ?? 0;
+      const isPlaced = placements.some((one) => one.repository === repository);
+      return isPlaced || snapshots === 0 ? [] : [{ source: name, repository, snapshots }];
+    }),
+  );
 }

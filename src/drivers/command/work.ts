@@ -2,5 +2,5 @@
 export { capture } from './backup.ts';
 export { probe } from './probe.ts';
 export { restore } from './restore.ts';
-export { nativeSteps } from './runbook.ts';
+export { nativeSteps, runbook } from './runbook.ts';
 export { restoreThrowaway } from './throwaway.ts';

@@ -4,9 +4,10 @@ import { compareFiles } from './compare.ts';
 import type { FilesSettings } from './settings.ts';
 
 export { captureFiles as capture } from './capture.ts';
+export { extent } from './extent.ts';
 export { probeFiles as probe } from './probe.ts';
 export { restoreFiles as restore } from './restore.ts';
-export { nativeSteps } from './runbook.ts';
+export { nativeSteps, runbook } from './runbook.ts';
 
 export async function restoreThrowaway(
   source: SourceContext<FilesSettings>,

@@ -1,8 +1,9 @@
 /** How to load the databases by hand. */
 import { shellWord } from '../../base/shell-word.ts';
-import type { NativeStep, SnapshotContents } from '../driver.ts';
+import type { NativeStep, RunbookWords, SnapshotContents } from '../driver.ts';
 import { accountsFile, databaseOf, dumpFolder } from './names.ts';
 import type { Flavour } from './server.ts';
+import { placeOf, type Settings } from './settings.ts';
 
 export async function nativeSteps(contents: SnapshotContents, flavour: Flavour): Promise<NativeStep[]> {
   const client = `${flavour} --default-character-set=utf8mb4 --comments`;
@@ -24,4 +25,29 @@ export async function nativeSteps(contents: SnapshotContents, flavour: Flavour):
     ...dumps,
     ...(names.includes(accountsFile) ? [accounts] : []),
   ];
+}
+
+export async function runbook(settings: Settings, contents: SnapshotContents, flavour: Flavour): Promise<RunbookWords> {
+  const names = (await contents.children(`/${dumpFolder}`)).map(({ name }) => databaseOf(name));
+  const databases = names.filter((name) => name !== undefined);
+  const { address, user } = placeOf(settings);
+  const where =
+    'socketPath' in address
+      ? `--socket ${shellWord(address.socketPath)}`
+      : `--host ${shellWord(address.host)} --port ${address.port}`;
+  const tables = (database: string): NativeStep => ({
+    text: `The tables of ${database}; the client asks for the password of ${user}:`,
+    command: `${flavour} ${where} --user ${shellWord(user)} --password --execute ${shellWord(`SELECT table_name, table_rows FROM information_schema.tables WHERE table_schema = '${database.replace(/['\\]/g, '\\$&')}'`)}`,
+  });
+  const [only, ...more] = databases;
+  const copy = `${only}_restored`;
+  return {
+    ...(only !== undefined && more.length === 0 ? { beside: { to: shellWord(copy), look: [tables(copy)] } } : {}),
+    before: [
+      {
+        text: 'Stop what writes to the databases. Each is loaded beside the present one, which keeps serving until then and is kept aside under the name the restore says; «--include DATABASE» or DATABASE.TABLE restores a part.',
+      },
+    ],
+    look: databases.slice(0, 5).map(tables),
+  };
 }

@@ -1,9 +1,10 @@
 /** What the drivers do, loaded when a source needs it. */
 import type { DriverWork } from '../load-on-use.ts';
 import { capture } from './backup.ts';
+import { extent, leftOut } from './extent.ts';
 import { probe } from './probe.ts';
 import { restore } from './restore.ts';
-import { nativeSteps } from './runbook.ts';
+import { nativeSteps, runbook } from './runbook.ts';
 import type { Flavour } from './server.ts';
 import type { Settings } from './settings.ts';
 import { restoreThrowaway } from './throwaway.ts';
@@ -15,5 +16,8 @@ export function workFor(flavour: Flavour): DriverWork<Settings> {
     restore: (source, contents, request) => restore(source, contents, request, flavour),
     restoreThrowaway: (source, contents, throwaway) => restoreThrowaway(source, contents, throwaway, flavour),
     nativeSteps: (contents) => nativeSteps(contents, flavour),
+    runbook: (settings, contents) => runbook(settings, contents, flavour),
+    extent,
+    leftOut,
   };
 }

@@ -10,7 +10,7 @@ import { dumpGlobals } from './globals.ts';
 import { placeOf, type Source } from './place.ts';
 import { findClient, type Programs } from './programs.ts';
 import { type Reach, reachServer } from './reach.ts';
-import { runbook } from './runbook.ts';
+import { storedRunbook } from './runbook.ts';
 import { openSession, type Session, serverVersion } from './session.ts';
 import { dumpFolder, globalsFile, type SourceFacts, toolsFile } from './source-facts.ts';
 
@@ -131,7 +131,7 @@ function present(source: Source, taking: Taking, opened: AsyncDisposableStack): 
   const facts = factsEntry(atMs, {
     ...(settings.fingerprint !== 'off' && { 'fingerprint.json': () => taking.fingerprint(atMs) }),
     [toolsFile]: async () => JSON.stringify(await taking.facts(), null, 2),
-    'runbook.md': async () => runbook(await taking.facts()),
+    'runbook.md': async () => storedRunbook(await taking.facts()),
   });
   return {
     paths:

@@ -1,10 +1,12 @@
 /** How to restore without Holdfast, written into every snapshot. */
-import type { NativeStep, SnapshotContents } from '../driver.ts';
+import type { NativeStep, RunbookWords, SnapshotContents } from '../driver.ts';
+import { placeOf } from './place.ts';
+import type { Settings } from './settings.ts';
 import type { DatabaseFacts, SourceFacts } from './source-facts.ts';
 import { dumpFolder, globalsFile, readSourceFacts } from './source-facts.ts';
 import { quoteName, quoteText } from './sql-text.ts';
 
-export function runbook(facts: SourceFacts): string {
+export function storedRunbook(facts: SourceFacts): string {
   const { server, client, databases } = facts;
   return [
     `# Restore of ${server.place}`,
@@ -72,4 +74,39 @@ export function createDatabase(facts: DatabaseFacts, name: string, plain = false
 
 function shellWord(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Tables named in a look at the result. */
+const mostShown = 5;
+
+/** What a generated runbook says of it. */
+export async function runbook(settings: Settings, contents: SnapshotContents): Promise<RunbookWords> {
+  const { databases } = await readSourceFacts(contents);
+  const [only, ...more] = databases;
+  const copy = `${only.name}_restored`;
+  return {
+    ...(more.length === 0 ? { beside: { to: shellWord(copy), look: [count(settings, only, copy)] } } : {}),
+    before: [
+      {
+        text: 'The present databases stay until the new ones are complete, then those take their names; what was there is kept under the name the restore says. Programs that are connected are cut off at that moment: stop them first. «--include SCHEMA.TABLE» restores tables only.',
+      },
+    ],
+    look: databases.slice(0, mostShown).map((database) => count(settings, database, database.name)),
+  };
+}
+
+function count(settings: Settings, { relations }: DatabaseFacts, name: string): NativeStep {
+  const { user, host, port, socketDirectory } = placeOf(settings);
+  const connection = `-h ${shellWord(socketDirectory ?? host)} -p ${port} -U ${shellWord(user)}`;
+  const counts = relations
+    .slice(0, mostShown)
+    .map(
+      (one) =>
+        `SELECT ${quoteText(`${one.schema}.${one.name}`)}, count(*) FROM ${quoteName(one.schema)}.${quoteName(one.name)}`,
+    );
+  const query = counts.length === 0 ? 'SELECT now()' : counts.join(' UNION ALL ');
+  return {
+    text: `Rows of ${counts.length === 0 ? 'no table' : 'its tables'} in ${name}; psql asks for the password of ${user} unless PGPASSWORD or ~/.pgpass has it:`,
+    command: `psql ${connection} -d ${shellWord(name)} -c ${shellWord(query)}`,
+  };
 }

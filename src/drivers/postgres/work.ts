@@ -1,6 +1,7 @@
 /** What the driver does, loaded when a source needs it. */
 export { capture } from './backup.ts';
+export { extent, leftOut } from './extent.ts';
 export { probe } from './probe.ts';
 export { restore } from './restore.ts';
-export { nativeSteps } from './runbook.ts';
+export { nativeSteps, runbook } from './runbook.ts';
 export { restoreThrowaway } from './throwaway.ts';

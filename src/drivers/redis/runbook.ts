@@ -1,6 +1,8 @@
 /** How to start a server with the data by hand. */
-import type { NativeStep, SnapshotContents } from '../driver.ts';
+import { shellWord } from '../../base/shell-word.ts';
+import type { NativeStep, RunbookWords, SnapshotContents } from '../driver.ts';
 import { dumpPath } from './backup.ts';
+import type { Settings } from './settings.ts';
 
 export async function nativeSteps(_: SnapshotContents): Promise<NativeStep[]> {
   const file = `.${dumpPath}`;
@@ -18,4 +20,30 @@ export async function nativeSteps(_: SnapshotContents): Promise<NativeStep[]> {
       text: 'The file has to belong to the server’s user (chown redis:redis). Start the server. With «appendonly yes» it would ignore the file: start it once with «appendonly no», then run CONFIG SET appendonly yes.',
     },
   ];
+}
+
+export async function runbook({ url, socket }: Settings, _: SnapshotContents, place: string): Promise<RunbookWords> {
+  const connection = socket === undefined ? `-u ${shellWord(url)}` : `-s ${shellWord(socket)}`;
+  return {
+    beside: {
+      to: place,
+      look: [
+        {
+          text: 'It is an RDB file that a server can start with; redis-check-rdb (valkey-check-rdb) says «RDB looks OK»:',
+          command: `redis-check-rdb ${place}/dump.rdb`,
+        },
+      ],
+    },
+    before: [
+      {
+        text: 'The server keeps running. A database that holds keys is exchanged as one when all keys are there; what it held is kept in another database, which the restore names.',
+      },
+    ],
+    look: [
+      {
+        text: 'The numbers of keys; set REDISCLI_AUTH to the password first if the server has one:',
+        command: `redis-cli ${connection} INFO keyspace`,
+      },
+    ],
+  };
 }

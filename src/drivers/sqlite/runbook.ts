@@ -1,7 +1,8 @@
 /** How to put a database back by hand. */
 import { posix } from 'node:path';
 import { shellWord } from '../../base/shell-word.ts';
-import type { NativeStep, SnapshotContents } from '../driver.ts';
+import type { NativeStep, RunbookWords, SnapshotContents } from '../driver.ts';
+import type { Settings } from './settings.ts';
 
 export async function nativeSteps({ paths: [path] }: SnapshotContents): Promise<NativeStep[]> {
   const file = shellWord(path);
@@ -19,4 +20,18 @@ export async function nativeSteps({ paths: [path] }: SnapshotContents): Promise<
       command: `mkdir -p ${shellWord(posix.dirname(path))} && rm -f ${left} && cp -a ${shellWord(`.${path}`)} ${file}`,
     },
   ];
+}
+
+export async function runbook({ path }: Settings, _: SnapshotContents, place: string): Promise<RunbookWords> {
+  const check = (file: string): NativeStep => ({
+    text: 'It says «ok» and nothing else:',
+    command: `sqlite3 ${file} 'PRAGMA integrity_check'`,
+  });
+  return {
+    beside: { to: `${place}.db`, look: [check(`${place}.db`)] },
+    before: [
+      { text: `Stop the program that uses ${path}. The database and its -wal and -shm files are replaced as one.` },
+    ],
+    look: [check(shellWord(path))],
+  };
 }

@@ -9,6 +9,7 @@ import type { ContainerEngine, ContainerRequest, ThrowawayContainer } from '../h
 import { type EngineApi, engineApi, engineFailure, engineWords, statusOf } from './api.ts';
 import { containerHost } from './container-host.ts';
 import { containerControl } from './control.ts';
+import { lookInside } from './look.ts';
 import { findSocket } from './socket.ts';
 
 const throwawayLabel = 'holdfast.throwaway';
@@ -40,6 +41,7 @@ export async function openContainerEngine(
     start: (request) => startThrowaway(api, clock, request),
     removeLeftovers: () => removeLeftovers(api),
     control: containerControl(api),
+    look: () => lookInside(api, throwawayLabel),
     close: async () => api.close(),
   };
 }

@@ -3,8 +3,8 @@ import type Docker from 'dockerode';
 import { HoldfastError } from '../../base/errors.ts';
 import { type EngineApi, engineFailure, statusOf } from './api.ts';
 
-const projectLabel = 'com.docker.compose.project';
-const serviceLabel = 'com.docker.compose.service';
+export const projectLabel = 'com.docker.compose.project';
+export const serviceLabel = 'com.docker.compose.service';
 
 export interface FoundContainer {
   readonly container: Docker.Container;

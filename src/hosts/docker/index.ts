@@ -12,5 +12,6 @@ export const docker: HostKind<DockerSettings> = {
   title: 'Container (Docker, Podman)',
   settings: dockerSettings,
   references: ['on'],
+  place: (settings) => ({ container: settings.docker, on: settings.on }),
   open: async (name, settings, tools) => (await import('./open-host.ts')).openDockerHost(name, settings, tools),
 };

@@ -91,19 +91,31 @@ function secretBlanks({ password, access }: KitFacts): Block[] {
   ];
 }
 
-function withRestic(facts: KitFacts): Block[] {
-  const { access } = facts;
-  const given = access.env.filter(({ value }) => value !== undefined);
+const passwordPrompt: readonly Block[] = [
+  text('The password of the repository; type it after this line, then press Enter:'),
+  shell('IFS= read -r RESTIC_PASSWORD && export RESTIC_PASSWORD'),
+];
+
+function withRestic({ access }: KitFacts): Block[] {
   return [
     heading('With restic alone'),
+    ...resticSession(access, passwordPrompt),
+    text('What is in it, and whether it is sound (the last line reads all data, which may take long):'),
+    shell(restic(access, 'snapshots'), restic(access, 'check'), `# ${restic(access, 'check --read-data')}`),
+  ];
+}
+
+/** From an empty shell to one in which restic knows the repository. `password`: how it is given. */
+export function resticSession(access: ResticAccess, password: readonly Block[]): Block[] {
+  const given = access.env.filter(({ value }) => value !== undefined);
+  return [
     text(
       'restic is in the packages of most systems, or at https://restic.net; version 0.14 or newer. Type each box into one shell, box by box.',
       ...access.notes,
     ),
     text('Everything is restored below this directory, which needs room for it:'),
     shell('mkdir -p "$HOME/recovery" && cd "$HOME/recovery"'),
-    text('The password of the repository; type it after this line, then press Enter:'),
-    shell('IFS= read -r RESTIC_PASSWORD && export RESTIC_PASSWORD'),
+    ...password,
     ...access.env.flatMap(({ name, value, what }): Block[] =>
       value === undefined ? [text(`The ${what}, likewise:`), shell(`IFS= read -r ${name} && export ${name}`)] : [],
     ),
@@ -112,30 +124,37 @@ function withRestic(facts: KitFacts): Block[] {
       ...given.map(({ name, value }) => `export ${name}="${value}"`),
       `export RESTIC_REPOSITORY="${access.repository.replace(/[\\"`]/g, '\\$&')}"`,
     ),
-    text('What is in it, and whether it is sound (the last line reads all data, which may take long):'),
-    shell(restic(access, 'snapshots'), restic(access, 'check'), `# ${restic(access, 'check --read-data')}`),
   ];
 }
 
-function restic({ options }: ResticAccess, command: string): string {
+export function restic({ options }: ResticAccess, command: string): string {
   return ['restic', ...options, command].join(' ');
 }
 
 function sourceBlocks(source: KitSource, { access }: KitFacts): Block[] {
-  const folder = `"$HOME/recovery"/${shellWord(source.name.replace(/[^\w.-]+/g, '-'))}`;
+  const folder = recoveryFolder(source.name);
   return [
     heading(`${source.name} (${source.driver}, from ${source.hostname})`),
     text(
       `The newest snapshot; for an older one put its id from the list in the place of «latest». When this was printed it was ${source.newestId.slice(0, 8)} of ${source.newestTime}.`,
     ),
     shell(restic(access, `restore ${source.selection} --target ${folder}`), `cd ${folder}`),
-    ...source.steps.flatMap(({ text: sentence, command }): Block[] =>
-      command === undefined ? [text(sentence)] : [text(sentence), shell(command)],
-    ),
+    ...stepBlocks(source.steps),
     ...(source.problem === undefined
       ? []
       : [text(`What to do with the files could not be found out: ${source.problem}`)]),
   ];
+}
+
+/** A word of a shell. */
+export function recoveryFolder(name: string): string {
+  return `"$HOME/recovery"/${shellWord(name.replace(/[^\w.-]+/g, '-'))}`;
+}
+
+export function stepBlocks(steps: readonly NativeStep[]): Block[] {
+  return steps.flatMap(({ text: sentence, command }): Block[] =>
+    command === undefined ? [text(sentence)] : [text(sentence), shell(command)],
+  );
 }
 
 function withHoldfast({ url, hasState, sources, access }: KitFacts): Block[] {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { formatInstant } from '../../base/clock.ts';
 import { programVersion } from '../../base/version.ts';
-import type { RepositoryEntry } from '../../config/index.ts';
+import type { RepositoryEntry, SecretReference } from '../../config/index.ts';
 import { openContents } from '../../engine/open-contents.ts';
 import { driverOf, isState, type StoredSnapshot, sourceOf } from '../../model/snapshot.ts';
 import { groupOf } from '../../policy/protection.ts';
@@ -99,12 +99,23 @@ async function gather(
   };
 }
 
-function placeText({ password }: RepositoryEntry): string {
-  const words = { file: 'the file', env: 'the variable', command: 'the program', clear: '' } as const;
+/** Where Holdfast takes the password from. */
+export function placeText({ password }: RepositoryEntry): string {
+  const words: Readonly<Record<SecretReference['from'], string>> = {
+    file: 'the file',
+    env: 'the variable',
+    command: 'the program',
+    stored: 'what the server stores as',
+    container: 'the container’s variable',
+    clear: '',
+  };
   return `${words[password.from]} ${placeOf(password)}`.trim();
 }
 
-function accessTo({ url, settings }: RepositoryEntry, { storageKinds }: Uses): ResticAccess {
+export function accessTo(
+  { url, settings }: RepositoryEntry,
+  { storageKinds }: Pick<Uses, 'storageKinds'>,
+): ResticAccess {
   const kind = storageKinds.find((one) => one.recognises(url));
   if (!kind?.resticAccess) return plainAccess(redactUrl(url));
   return kind.resticAccess(url, settings ?? kind.settings?.parse({}));

@@ -1,0 +1,95 @@
+/** What is known of the sources in one repository, wherever it was learnt, and what it means for each of them. */
+import { formatInstant } from '../../base/clock.ts';
+import type { Placement, SourceEntry } from '../../config/index.ts';
+import { concernsAbout, limitsOf, type RunFacts } from '../../policy/readiness.ts';
+import type { Execution, RepositoryAccess } from '../operation.ts';
+import { type CopiesView, type Silence, unknownState } from '../repository-state.ts';
+import { periodsOf } from './periods.ts';
+import type { SourceRun, SourceState } from './view.ts';
+
+export interface KnownProof {
+  readonly snapshot: string;
+  readonly startedAtMs: number;
+  readonly verdict: 'passed' | 'failed';
+  readonly restoreMs: number;
+}
+
+/** Of one source in one repository. */
+export interface Known {
+  readonly snapshots: number;
+  readonly newest?: { readonly id: string; readonly time: string; readonly timeMs: number };
+  readonly lastProof?: KnownProof;
+  readonly lastPassed?: Pick<KnownProof, 'startedAtMs'>;
+}
+
+export interface Knowledge {
+  /** Why nothing is known of it now. */
+  readonly silence?: Silence;
+  readonly sources: ReadonlyMap<string, Known>;
+  /** How far a source here is behind its first repository; `undefined` for the first, and where that is not known. */
+  copies(source: SourceEntry): CopiesView | undefined;
+}
+
+export interface KnownRuns {
+  readonly shown: readonly SourceRun[];
+  readonly facts: RunFacts;
+}
+
+type Uses = Pick<RepositoryAccess, 'config'> & Pick<Execution, 'clock'>;
+
+const nothing: Known = { snapshots: 0 };
+
+export function stateOf(
+  source: SourceEntry,
+  placement: Placement,
+  { knowledge, runs }: { readonly knowledge: ReadonlyMap<string, Knowledge>; readonly runs?: KnownRuns },
+  uses: Uses,
+): SourceState {
+  const { repository, keep } = placement;
+  const here = knowledge.get(repository)!;
+  const nowMs = uses.clock.nowMs();
+  const isFirst = source.placements[0].repository === repository;
+  const timing = {
+    nowMs,
+    mayBeAwayMs: uses.config.repositories.get(repository)?.mayBeAwayMs,
+    ...periodsOf(source, uses.config),
+  };
+  const facts = {
+    ...{ source: source.name, driver: source.driver, repository },
+    ...(keep ? { keep: { ...keep } } : {}),
+    expected: limitsOf(timing),
+    ...(runs ? { runs: [...runs.shown] } : {}),
+  };
+  if (here.silence) return { ...facts, snapshots: 0, ...unknownState(source, repository, here.silence, uses) };
+  const known = here.sources.get(source.name) ?? nothing;
+  const { newest, lastProof, lastPassed } = known;
+  const copies = here.copies(source);
+  const lastRuns = isFirst ? runs?.facts : undefined;
+  const concerns = concernsAbout({ ...timing, newest, lastProof, lastPassed, behind: copies?.behind, runs: lastRuns });
+  return {
+    ...facts,
+    ok: concerns.length === 0,
+    ...(copies ? { copies } : {}),
+    snapshots: known.snapshots,
+    ...(newest ? { newest: { id: newest.id, time: newest.time, ageMs: nowMs - newest.timeMs } } : {}),
+    ...(lastProof ? { proof: proofState(lastProof, nowMs) } : {}),
+    ...(lastPassed ? { proven: formatInstant(lastPassed.startedAtMs) } : {}),
+    concerns: concerns.map((one) => ({ ...one, remedy: remedyFor(one.kind, source, repository) })),
+  };
+}
+
+function proofState(proof: KnownProof, nowMs: number): NonNullable<SourceState['proof']> {
+  const { verdict, restoreMs, snapshot } = proof;
+  return { verdict, ageMs: nowMs - proof.startedAtMs, restoreMs, snapshot };
+}
+
+const backupConcerns = new Set(['never-backed-up', 'snapshot-old', 'backup-failed', 'backup-missed']);
+
+function remedyFor(kind: string, source: SourceEntry, repository: string): string {
+  const { name, placements } = source;
+  const first = placements[0].repository;
+  if (kind === 'copies-behind') return `holdfast repo copy ${first} --to ${repository} --source ${name}`;
+  if (!backupConcerns.has(kind)) return `holdfast drill ${name} --repository ${repository}`;
+  // The further ones are filled by every backup.
+  return repository === first ? `holdfast backup ${name} --repository ${repository}` : `holdfast backup ${name}`;
+}
