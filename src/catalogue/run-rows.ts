@@ -117,6 +117,7 @@ export function rowOf(
     retryOf: run.retryOf ?? null,
     notBeforeMs: run.notBeforeMs ?? nowMs,
     queuedAtMs: nowMs,
+    admittedAtMs: null,
     startedAtMs: null,
     endedAtMs: state === 'queued' ? null : nowMs,
     worker: null,

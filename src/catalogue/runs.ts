@@ -117,12 +117,22 @@ export async function saveProgress(
 }
 
 /**
- * running → a final state, and what happened, together. `undefined` if somebody else has the run: its outcome is theirs.
+ * running → a final state, what happened, and the runs that come of it, together. `undefined` if somebody else has the run: its outcome is theirs.
  * The same call again (the answer to the first was lost) writes nothing and gives the run.
  */
 export async function finishRun(
   catalogue: Catalogue,
-  { id, fence, outcome, events }: Hold & { readonly outcome: RunOutcome; readonly events: readonly NewHappening[] },
+  {
+    id,
+    fence,
+    outcome,
+    events,
+    next = [],
+  }: Hold & {
+    readonly outcome: RunOutcome;
+    readonly events: readonly NewHappening[];
+    readonly next?: readonly DueRun[];
+  },
 ): Promise<RunRecord | undefined> {
   const { state, error, result, bytes, addedBytes, snapshot } = outcome;
   const run = await inTransaction(catalogue, async ({ db, nowMs, record }) => {
@@ -143,6 +153,7 @@ export async function finishRun(
       .where('state', '=', 'running')
       .returningAll()
       .executeTakeFirst();
+    for (const run of row ? next : []) await insertNext(db, run, nowMs);
     for (const event of row ? events : []) await record({ ...event, run: id });
     return row && recordOf(row);
   });
@@ -165,8 +176,23 @@ async function finishedBefore(
   return row && recordOf(row);
 }
 
-/** Closes the runs whose lease has ended by the catalogue's clock: nobody says how they ended. Gives those it closed. */
-export async function closeLostRuns(catalogue: Catalogue): Promise<RunRecord[]> {
+/** One that exists once, as part of another change. */
+async function insertNext(db: CatalogueTransaction['db'], run: DueRun, nowMs: number): Promise<void> {
+  await db
+    .insertInto('run')
+    .values(rowOf(run, 'queued', nowMs))
+    .onConflict((conflict) => conflict.column('slotKey').doNothing())
+    .execute();
+}
+
+/**
+ * Closes the runs whose lease has ended by the catalogue's clock: nobody says how they ended. What `nextOf` gives for one is
+ * queued together with its end. Gives those it closed.
+ */
+export async function closeLostRuns(
+  catalogue: Catalogue,
+  nextOf: (run: RunRecord, nowMs: number) => DueRun | undefined = () => undefined,
+): Promise<RunRecord[]> {
   const nowMs = await catalogue.nowMs();
   const lost = await catalogue.db
     .selectFrom('run')
@@ -176,7 +202,7 @@ export async function closeLostRuns(catalogue: Catalogue): Promise<RunRecord[]> 
     .execute();
   const closed: RunRecord[] = [];
   for (const { id } of lost) {
-    const run = await inTransaction(catalogue, (transaction) => closeLost(transaction, id));
+    const run = await inTransaction(catalogue, (transaction) => closeLost(transaction, id, nextOf));
     if (run === undefined) continue;
     closed.push(run);
     tellEnd(catalogue, id);
@@ -184,7 +210,11 @@ export async function closeLostRuns(catalogue: Catalogue): Promise<RunRecord[]> 
   return closed;
 }
 
-async function closeLost({ db, nowMs, record }: CatalogueTransaction, id: string): Promise<RunRecord | undefined> {
+async function closeLost(
+  { db, nowMs, record }: CatalogueTransaction,
+  id: string,
+  nextOf: (run: RunRecord, nowMs: number) => DueRun | undefined,
+): Promise<RunRecord | undefined> {
   const error: RunError = {
     code: 'run.lost',
     message: 'nothing was heard of it until its lease ended: its process or its machine died',
@@ -206,6 +236,8 @@ async function closeLost({ db, nowMs, record }: CatalogueTransaction, id: string
     .executeTakeFirst();
   if (!row) return undefined;
   const run = recordOf(row);
+  const next = nextOf(run, nowMs);
+  if (next) await insertNext(db, next, nowMs);
   const title = `the ${titleOf(run)} ended without saying how${run.worker === undefined ? '' : ` on ${run.worker}`}`;
   await record(happeningOf(run, { type: 'run.lost', title, error }));
   return run;

@@ -19,6 +19,8 @@ export interface RunTable {
   retryOf: string | null;
   notBeforeMs: number;
   queuedAtMs: number;
+  /** When it was let in: from then on it counts against the limits, and waits only for a worker with room. */
+  admittedAtMs: number | null;
   startedAtMs: number | null;
   endedAtMs: number | null;
   worker: string | null;

@@ -25,6 +25,7 @@ const runs: Readonly<Record<string, Shape>> = {
       retryOf: 'text',
       notBeforeMs: 'bigint!',
       queuedAtMs: 'bigint!',
+      admittedAtMs: 'bigint',
       startedAtMs: 'bigint',
       endedAtMs: 'bigint',
       worker: 'text',
