@@ -6,6 +6,15 @@ export type SecretReference =
   | { readonly from: 'file'; readonly path: string }
   | { readonly from: 'env'; readonly name: string }
   | { readonly from: 'command'; readonly argv: readonly string[] }
+  /** Kept by the server, sealed. Without `open` nobody here can read it. */
+  | { readonly from: 'stored'; readonly name: string; readonly open?: () => Promise<Secret> }
+  /** A variable in the environment of a container. */
+  | {
+      readonly from: 'container';
+      readonly container: string;
+      readonly variable: string;
+      readonly open?: () => Promise<Secret>;
+    }
   | { readonly from: 'clear'; readonly secret: Secret };
 
 /** Reads one; `owner` is how errors name what it is for. `secret.unavailable`. */
@@ -61,6 +70,6 @@ export function isSecretMapSetting(schema: z.ZodType): boolean {
 function isReference(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || !('from' in value)) return false;
   return (
-    ['file', 'env', 'command'].includes(String(value.from)) || ('secret' in value && value.secret instanceof Secret)
+    ['file', 'env', 'command', 'stored', 'container'].includes(String(value.from)) || ('secret' in value && value.secret instanceof Secret)
   );
 }

@@ -4,6 +4,7 @@ import type { Assertion } from '../model/assertion.ts';
 import type { Retention } from '../model/policy.ts';
 import type { WindowPlan } from '../model/window.ts';
 import type { StorageLimits } from '../storage/limited.ts';
+import type { Origin } from './declared.ts';
 import type { ChannelEntry, RestoreEntry, ServerConfig, UserEntry, WorkspaceEntry } from './platform-config.ts';
 import type { Problem } from './problems.ts';
 import type { SecretReference } from './secrets/secret-reference.ts';
@@ -25,6 +26,10 @@ export interface Config {
   readonly server: ServerConfig;
   /** Nothing that stops the work, but something a person should know. */
   readonly warnings: readonly Problem[];
+  /** Of entries that are not in the file, by `section/name`: where they are from. */
+  readonly origins: ReadonlyMap<string, Origin>;
+  /** What is wrong with entries that are not in the file: they are not in use. */
+  readonly leftOut: readonly Problem[];
 }
 
 export interface RepositoryEntry {

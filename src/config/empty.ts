@@ -16,5 +16,7 @@ export function emptyConfig(file: string): Config {
     users: new Map(),
     server: defaultServer(),
     warnings: [],
+    origins: new Map(),
+    leftOut: [],
   };
 }

@@ -13,10 +13,11 @@ export {
   type RetryPlan,
   type SourceEntry,
 } from './config.ts';
+export { type Declared, declaredText, keyOf, mergedText, type Origin } from './declared.ts';
 export { parseDuration } from './duration.ts';
 export { emptyConfig } from './empty.ts';
 export { expandPath } from './expand-path.ts';
-export { loadConfig, parseConfig } from './load.ts';
+export { loadConfig, type ParseOptions, parseConfig, readConfigFile, sectionNames } from './load.ts';
 export type {
   CatalogueSetting,
   ChannelEntry,
@@ -29,7 +30,7 @@ export type {
   WorkspaceEntry,
 } from './platform-config.ts';
 export { ConfigError, formatProblem, type Problem } from './problems.ts';
-export type { Known, KnownChannel } from './reading.ts';
+export type { Known, KnownChannel, SecretOpeners } from './reading.ts';
 export { type SecretPlace, secretPlaces } from './secrets/secret-places.ts';
 export { readSecret, type SecretPlaces, type SecretReference } from './secrets/secret-reference.ts';
 export { type CleanConfig, configWithoutSecrets, withoutSecrets } from './secrets/without-secrets.ts';

@@ -65,7 +65,7 @@ sources:
 `;
 
 function load(text: string | Uint8Array) {
-  return parseConfig('/etc/holdfast/holdfast.yaml', Buffer.from(text as string), known, 'holdfast.yaml');
+  return parseConfig('/etc/holdfast/holdfast.yaml', Buffer.from(text as string), known, { shown: 'holdfast.yaml' });
 }
 
 function problemsOf(text: string | Uint8Array): readonly Problem[] {
@@ -200,6 +200,8 @@ describe('a configuration', () => {
       'does not say how it is reached',
     );
     expect(errorsOf(`${good}${hosts}`.replace('key:', 'keys:'))[0]).toContain('Did you mean «key»?');
+    expect(errorsOf(`${good}${hosts}`.replace('jump: gate', 'limits: '))[0]).toContain('hosts.box.limits');
+    expect(errorsOf(good.replace('s3: { region: auto }', 's3: '))[0]).toContain('repositories.r2.s3 is empty');
   });
 
   it('reads the limits of a host, and says where they are wrong', () => {

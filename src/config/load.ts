@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { HoldfastError, messageOf, systemCode } from '../base/errors.ts';
 import type { Config } from './config.ts';
+import { besideFile, type Declared, declaredPlace, keyOf, mergedText, withDeclared } from './declared.ts';
 import { ConfigError, formatPath, type Problem } from './problems.ts';
 import type { Known, Reading } from './reading.ts';
 import { checkReferences } from './references.ts';
@@ -32,11 +33,26 @@ export const sectionNames = [
 /** `config.missing`; `config.invalid` (a ConfigError) with every problem. */
 export async function loadConfig(path: string, known: Known): Promise<Config> {
   const file = resolve(path);
-  return parseConfig(file, await readConfigFile(file, path), known, path);
+  return parseConfig(file, await readConfigFile(path), known, { shown: path });
 }
 
-/** The same for a text in memory; `shown` is how messages name the file. */
-export function parseConfig(file: string, bytes: Uint8Array, known: Known, shown: string = file): Config {
+export interface ParseOptions {
+  /** How messages name the file. */
+  readonly shown?: string;
+  /**
+   * Entries from elsewhere, under the file's. One of them that is wrong, or refers to nothing, is left out and told of in
+   * `leftOut`: it never keeps the file from being used.
+   */
+  readonly declared?: readonly Declared[];
+}
+
+/** The same for a text in memory. */
+export function parseConfig(
+  file: string,
+  bytes: Uint8Array,
+  known: Known,
+  { shown = file, declared = [] }: ParseOptions = {},
+): Config {
   const document = readYaml(bytes);
   if (!('locate' in document)) {
     throw new ConfigError(
@@ -44,11 +60,49 @@ export function parseConfig(file: string, bytes: Uint8Array, known: Known, shown
       document.map((one) => ({ level: 'error', file: shown, path: '', ...one })),
     );
   }
-  const problems: Problem[] = [];
-  const reading = startReading(document, known, { folder: dirname(file), shown, problems });
+  const { beside, hidden } = besideFile(document.value, declared);
+  const leftOut: Problem[] = [];
+  for (let used = beside; ; ) {
+    const { config, problems } = readOnce(document, known, { file, shown, declared: used });
+    const strange = new Map(used.map((one) => [keyOf(one), one]));
+    const errors = problems.filter((problem) => problem.level === 'error');
+    const faulty = new Set(errors.flatMap(({ entry }) => (entry !== undefined && strange.has(entry) ? [entry] : [])));
+    if (faulty.size === 0) {
+      const found = inOrder(problems.map(({ problem }) => problem));
+      if (errors.length > 0) throw new ConfigError(shown, found);
+      const warnings = [...found, ...hidden.map((one) => hiddenWarning(one, document, shown))];
+      return { ...config, ...provenance(bytes, used), warnings, leftOut };
+    }
+    leftOut.push(
+      ...errors.filter(({ entry }) => entry !== undefined && faulty.has(entry)).map(({ problem }) => problem),
+    );
+    used = used.filter((one) => !faulty.has(keyOf(one)));
+  }
+}
+
+/** A problem, and the entry it is about. */
+interface Found {
+  readonly level: Problem['level'];
+  readonly entry?: string;
+  readonly problem: Problem;
+}
+
+interface Place {
+  readonly file: string;
+  readonly shown: string;
+  readonly declared: readonly Declared[];
+}
+
+function readOnce(
+  document: PositionedDocument,
+  known: Known,
+  at: Place,
+): { config: Omit<Config, 'warnings' | 'leftOut' | 'origins'>; problems: Found[] } {
+  const problems: Found[] = [];
+  const reading = startReading(document, known, { ...at, problems });
+  const { file } = at;
   const config = {
     file,
-    bytes,
     repositories: readRepositories(reading),
     hosts: readHosts(reading),
     policies: readPolicies(reading),
@@ -60,24 +114,43 @@ export function parseConfig(file: string, bytes: Uint8Array, known: Known, shown
     server: readServer(reading),
   };
   checkReferences(config, reading);
-  const errors = problems.filter((problem) => problem.level === 'error');
-  if (errors.length > 0) throw new ConfigError(shown, inOrder(problems));
-  return { ...config, warnings: inOrder(problems) };
+  return { config, problems };
 }
 
-function startReading(
-  document: PositionedDocument,
-  known: Known,
-  at: { folder: string; shown: string; problems: Problem[] },
-): Reading {
-  const problem: Reading['problem'] = ({ path, part, message, remedy }, level = 'error', kind) => {
-    const place = document.locate(path, part);
-    at.problems.push({ level, kind, file: at.shown, ...place, path: formatPath(path), message, remedy });
+/** What it was made of: the bytes of the whole, and where what is not in the file is from. */
+function provenance(bytes: Uint8Array, declared: readonly Declared[]): Pick<Config, 'bytes' | 'origins'> {
+  const origins = new Map(declared.map((one) => [keyOf(one), one.origin]));
+  if (declared.length === 0) return { bytes, origins };
+  return { bytes: Buffer.from(mergedText(new TextDecoder('utf-8').decode(bytes), declared)), origins };
+}
+
+function hiddenWarning(one: Declared, document: PositionedDocument, shown: string): Problem {
+  const path = [one.section, one.name];
+  return {
+    level: 'warning',
+    file: shown,
+    ...document.locate(path, 'key'),
+    path: formatPath(path),
+    message: `is also ${one.title}, which counts for nothing beside the file`,
+    remedy: 'Remove one of the two.',
   };
-  const value = topLevel(document.value, problem);
+}
+
+function startReading(document: PositionedDocument, known: Known, at: Place & { problems: Found[] }): Reading {
+  const strange = new Map(at.declared.map((one) => [keyOf(one), one]));
+  const problem: Reading['problem'] = ({ path, part, message, remedy }, level = 'error', kind) => {
+    const place = declaredPlace(path, strange) ?? {
+      file: at.shown,
+      ...document.locate(path, part),
+      path: formatPath(path),
+    };
+    const entry = path.length < 2 ? undefined : `${path[0]}/${path[1]}`;
+    at.problems.push({ level, entry, problem: { level, kind, ...place, message, remedy } });
+  };
+  const value = withDeclared(topLevel(document.value, problem), at.declared);
   return {
     ...known,
-    folder: at.folder,
+    folder: dirname(at.file),
     value,
     problem,
     check(schema, given, path) {
@@ -108,9 +181,10 @@ function inOrder(problems: readonly Problem[]): Problem[] {
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
 }
 
-async function readConfigFile(file: string, shown: string): Promise<Uint8Array> {
+/** Its bytes; one more than is allowed of a file that is too large. `config.missing`. */
+export async function readConfigFile(shown: string): Promise<Uint8Array> {
   try {
-    await using handle = await open(file, 'r');
+    await using handle = await open(resolve(shown), 'r');
     const buffer = Buffer.alloc(Math.min((await handle.stat()).size, mostConfigBytes) + 1);
     let length = 0;
     for (;;) {

@@ -2,7 +2,7 @@
 import { HoldfastError } from '../base/errors.ts';
 
 export interface Place {
-  /** Counted from 1. */
+  /** Counted from 1; 0 for what is in no file. */
   readonly line: number;
   readonly column: number;
 }
@@ -36,7 +36,7 @@ export class ConfigError extends HoldfastError {
 
 /** Two lines: place, path and what is wrong; then what to do. */
 export function formatProblem(problem: Problem): string {
-  const place = `${problem.file}:${problem.line}:${problem.column}`;
+  const place = problem.line === 0 ? problem.file : `${problem.file}:${problem.line}:${problem.column}`;
   const path = problem.path === '' ? '' : ` ${problem.path}`;
   return `${place}: ${problem.level}:${path} ${problem.message}\n    ${problem.remedy}`;
 }

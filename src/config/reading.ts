@@ -1,5 +1,6 @@
 /** One reading of a configuration, as its sections see it. */
 import type { z } from 'zod';
+import type { Secret } from '../base/secrets.ts';
 import type { AnyDriver } from '../drivers/driver.ts';
 import type { AnyHostKind } from '../hosts/host.ts';
 import type { AnyStorageKind } from '../storage/storage.ts';
@@ -14,11 +15,20 @@ export interface KnownChannel {
   readonly settings: z.ZodType;
 }
 
+/** Where secrets are that only a server, or a machine with containers, has. Each is opened when it is read. */
+export interface SecretOpeners {
+  /** `undefined` if there is none of that name. */
+  stored?(name: string): (() => Promise<Secret>) | undefined;
+  /** A variable in a container's environment. */
+  container?(container: string, variable: string): Promise<Secret>;
+}
+
 export interface Known {
   readonly drivers: readonly AnyDriver[];
   readonly storageKinds: readonly AnyStorageKind[];
   readonly hostKinds: readonly AnyHostKind[];
   readonly channelKinds: readonly KnownChannel[];
+  readonly secrets?: SecretOpeners;
 }
 
 /** What reading a section needs: where it is, what is known, and where to put what is wrong. */

@@ -2,6 +2,7 @@
 import { defaultWorkspace } from '../model/principal.ts';
 import type { ConfigPath } from './problems.ts';
 import type { Reading } from './reading.ts';
+import { valueAt } from './schema-issues.ts';
 import { suggestion } from './suggest.ts';
 
 const nouns: Readonly<Record<string, string>> = {
@@ -24,18 +25,20 @@ export function refer(reading: Reading, section: string, name: string, path: Con
   reading.problem({ path, part: 'value', message: `names the ${noun} «${name}», which is not declared`, remedy });
 }
 
-/** A list of them, each once. */
+/** One that was written alone, or a list of them, each once. */
 export function referToEach(
   reading: Reading,
   section: string,
   { named, path }: { readonly named: readonly string[]; readonly path: ConfigPath },
 ): void {
   const seen = new Set<string>();
+  const isList = Array.isArray(valueAt(reading.value, path));
   for (const [i, name] of named.entries()) {
-    refer(reading, section, name, [...path, i]);
+    const at = isList ? [...path, i] : path;
+    refer(reading, section, name, at);
     if (seen.has(name)) {
       const message = `names the ${nouns[section] ?? section} «${name}» twice`;
-      reading.problem({ path: [...path, i], part: 'value', message, remedy: 'Keep one of the two entries.' });
+      reading.problem({ path: at, part: 'value', message, remedy: 'Keep one of the two entries.' });
     }
     seen.add(name);
   }

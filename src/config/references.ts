@@ -5,7 +5,7 @@ import { checkPlatformReferences } from './platform-references.ts';
 import type { Reading } from './reading.ts';
 import { refer, referToEach } from './refer.ts';
 
-export type Sections = Omit<Config, 'warnings' | 'sources' | 'policies'> & {
+export type Sections = Omit<Config, 'warnings' | 'sources' | 'policies' | 'leftOut' | 'origins'> & {
   readonly policies: Map<string, PolicyEntry>;
   readonly sources: Map<string, SourceEntry>;
 };

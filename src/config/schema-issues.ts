@@ -97,7 +97,8 @@ function bestBranch(branches: readonly (readonly Issue[])[], given: unknown): re
   return typeof given === 'object' && given !== null ? candidates[0] : undefined;
 }
 
-function valueAt(value: unknown, steps: readonly (string | number)[]): unknown {
+/** `undefined` where there is none. */
+export function valueAt(value: unknown, steps: readonly (string | number)[]): unknown {
   return steps.reduce<unknown>(
     (inner, step) =>
       typeof inner === 'object' && inner !== null ? (inner as Record<string | number, unknown>)[step] : undefined,

@@ -9,8 +9,8 @@ import type { Execution, SourceAccess } from './operation.ts';
 export const secretState = z.object({
   /** The setting: `repositories.nas.password`. */
   path: z.string(),
-  from: z.enum(['file', 'env', 'command', 'clear']),
-  /** The file, the variable, the program. */
+  from: z.enum(['file', 'env', 'command', 'stored', 'container', 'clear']),
+  /** The file, the variable, the program, the name it is stored under, the container and its variable. */
   place: z.string(),
   /** `written`: it was missing and is what was given just now; `other`: it is there, but does not open this repository. */
   state: z.enum(['there', 'missing', 'written', 'other', 'unchecked']),
@@ -65,6 +65,10 @@ export function placeOf(reference: SecretReference): string {
       return reference.name;
     case 'command':
       return reference.argv[0];
+    case 'stored':
+      return reference.name;
+    case 'container':
+      return `${reference.container}#${reference.variable}`;
     case 'clear':
       return 'the configuration itself';
   }

@@ -10,6 +10,7 @@ import {
   secretPlaces,
   withoutSecrets,
 } from '../config/index.ts';
+import { placeOf } from './secret-needs.ts';
 
 export const configName = 'holdfast.yaml';
 export const factsName = 'state.json';
@@ -18,7 +19,7 @@ const readmeName = 'README.txt';
 const secretNeed = z.object({
   /** The setting: `repositories.nas.password`. */
   path: z.string(),
-  from: z.enum(['file', 'env', 'command']),
+  from: z.enum(['file', 'env', 'command', 'stored', 'container']),
   /** The file, the variable, or the program. */
   place: z.string(),
 });
@@ -55,9 +56,8 @@ export function stateFiles(
     configFile: config.file,
     secrets: secretPlaces(config).flatMap(({ path, reference }) => {
       if (reference.from === 'clear') return variableOf(path, replaced);
-      const place = { file: 'path', env: 'name', command: 'argv' } as const;
-      const at = reference as unknown as Record<string, unknown>;
-      return [{ path, from: reference.from, place: [at[place[reference.from]]].flat().join(' ') }];
+      const place = reference.from === 'command' ? reference.argv.join(' ') : placeOf(reference);
+      return [{ path, from: reference.from, place }];
     }),
     replaced: replaced.map((one) => ({ ...one })),
     effective: effectiveOf(config),
@@ -77,7 +77,7 @@ function variableOf(path: string, replaced: CleanConfig['replaced']): SecretNeed
 
 function effectiveOf(config: Config): Record<string, unknown> {
   return Object.fromEntries(
-    (['repositories', 'hosts', 'policies', 'sources'] as const).map((section) => [
+    (['repositories', 'hosts', 'policies', 'sources', 'restores'] as const).map((section) => [
       section,
       [...config[section].values()],
     ]),

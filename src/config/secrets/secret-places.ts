@@ -2,11 +2,12 @@
 import type { SecretReference } from '../../base/secret-reference.ts';
 import { Secret } from '../../base/secrets.ts';
 import type { Config } from '../config.ts';
-import { formatPath } from '../problems.ts';
+import { type ConfigPath, formatPath } from '../problems.ts';
 
 export interface SecretPlace {
   /** As in `repositories.r2.s3.secretAccessKey`. */
   readonly path: string;
+  readonly steps: ConfigPath;
   readonly reference: SecretReference;
 }
 
@@ -32,7 +33,7 @@ export function secretPlaces(config: Config): SecretPlace[] {
 function gather(value: unknown, path: readonly (string | number)[], into: SecretPlace[]): void {
   if (typeof value !== 'object' || value === null || value instanceof Secret) return;
   if (isReference(value)) {
-    into.push({ path: formatPath(path), reference: value });
+    into.push({ path: formatPath(path), steps: path, reference: value });
     return;
   }
   const entries: Iterable<[string | number, unknown]> = Array.isArray(value) ? value.entries() : Object.entries(value);
@@ -44,5 +45,7 @@ export function isReference(value: object): value is SecretReference {
   if (value.from === 'file') return 'path' in value;
   if (value.from === 'env') return 'name' in value;
   if (value.from === 'command') return 'argv' in value;
+  if (value.from === 'stored') return 'name' in value;
+  if (value.from === 'container') return 'variable' in value;
   return value.from === 'clear' && 'secret' in value;
 }

@@ -8,6 +8,7 @@ import type { SecretReference } from '../../base/secret-reference.ts';
 import { Secret } from '../../base/secrets.ts';
 import type { Host } from '../../hosts/host.ts';
 import { expandPath } from '../expand-path.ts';
+import type { SecretOpeners } from '../reading.ts';
 
 export type { SecretReference } from '../../base/secret-reference.ts';
 
@@ -27,12 +28,19 @@ interface Fault {
 }
 
 /** The reference, or what is wrong with it. */
-export function parseSecretReference(value: unknown, folder: string): SecretReference | Fault {
+export function parseSecretReference(
+  value: unknown,
+  folder: string,
+  openers: SecretOpeners = {},
+): SecretReference | Fault {
   if (typeof value === 'string') return clearSecret(value);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return notASecret(value);
   const entries = Object.entries(value);
   if (entries.length !== 1) return { message: 'names no single place for the secret', remedy: forms };
-  return placedSecret(entries[0][0], entries[0][1], folder);
+  const [[kind, place]] = entries;
+  if (kind === 'stored') return storedSecret(place, openers);
+  if (kind === 'container') return containerSecret(place, openers);
+  return placedSecret(kind, place, folder);
 }
 
 function notASecret(value: unknown): Fault {
@@ -63,6 +71,21 @@ function placedSecret(kind: string, place: unknown, folder: string): SecretRefer
   }
 }
 
+function storedSecret(name: unknown, { stored }: SecretOpeners): SecretReference | Fault {
+  if (!isText(name)) return { message: 'names no stored secret', remedy: forms };
+  if (!stored) return { from: 'stored', name };
+  const open = stored(name);
+  if (open) return { from: 'stored', name, open };
+  return { message: `names the stored secret «${name}», which is not there`, remedy: 'Give the secret once more.' };
+}
+
+function containerSecret(place: unknown, { container: read }: SecretOpeners): SecretReference | Fault {
+  const match = isText(place) ? /^([\w./-]+)#([A-Za-z_]\w*)$/.exec(place) : null;
+  if (!match) return { message: 'names no variable of a container', remedy: 'Write { container: "NAME#VARIABLE" }.' };
+  const [, container, variable] = match;
+  return { from: 'container', container, variable, ...(read ? { open: () => read(container, variable) } : {}) };
+}
+
 function clearSecret(text: string): SecretReference | Fault {
   const variable = /^\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?$/.exec(text)?.[1];
   if (variable) return { message: 'is not expanded', remedy: `Write { env: ${variable} }.` };
@@ -83,6 +106,9 @@ export async function readSecret(reference: SecretReference, owner: string, plac
       return fromEnvironment(reference.name, owner, places.env);
     case 'file':
       return checked(await readSecretFile(reference.path, owner), `the file ${reference.path}`, owner);
+    case 'stored':
+    case 'container':
+      return await openSecret(reference, owner);
     case 'command':
       return checked(
         await runSecretCommand(reference.argv, owner, places),
@@ -90,6 +116,22 @@ export async function readSecret(reference: SecretReference, owner: string, plac
         owner,
       );
   }
+}
+
+async function openSecret(
+  reference: Extract<SecretReference, { from: 'stored' | 'container' }>,
+  owner: string,
+): Promise<Secret> {
+  if (reference.open) return await reference.open();
+  throw reference.from === 'stored'
+    ? unavailable(
+        `the secret of ${owner} is stored by the server under the name ${reference.name}, and this is not the server`,
+        'Run it there, or through it: holdfast --server URL …',
+      )
+    : unavailable(
+        `the secret of ${owner} is in the environment of the container ${reference.container}, and no container engine is known here`,
+        'Run it where the containers are.',
+      );
 }
 
 function fromEnvironment(name: string, owner: string, env: SecretPlaces['env']): Secret {

@@ -89,7 +89,7 @@ function replacementOf(node: Scalar<string>, path: ConfigPath, secrets: KnownSec
 
 /** `env` of `{ env: SHOP_PASSWORD }` and the like are names and places, not secrets. */
 function isReferencePart(path: ConfigPath): boolean {
-  return ['env', 'file', 'command', 'vault'].includes(String(path.at(-1)));
+  return ['env', 'file', 'command', 'vault', 'stored', 'container'].includes(String(path.at(-1)));
 }
 
 /** The variable that takes a secret which stood in the clear. */

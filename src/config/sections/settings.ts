@@ -26,7 +26,7 @@ export function checkSettings<T>(
 export function readSecretReference(reading: Reading, owner: unknown, path: ConfigPath): SecretReference | undefined {
   if (!isMapping(owner)) return undefined;
   const value = owner[path.at(-1)!];
-  const reference = parseSecretReference(value, reading.folder);
+  const reference = parseSecretReference(value, reading.folder, reading.secrets);
   if ('message' in reference) {
     reading.problem({ path, part: value === undefined || value === null ? 'key' : 'value', ...reference });
     return undefined;
