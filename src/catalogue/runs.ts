@@ -134,19 +134,13 @@ export async function finishRun(
     readonly next?: readonly DueRun[];
   },
 ): Promise<RunRecord | undefined> {
-  const { state, error, result, bytes, addedBytes, snapshot } = outcome;
   const run = await inTransaction(catalogue, async ({ db, nowMs, record }) => {
     const row = await db
       .updateTable('run')
       .set({
-        state,
         endedAtMs: nowMs,
         leaseUntilMs: null,
-        ...errorColumns(error),
-        result: result === undefined ? null : JSON.stringify(result),
-        bytes: bytes ?? null,
-        addedBytes: addedBytes ?? null,
-        snapshot: snapshot ?? null,
+        ...outcomeColumns(outcome),
       })
       .where('id', '=', id)
       .where('fence', '=', fence)
@@ -157,9 +151,20 @@ export async function finishRun(
     for (const event of row ? events : []) await record({ ...event, run: id });
     return row && recordOf(row);
   });
-  if (run === undefined) return await finishedBefore(catalogue, { id, fence, state });
+  if (run === undefined) return await finishedBefore(catalogue, { id, fence, state: outcome.state });
   tellEnd(catalogue, id);
   return run;
+}
+
+function outcomeColumns({ state, error, result, bytes, addedBytes, snapshot }: RunOutcome) {
+  return {
+    state,
+    ...errorColumns(error),
+    result: result === undefined ? null : JSON.stringify(result),
+    bytes: bytes ?? null,
+    addedBytes: addedBytes ?? null,
+    snapshot: snapshot ?? null,
+  };
 }
 
 async function finishedBefore(
