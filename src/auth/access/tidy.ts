@@ -1,0 +1,34 @@
+/** What is over is removed: the daemon calls it once an hour. */
+import type { AuthUses } from '../auth-uses.ts';
+import { attemptWindowMs } from './attempts.ts';
+import { idleMs } from './sessions.ts';
+
+const revokedTokenMs = 90 * 86_400_000;
+
+/** Sessions and steps that ended, attempts that no longer count, tokens revoked long ago, and entries of the audit log beyond `auditMs`. */
+export async function tidyAuth(
+  { auditMs }: { readonly auditMs?: number },
+  { catalogue, clock }: AuthUses,
+): Promise<void> {
+  const { db } = catalogue;
+  const nowMs = clock.nowMs();
+  await db
+    .deleteFrom('session')
+    .where((eb) => eb.or([eb('expiresAtMs', '<=', nowMs), eb('seenAtMs', '<=', nowMs - idleMs)]))
+    .execute();
+  await db.deleteFrom('flow').where('expiresAtMs', '<=', nowMs).execute();
+  await db
+    .deleteFrom('attempt')
+    .where('windowMs', '<', nowMs - 2 * attemptWindowMs)
+    .execute();
+  await db
+    .deleteFrom('token')
+    .where('revokedAtMs', '<', nowMs - revokedTokenMs)
+    .execute();
+  if (auditMs !== undefined) {
+    await db
+      .deleteFrom('audit')
+      .where('atMs', '<', nowMs - auditMs)
+      .execute();
+  }
+}

@@ -1,0 +1,65 @@
+/** Accounts as rows, by what names them. */
+import type { Selectable } from 'kysely';
+import { HoldfastError } from '../../base/errors.ts';
+import type { Database } from '../../catalogue/open.ts';
+import type { UserTable } from '../../catalogue/tables.ts';
+import { unknownUser } from '../auth-uses.ts';
+import { effectiveRoles, type HeldRole, heldRolesOf } from './held-roles.ts';
+
+export type Account = Selectable<UserTable>;
+
+/** Lower-case letters, digits, `.`, `_`, `-`: what can be told apart, and stands in a URL and a log. */
+export const accountNamePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+/** Names are compared in lower case. `request.invalid` for what can be none. */
+export function accountName(text: string): string {
+  const name = text.trim().toLowerCase();
+  if (accountNamePattern.test(name)) return name;
+  throw new HoldfastError({
+    code: 'request.invalid',
+    message: 'that is no name for an account',
+    remedy: 'Letters a to z, digits, dots, underscores and hyphens; 64 at the most.',
+  });
+}
+
+export async function findAccount(name: string, db: Database): Promise<Account | undefined> {
+  return await db.selectFrom('account').selectAll().where('name', '=', name.trim().toLowerCase()).executeTakeFirst();
+}
+
+/** `user.unknown`. */
+export async function accountByName(name: string, db: Database): Promise<Account> {
+  const found = await findAccount(name, db);
+  if (found === undefined) throw unknownUser(name);
+  return found;
+}
+
+/** `user.unknown`. */
+export async function accountById(id: string, db: Database): Promise<Account> {
+  const found = await db.selectFrom('account').selectAll().where('id', '=', id).executeTakeFirst();
+  if (found === undefined) throw unknownUser(id);
+  return found;
+}
+
+export async function heldRoles(userId: string, db: Database): Promise<HeldRole[]> {
+  const rows = await db
+    .selectFrom('membership')
+    .select(['workspace', 'role', 'origin'])
+    .where('userId', '=', userId)
+    .orderBy('workspace')
+    .orderBy('origin')
+    .execute();
+  return heldRolesOf(rows);
+}
+
+/** How many may do everything: an owner everywhere, not disabled. */
+export async function countOwners(db: Database): Promise<number> {
+  const rows = await db
+    .selectFrom('membership as m')
+    .innerJoin('account as a', 'a.id', 'm.userId')
+    .select(['m.userId', 'm.workspace', 'm.role', 'm.origin'])
+    .where('m.workspace', '=', '*')
+    .where('a.disabled', '=', 0)
+    .execute();
+  const byUser = Map.groupBy(rows, (row) => row.userId);
+  return [...byUser.values()].filter((held) => effectiveRoles(heldRolesOf(held)).get('*') === 'owner').length;
+}
