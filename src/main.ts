@@ -6,6 +6,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   storageKinds: async () => (await import('./storage/registry.ts')).storageKinds,
   hostKinds: async () => (await import('./hosts/registry.ts')).hostKinds,
   channelKinds: async () => (await import('./notify/registry.ts')).channelKinds,
+  serve: async () => (await import('./daemon/serve.ts')).serve,
   openContainers: async () => (await import('./hosts/registry.ts')).openContainerEngine(),
   localHost: async () => {
     const { localHost } = await import('./hosts/registry.ts');

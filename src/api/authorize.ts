@@ -1,6 +1,6 @@
 /** The one place where it is decided whether a caller may do what a route does, to the things it concerns. */
 import { HoldfastError } from '../base/errors.ts';
-import { defaultWorkspace, isAtLeast, type Principal, type Role, roleIn } from '../model/principal.ts';
+import { isAtLeast, type Principal, type Role, roleIn } from '../model/principal.ts';
 import type { Config } from '../operations/configuration.ts';
 import type { Access, Subject } from './route.ts';
 
@@ -44,9 +44,13 @@ interface Named {
   readonly workspace?: string;
 }
 
-function placeOf(noun: Named['noun'], name: string, entries: ReadonlyMap<string, { workspace?: string }>): Named {
+function placeOf(
+  noun: Named['noun'],
+  name: string,
+  entries: ReadonlyMap<string, { readonly workspace: string }>,
+): Named {
   const entry = entries.get(name);
-  return { noun, name, ...(entry ? { workspace: entry.workspace ?? defaultWorkspace } : {}) };
+  return { noun, name, ...(entry ? { workspace: entry.workspace } : {}) };
 }
 
 function maySee(principal: Principal, needed: Role, { noun, name, workspace }: Named): boolean {
@@ -76,6 +80,8 @@ export function requireDeclaredPlace(principal: Principal, repository: string, c
 /** What a caller may see of a list. What is not declared any more is seen only by who sees everything. */
 export interface View {
   readonly everything: boolean;
+  /** The same as lists of names, for queries; absent for who sees everything. `general`: also what is about no source and no repository. */
+  readonly visible?: { readonly sources: string[]; readonly repositories: string[]; readonly general: boolean };
   source(name: string | undefined): boolean;
   repository(name: string | undefined): boolean;
   policy(name: string | undefined): boolean;
@@ -83,15 +89,24 @@ export interface View {
 
 export function viewOf(principal: Principal, needed: Role, config: Config): View {
   const everything = isEverywhere(principal, needed);
-  const sees = (noun: Named['noun'], name: string | undefined, entries: ReadonlyMap<string, { workspace?: string }>) =>
-    everything || (name !== undefined && maySee(principal, needed, placeOf(noun, name, entries)));
+  const sees = (
+    noun: Named['noun'],
+    name: string | undefined,
+    entries: ReadonlyMap<string, { readonly workspace: string }>,
+  ) => everything || (name !== undefined && maySee(principal, needed, placeOf(noun, name, entries)));
   const stores = new Set(
     [...config.sources.values()]
       .filter((source) => principal.sources?.has(source.name))
       .flatMap((source) => source.placements.map((placement) => placement.repository)),
   );
+  const visible = () => ({
+    sources: [...config.sources.keys()].filter((name) => sees('source', name, config.sources)),
+    repositories: [...config.repositories.keys()].filter((name) => sees('repository', name, config.repositories)),
+    general: false,
+  });
   return {
     everything,
+    ...(everything ? {} : { visible: visible() }),
     source: (name) => sees('source', name, config.sources),
     // Who is held to some sources sees the names of where they are stored.
     repository: (name) => sees('repository', name, config.repositories) || (name !== undefined && stores.has(name)),

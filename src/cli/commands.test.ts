@@ -18,6 +18,7 @@ const face = new Face({
     channelKinds: unused,
     localHost: unused,
     openContainers: unused,
+    serve: unused,
   },
   screen: new Screen({ json: false, stdout: process.stdout, stderr: process.stderr, clock: systemClock }),
   clock: systemClock,

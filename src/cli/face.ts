@@ -13,6 +13,15 @@ export interface Parts {
   hostKinds(): Promise<SourceAccess['hostKinds']>;
   channelKinds(): Promise<SourceAccess['channelKinds']>;
   openContainers: SourceAccess['openContainers'];
+  serve(): Promise<(request: ServeRequest) => Promise<void>>;
+}
+
+/** What `serve` is given: it is put together elsewhere. */
+export interface ServeRequest {
+  readonly uses: SourceAccess & Execution;
+  readonly listen?: string;
+  readonly logLevel: string;
+  readonly say: (text: string) => void;
 }
 
 export interface FaceOptions {

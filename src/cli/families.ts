@@ -53,6 +53,11 @@ export const families: readonly Family[] = [
     summary: 'the exact steps to restore a source',
     load: () => import('./commands/runbook.ts'),
   },
+  {
+    name: 'serve',
+    summary: 'run day and night: schedules, the HTTP API, notifications',
+    load: () => import('./commands/serve.ts'),
+  },
   { name: 'forget', summary: 'remove snapshots, by rule or by name', load: () => import('./commands/forget.ts') },
   { name: 'pin', summary: 'never let a snapshot be removed', load: () => import('./commands/pin.ts') },
   { name: 'unpin', summary: 'leave a snapshot to retention again', load: () => import('./commands/unpin.ts') },

@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { addPerson, type Person } from '../support/api-people.ts';
+import { type App, createApp } from '../../src/api/app.ts';
+import type { ProblemDocument } from '../../src/api/contract.ts';
+import type { ApiParts } from '../../src/api/parts.ts';
 import { listAudit } from '../../src/auth/access/audit.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createLog } from '../../src/base/log.ts';
@@ -15,9 +17,7 @@ import { loadConfig } from '../../src/operations/configuration.ts';
 import type { SourceAccess } from '../../src/operations/operation.ts';
 import { repoInit } from '../../src/operations/repo.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
-import { type App, createApp } from '../../src/api/app.ts';
-import type { ProblemDocument } from '../../src/api/contract.ts';
-import type { ApiParts } from '../../src/api/parts.ts';
+import { addPerson, type Person } from '../support/api-people.ts';
 
 /** Tokens of this test by what they hold: `ROLE`, `ROLE:WORKSPACE`, `ROLE:WORKSPACE:SOURCE`. */
 const people = new Map<string, Person>();

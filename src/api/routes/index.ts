@@ -5,11 +5,13 @@ import { serverRoutes } from './server.ts';
 import { snapshotRoutes } from './snapshots.ts';
 import { sourceRoutes } from './sources.ts';
 import { statusRoutes } from './status.ts';
+import { streamRoutes } from './streams.ts';
 
 export const routes: readonly Route[] = [
   ...statusRoutes,
   ...sourceRoutes,
   ...repositoryRoutes,
   ...snapshotRoutes,
+  ...streamRoutes,
   ...serverRoutes,
 ];

@@ -1,6 +1,5 @@
 /** What is protected, as it is declared. */
 import { z } from 'zod';
-import { defaultWorkspace } from '../../model/principal.ts';
 import type { Config } from '../../operations/configuration.ts';
 import { sourceEntry } from '../../operations/source-access.ts';
 import { viewOf } from '../authorize.ts';
@@ -59,7 +58,7 @@ export const sourceRoutes: readonly Route[] = [
 ];
 
 function viewSource(source: SourceEntry): z.infer<typeof sourceView> {
-  const { name, driver, host, workspace = defaultWorkspace, policy, placements } = source;
+  const { name, driver, host, workspace, policy, placements } = source;
   return { name, driver, host, workspace, ...(policy === undefined ? {} : { policy }), ...viewPlacements(placements) };
 }
 
@@ -76,7 +75,7 @@ function viewPlacements(placements: SourceEntry['placements']): { placements: z.
 }
 
 function viewPolicy(policy: PolicyEntry, config: Config): z.infer<typeof policyView> {
-  const { name, schedule, timezone, placements, drill, workspace = defaultWorkspace } = policy;
+  const { name, schedule, timezone, placements, drill, workspace } = policy;
   const sources = [...config.sources.values()].filter((one) => one.policy === name).map((one) => one.name);
   return {
     ...{ name, workspace, schedule, timezone, sources },
