@@ -1,0 +1,12 @@
+/** What a command does that needs what Holdfast remembers, on this machine. */
+import type { CatalogueAccess, Execution, SourceAccess } from '../operations/operation.ts';
+import type { Face } from './face.ts';
+
+export async function withCatalogue<Result>(
+  face: Face,
+  work: (uses: SourceAccess & Execution & CatalogueAccess) => Promise<Result>,
+): Promise<Result> {
+  const [uses, { openLocalCatalogue }] = await Promise.all([face.uses(), import('../operations/open-catalogue.ts')]);
+  await using access = await openLocalCatalogue(uses);
+  return await work({ ...uses, catalogue: access.catalogue, principal: access.principal });
+}
