@@ -1,8 +1,10 @@
 /** `node:sqlite` as kysely wants a database: one connection, whose transactions are as safe as those of PostgreSQL. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import {
+  type DatabaseConnection,
   type Dialect,
   type DialectAdapter,
+  type Driver,
   SqliteAdapter,
   type SqliteDatabase,
   SqliteDriver,
@@ -10,16 +12,19 @@ import {
   SqliteQueryCompiler,
   type SqliteStatement,
 } from 'kysely';
+import { systemClock } from '../base/clock.ts';
 
 /** Statements that were prepared once; more than Holdfast has. */
 const mostStatements = 300;
+/** Another process that writes is waited for so long; its transactions take milliseconds. */
+const patienceMs = 15_000;
 
-/** Opens (or makes) the file; whoever has it open too is waited for up to 10 s. A transaction is on the disk when it is committed. */
+/** Opens (or makes) the file. A transaction is on the disk when it is committed. */
 export function sqliteDialect(path: string): Dialect {
   const database = openSqlite(path);
   return {
     createAdapter: transactionalAdapter,
-    createDriver: () => new SqliteDriver({ database }),
+    createDriver: () => patientDriver(new SqliteDriver({ database })),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
@@ -39,10 +44,44 @@ function transactionalAdapter(): DialectAdapter {
   };
 }
 
+/** Waits for other writers without holding up this process, which SQLite itself would. */
+function patientDriver(driver: Driver): Driver {
+  const patient = (connection: DatabaseConnection): DatabaseConnection => ({
+    streamQuery: (query, size) => connection.streamQuery(query, size),
+    async executeQuery(query) {
+      for (const startMs = systemClock.monotonicMs(); ; ) {
+        try {
+          return await connection.executeQuery(query);
+        } catch (error) {
+          if (!isBusy(error) || systemClock.monotonicMs() - startMs > patienceMs) throw error;
+        }
+        await systemClock.sleep(5 + Math.random() * 20);
+      }
+    },
+  });
+  return {
+    init: (options) => driver.init(options),
+    acquireConnection: async (options) => patient(await driver.acquireConnection(options)),
+    beginTransaction: (connection, settings) => driver.beginTransaction(connection, settings),
+    commitTransaction: (connection) => driver.commitTransaction(connection),
+    rollbackTransaction: (connection) => driver.rollbackTransaction(connection),
+    releaseConnection: async () => undefined,
+    destroy: () => driver.destroy(),
+  };
+}
+
+/** SQLITE_BUSY, with whatever SQLite adds to it in the upper bits. */
+function isBusy(error: unknown): boolean {
+  return (
+    error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' && (error.errcode & 255) === 5
+  );
+}
+
 function openSqlite(path: string): SqliteDatabase {
-  const database = new DatabaseSync(path, { timeout: 10_000 });
+  const database = new DatabaseSync(path, { timeout: patienceMs });
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
   database.exec('PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY');
+  database.exec('PRAGMA busy_timeout = 5');
   const prepared = new Map<string, SqliteStatement>();
   const prepare = (sql: string): SqliteStatement => {
     const known = prepared.get(sql);
@@ -71,7 +110,7 @@ function statementOf(statement: StatementSync): SqliteStatement {
 /** With what the planner has to know of the tables, if they changed much: bounded by SQLite to a few milliseconds. */
 function closeWell(database: DatabaseSync): void {
   try {
-    database.exec('PRAGMA optimize');
+    database.exec(`PRAGMA busy_timeout = ${patienceMs}; PRAGMA optimize`);
   } finally {
     database.close();
   }

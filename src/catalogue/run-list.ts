@@ -1,7 +1,8 @@
 /** What was run: pages, counts, and what waits. Ids sort by time, so the newest are the greatest and a cursor is an id. */
-import { type ExpressionBuilder, type SelectQueryBuilder, sql } from 'kysely';
+import type { ExpressionBuilder, SelectQueryBuilder } from 'kysely';
 import { sortableId } from '../base/sortable-id.ts';
 import { type RunKind, type RunRecord, type RunState, runStates } from '../model/run-record.ts';
+import { isAmong } from './among.ts';
 import type { Catalogue } from './open.ts';
 import { type ListedRow, listedColumns, recordOf } from './run-rows.ts';
 import type { Tables } from './tables.ts';
@@ -81,13 +82,6 @@ async function rowsOf({ db, kind }: Catalogue, query: Matching, { visible }: Run
     )
     .select(listedColumns)
     .execute();
-}
-
-/** One parameter for a list of any length. The expression hides the column from indexes: the order by id is to be kept. */
-function isAmong(kind: Catalogue['kind'], column: unknown, names: readonly string[]) {
-  return kind === 'sqlite'
-    ? sql<boolean>`+${column} in (select value from json_each(${JSON.stringify(names)}))`
-    : sql<boolean>`(${column} || '') = any(${names})`;
 }
 
 function matching(eb: ExpressionBuilder<Tables, 'run'>, filter: RunFilter) {

@@ -1,0 +1,126 @@
+/**
+ * The last run of each source and kind that ended. Kept in memory for each catalogue and brought up to date by what has
+ * happened since: asking a million runs takes a second, asking what is new a millisecond.
+ */
+import type { RunError, RunKind, RunState } from '../model/run-record.ts';
+import type { Catalogue } from './open.ts';
+
+export interface EndedRun {
+  readonly id: string;
+  readonly kind: RunKind;
+  readonly source: string;
+  readonly state: Extract<RunState, 'succeeded' | 'failed' | 'cancelled' | 'missed'>;
+  readonly startedAtMs?: number;
+  /** For one that never began: when it was given up. */
+  readonly endedAtMs: number;
+  readonly bytes?: number;
+  readonly addedBytes?: number;
+  readonly error?: RunError;
+}
+
+/** By source, then by kind. */
+export type LastRuns = ReadonlyMap<string, ReadonlyMap<RunKind, EndedRun>>;
+
+interface Memory {
+  readonly runs: Map<string, Map<RunKind, EndedRun>>;
+  seen: string;
+}
+
+const memories = new WeakMap<Catalogue, Promise<Memory>>();
+const final = ['succeeded', 'failed', 'cancelled', 'missed'];
+const readAtOnce = 500;
+const columns = [
+  'run.id',
+  'run.kind',
+  'run.source',
+  'run.state',
+  'run.startedAtMs',
+  'run.endedAtMs',
+  'run.queuedAtMs',
+  'run.bytes',
+  'run.addedBytes',
+  'run.error',
+] as const;
+
+/** As of now. What it gives changes with later calls. */
+export async function lastRuns(catalogue: Catalogue): Promise<LastRuns> {
+  const before = memories.get(catalogue);
+  // One at a time: each goes on from where the one before it came to.
+  const next = before === undefined ? load(catalogue) : before.then((memory) => catchUp(catalogue, memory));
+  memories.set(catalogue, next);
+  try {
+    return (await next).runs;
+  } catch (error) {
+    if (memories.get(catalogue) === next) memories.delete(catalogue);
+    throw error;
+  }
+}
+
+async function load(catalogue: Catalogue): Promise<Memory> {
+  const { db } = catalogue;
+  const newest = await db.selectFrom('happening').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst();
+  const last = db
+    .selectFrom('run')
+    .select((eb) => eb.fn.max('id').as('lastId'))
+    .where('source', 'is not', null)
+    .where('state', 'in', final)
+    .groupBy(['source', 'kind']);
+  const rows = await db.selectFrom(last.as('last')).innerJoin('run', 'run.id', 'last.lastId').select(columns).execute();
+  const memory: Memory = { runs: new Map(), seen: newest?.id ?? '' };
+  for (const row of rows) remember(memory, row);
+  return memory;
+}
+
+/** Every run that ends says so in an event of the same transaction, and events are read in the order they were written. */
+async function catchUp({ db }: Catalogue, memory: Memory): Promise<Memory> {
+  for (;;) {
+    const news = await db
+      .selectFrom('happening')
+      .select(['id', 'run'])
+      .where('id', '>', memory.seen)
+      .orderBy('id')
+      .limit(readAtOnce)
+      .execute();
+    const ids = [...new Set(news.flatMap(({ run }) => (run === null ? [] : [run])))];
+    const rows =
+      ids.length === 0
+        ? []
+        : await db.selectFrom('run').select(columns).where('id', 'in', ids).where('state', 'in', final).execute();
+    for (const row of rows) remember(memory, row);
+    memory.seen = news.at(-1)?.id ?? memory.seen;
+    if (news.length < readAtOnce) return memory;
+  }
+}
+
+interface Row {
+  readonly id: string;
+  readonly kind: string;
+  readonly source: string | null;
+  readonly state: string;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  readonly queuedAtMs: number;
+  readonly bytes: number | null;
+  readonly addedBytes: number | null;
+  readonly error: string | null;
+}
+
+/** A retry is younger than what it repeats, and so is what was asked for meanwhile: the greatest id counts. */
+function remember({ runs }: Memory, row: Row): void {
+  if (row.source === null) return;
+  const kind = row.kind as RunKind;
+  const own = runs.get(row.source) ?? new Map<RunKind, EndedRun>();
+  runs.set(row.source, own);
+  if ((own.get(kind)?.id ?? '') > row.id) return;
+  own.set(kind, {
+    id: row.id,
+    kind,
+    source: row.source,
+    state: row.state as EndedRun['state'],
+    ...(row.startedAtMs === null ? {} : { startedAtMs: row.startedAtMs }),
+    endedAtMs: row.endedAtMs ?? row.queuedAtMs,
+    ...(row.bytes === null ? {} : { bytes: row.bytes }),
+    ...(row.addedBytes === null ? {} : { addedBytes: row.addedBytes }),
+    ...(row.error === null ? {} : { error: JSON.parse(row.error) as RunError }),
+  });
+}
