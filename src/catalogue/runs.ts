@@ -13,6 +13,7 @@ import { type CatalogueTransaction, inTransaction, type NewHappening } from './t
 import { wake } from './wake.ts';
 
 export type { DueRun, NewRun } from './run-rows.ts';
+export type { NewHappening } from './transaction.ts';
 
 /** Who holds a run. */
 export interface Hold {

@@ -134,7 +134,7 @@ describe.each(cataloguePlaces)('in $title', ({ make }) => {
   test('ids grow also when the clock steps back', async () => {
     let now = 5000;
     const own = { ...(await place.open()), nowMs: async () => now };
-    const ids = [];
+    const ids: string[] = [];
     for (now of [5000, 5000, 4000, 4001, 3000, 6000]) ids.push((await recordHappening(own, warning('x'))).id);
     expect(ids.every((id, i) => i === 0 || id > ids[i - 1])).toBe(true);
   });
