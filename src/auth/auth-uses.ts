@@ -30,9 +30,10 @@ export interface Origin {
 
 /** Seals what has to be read again (secrets of one-time codes) with the server's key. */
 export interface Sealing {
-  seal(clear: Secret): Promise<string> | string;
-  /** `secret.unavailable` if it was sealed with another key. */
-  open(sealed: string): Promise<Secret> | Secret;
+  /** `purpose`: what it is for; the same has to be given to open it. */
+  seal(clear: Secret, purpose: string): string;
+  /** `secret.unavailable` if it was sealed with another key or for another purpose. */
+  open(sealed: string, purpose: string): Secret;
 }
 
 export type Transacting = Transaction<Tables>;

@@ -52,6 +52,8 @@ export interface OidcSettings {
   readonly groupsClaim: string;
   /** By group: the role by workspace; `*` is everywhere. */
   readonly roles: ReadonlyMap<string, ReadonlyMap<string, Role>>;
+  /** Whether an account with the same e-mail address, verified by the provider, is theirs. */
+  readonly linkByEmail: boolean;
 }
 
 /** A restore that comes by itself, for example production to staging. Either `to` or `inPlace`, as in `holdfast restore`. */

@@ -6,9 +6,8 @@
  * out, not the person whose name he uses. Only passwords and codes are limited; a passkey or a provider still lets in.
  */
 import { HoldfastError } from '../../base/errors.ts';
-import { sortableId } from '../../base/sortable-id.ts';
+import { recordHappening } from '../../catalogue/happenings.ts';
 import type { Database } from '../../catalogue/open.ts';
-import { severityOf } from '../../model/event.ts';
 import type { AuthUses } from '../auth-uses.ts';
 import { hashOf } from './random-text.ts';
 
@@ -86,21 +85,14 @@ async function increase(key: string, windowMs: number, db: Database): Promise<nu
 }
 
 /** Once for each window: somebody should know. */
-async function tell(place: string, attempts: number, { catalogue, clock }: AuthUses): Promise<void> {
-  const nowMs = clock.nowMs();
-  await catalogue.db
-    .insertInto('happening')
-    .values({
-      id: sortableId(nowMs),
-      type: 'sign-in.refused',
-      severity: severityOf('sign-in.refused'),
-      atMs: nowMs,
-      title: `many attempts to sign in from ${place} were refused`,
-      message: 'Further ones are refused without being looked at until the quarter of an hour is over.',
-      remedy: 'If that was none of your people, keep that address out; the audit log has the details.',
-      facts: JSON.stringify({ address: place, attempts }),
-    })
-    .execute();
+async function tell(place: string, attempts: number, { catalogue }: AuthUses): Promise<void> {
+  await recordHappening(catalogue, {
+    type: 'sign-in.refused',
+    title: `many attempts to sign in from ${place} were refused`,
+    message: 'Further ones are refused without being looked at until the quarter of an hour is over.',
+    remedy: 'If that was none of your people, keep that address out; the audit log has the details.',
+    facts: { address: place, attempts },
+  });
 }
 
 function limited(waitMs: number): HoldfastError {

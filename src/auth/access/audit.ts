@@ -1,6 +1,7 @@
 /** Who did what, when, from where, and whether it was allowed. Entries are only added; secrets are never among the facts. */
 import { sortableId } from '../../base/sortable-id.ts';
 import type { Database } from '../../catalogue/open.ts';
+import { storable } from '../../catalogue/transaction.ts';
 import type { AuthUses } from '../auth-uses.ts';
 
 export interface AuditEntry {
@@ -41,11 +42,11 @@ export async function recordAudit(entry: AuditFacts, uses: AuthUses, db: Databas
     .values({
       id: sortableId(atMs),
       atMs,
-      actor: entry.actor,
+      actor: storable(entry.actor),
       action: entry.action,
-      subject: entry.subject ?? null,
+      subject: entry.subject === undefined ? null : storable(entry.subject),
       outcome: entry.outcome,
-      address: entry.address ?? null,
+      address: entry.address === undefined ? null : storable(entry.address),
       facts: JSON.stringify(entry.facts ?? {}),
     })
     .execute();
@@ -58,14 +59,14 @@ export async function listAudit(
 ): Promise<{ readonly entries: readonly AuditEntry[]; readonly next?: string }> {
   const limit = Math.min(Math.max(filter.limit ?? 100, 1), 1000);
   let query = catalogue.db.selectFrom('audit').selectAll();
-  if (filter.actor !== undefined) query = query.where('actor', '=', filter.actor);
-  if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject);
+  if (filter.actor !== undefined) query = query.where('actor', '=', storable(filter.actor));
+  if (filter.subject !== undefined) query = query.where('subject', '=', storable(filter.subject));
   if (filter.outcome !== undefined) query = query.where('outcome', '=', filter.outcome);
   if (filter.fromMs !== undefined) query = query.where('atMs', '>=', filter.fromMs);
   if (filter.untilMs !== undefined) query = query.where('atMs', '<', filter.untilMs);
-  if (filter.before !== undefined) query = query.where('id', '<', filter.before);
+  if (filter.before !== undefined) query = query.where('id', '<', storable(filter.before));
   if (filter.action !== undefined) {
-    const { action } = filter;
+    const action = storable(filter.action);
     query = query.where((eb) =>
       eb.or([eb('action', '=', action), eb('action', 'like', `${action.replace(/[%_\\]/g, '')}.%`)]),
     );

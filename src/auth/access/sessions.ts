@@ -2,6 +2,7 @@
 import { HoldfastError } from '../../base/errors.ts';
 import { Secret } from '../../base/secrets.ts';
 import type { Database } from '../../catalogue/open.ts';
+import { storable } from '../../catalogue/transaction.ts';
 import type { Asker, AuthUses, Origin } from '../auth-uses.ts';
 import { refused } from '../auth-uses.ts';
 import { recordAudit } from './audit.ts';
@@ -56,8 +57,8 @@ export async function startSession(
       seenAtMs: nowMs,
       expiresAtMs,
       method,
-      address: origin.address,
-      agent: origin.agent.slice(0, 300),
+      address: storable(origin.address),
+      agent: storable(origin.agent.slice(0, 300)),
     })
     .execute();
   await db.updateTable('account').set({ lastSeenAtMs: nowMs }).where('id', '=', account.id).execute();
@@ -98,7 +99,7 @@ export async function endSession(
 export async function endSessionById(userId: string, id: string, asker: Asker, uses: AuthUses): Promise<void> {
   const { numDeletedRows } = await uses.catalogue.db
     .deleteFrom('session')
-    .where('idHash', '=', id)
+    .where('idHash', '=', storable(id))
     .where('userId', '=', userId)
     .executeTakeFirstOrThrow();
   if (numDeletedRows === 0n) {

@@ -5,7 +5,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Secret } from '../../base/secrets.ts';
 import { insertAccount } from '../accounts/accounts.ts';
-import { accountName, countOwners, findAccount } from '../accounts/find-account.ts';
+import { accountName, canAnOwnerSignIn, findAccount, heldRoles } from '../accounts/find-account.ts';
+import { effectiveRoles } from '../accounts/held-roles.ts';
 import { type AuthUses, exclusively, forbidden, type Origin, refused, type Transacting } from '../auth-uses.ts';
 import { hashPassword } from '../passwords/password-hash.ts';
 import { requireGoodPassword } from '../passwords/password-rules.ts';
@@ -17,9 +18,9 @@ import { type SignedIn, startSession } from './sessions.ts';
 /** A start of the server makes a new one, so it need not live for ever. */
 const codeMs = 7 * 24 * 3_600_000;
 
-/** True as long as nobody may do everything: then pages show the set-up instead of the sign-in. */
+/** True as long as nobody who may do everything can sign in: then pages show the set-up instead of the sign-in. */
 export async function isSetUpNeeded({ catalogue }: Pick<AuthUses, 'catalogue'>): Promise<boolean> {
-  return (await countOwners(catalogue.db)) === 0;
+  return !(await canAnOwnerSignIn(catalogue.db));
 }
 
 /**
@@ -56,7 +57,7 @@ export async function completeSetUp(setUp: SetUp, origin: Origin, uses: AuthUses
   requireGoodPassword(setUp.password, { name, email: setUp.email });
   const passwordHash = await hashPassword(setUp.password);
   return await exclusively(uses, async (db) => {
-    if ((await countOwners(db)) > 0) throw isDone();
+    if (await canAnOwnerSignIn(db)) throw isDone();
     const id = await owner({ name, email: setUp.email, passwordHash }, uses.clock.nowMs(), db);
     await db.deleteFrom('flow').where('purpose', '=', 'set-up').execute();
     const entry = { actor: name, action: 'set-up', subject: name, outcome: 'done', address: origin.address } as const;
@@ -82,7 +83,7 @@ async function requireCode(code: string, { catalogue, clock }: AuthUses, origin:
   );
 }
 
-/** A new account, or one that is there already (declared, or from a provider) and becomes owner. */
+/** A new account; or one that is declared as owner and has no way to sign in yet, which gets the password. */
 async function owner(
   account: { readonly name: string; readonly email?: string; readonly passwordHash: string },
   nowMs: number,
@@ -91,6 +92,10 @@ async function owner(
   const there = await findAccount(account.name, db);
   if (there === undefined) {
     return await insertAccount({ ...account, origin: 'ui', roles: new Map([['*', 'owner']]) }, nowMs, db);
+  }
+  if (there.disabled === 0 && effectiveRoles(await heldRoles(there.id, db)).get('*') === 'owner') {
+    await db.updateTable('account').set({ passwordHash: account.passwordHash }).where('id', '=', there.id).execute();
+    return there.id;
   }
   throw forbidden(
     `there is a user «${account.name}» already, who is no owner`,

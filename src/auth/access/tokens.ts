@@ -5,6 +5,7 @@
 import { HoldfastError } from '../../base/errors.ts';
 import { Secret } from '../../base/secrets.ts';
 import { sortableId } from '../../base/sortable-id.ts';
+import { storable } from '../../catalogue/transaction.ts';
 import { isAtLeast, type Role, roleIn } from '../../model/principal.ts';
 import { accountByName, heldRoles } from '../accounts/find-account.ts';
 import { effectiveRoles } from '../accounts/held-roles.ts';
@@ -116,7 +117,7 @@ export async function listTokens(
     .selectAll('t')
     .select('a.name')
     .orderBy('t.id', 'desc');
-  if (filter.user !== undefined) query = query.where('a.name', '=', filter.user.toLowerCase());
+  if (filter.user !== undefined) query = query.where('a.name', '=', storable(filter.user.toLowerCase()));
   const rows = await query.execute();
   return rows.map((row) => ({
     id: row.id,
@@ -140,7 +141,7 @@ export async function revokeToken(id: string, asker: Asker, uses: AuthUses): Pro
     .selectFrom('token as t')
     .innerJoin('account as a', 'a.id', 't.userId')
     .select(['t.title', 't.userId', 't.revokedAtMs', 'a.name'])
-    .where('t.id', '=', id)
+    .where('t.id', '=', storable(id))
     .executeTakeFirst();
   const { principal, address } = asker;
   const may =

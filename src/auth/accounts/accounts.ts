@@ -4,6 +4,7 @@ import { HoldfastError } from '../../base/errors.ts';
 import type { Secret } from '../../base/secrets.ts';
 import { sortableId } from '../../base/sortable-id.ts';
 import type { Database } from '../../catalogue/open.ts';
+import { storable } from '../../catalogue/transaction.ts';
 import type { Role } from '../../model/principal.ts';
 import { recordAudit } from '../access/audit.ts';
 import { endSessionsOf } from '../access/sessions.ts';
@@ -168,7 +169,7 @@ export async function insertAccount(
     .values({
       id,
       name,
-      email: account.email?.trim().toLowerCase() ?? null,
+      email: account.email === undefined ? null : storable(account.email.trim().toLowerCase()),
       passwordHash,
       disabled: 0,
       origin,

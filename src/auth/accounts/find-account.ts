@@ -23,7 +23,9 @@ export function accountName(text: string): string {
 }
 
 export async function findAccount(name: string, db: Database): Promise<Account | undefined> {
-  return await db.selectFrom('account').selectAll().where('name', '=', name.trim().toLowerCase()).executeTakeFirst();
+  const wanted = name.trim().toLowerCase();
+  if (!accountNamePattern.test(wanted)) return undefined;
+  return await db.selectFrom('account').selectAll().where('name', '=', wanted).executeTakeFirst();
 }
 
 /** `user.unknown`. */
@@ -53,6 +55,30 @@ export async function heldRoles(userId: string, db: Database): Promise<HeldRole[
 
 /** How many may do everything: an owner everywhere, not disabled. */
 export async function countOwners(db: Database): Promise<number> {
+  return (await ownersOf(db)).length;
+}
+
+/** True if somebody who may do everything has a way to sign in. A declared owner who never did has none yet. */
+export async function canAnOwnerSignIn(db: Database): Promise<boolean> {
+  const owners = await ownersOf(db);
+  if (owners.length === 0) return false;
+  const row = await db
+    .selectFrom('account as a')
+    .select('a.id')
+    .where('a.id', 'in', owners)
+    .where((eb) =>
+      eb.or([
+        eb('a.passwordHash', 'is not', null),
+        eb.exists(eb.selectFrom('passkey as p').select('p.id').whereRef('p.userId', '=', 'a.id')),
+        eb.exists(eb.selectFrom('identity as i').select('i.subject').whereRef('i.userId', '=', 'a.id')),
+      ]),
+    )
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+async function ownersOf(db: Database): Promise<string[]> {
   const rows = await db
     .selectFrom('membership as m')
     .innerJoin('account as a', 'a.id', 'm.userId')
@@ -61,5 +87,5 @@ export async function countOwners(db: Database): Promise<number> {
     .where('a.disabled', '=', 0)
     .execute();
   const byUser = Map.groupBy(rows, (row) => row.userId);
-  return [...byUser.values()].filter((held) => effectiveRoles(heldRolesOf(held)).get('*') === 'owner').length;
+  return [...byUser].filter(([, held]) => effectiveRoles(heldRolesOf(held)).get('*') === 'owner').map(([id]) => id);
 }

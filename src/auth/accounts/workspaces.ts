@@ -1,6 +1,7 @@
 /** Workspaces: what memberships name. The configuration declares them; `default` is always there. */
 import { HoldfastError } from '../../base/errors.ts';
 import type { Database } from '../../catalogue/open.ts';
+import { storable } from '../../catalogue/transaction.ts';
 import { defaultWorkspace } from '../../model/principal.ts';
 import type { AuthUses } from '../auth-uses.ts';
 
@@ -19,7 +20,7 @@ export async function listWorkspaces({ catalogue }: Pick<AuthUses, 'catalogue'>)
 /** `object.unknown` unless it is `*`, `default`, or declared. */
 export async function requireWorkspace(name: string, db: Database): Promise<void> {
   if (name === '*' || name === defaultWorkspace) return;
-  const found = await db.selectFrom('workspace').select('name').where('name', '=', name).executeTakeFirst();
+  const found = await db.selectFrom('workspace').select('name').where('name', '=', storable(name)).executeTakeFirst();
   if (found !== undefined) return;
   throw new HoldfastError({
     code: 'object.unknown',

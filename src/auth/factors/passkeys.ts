@@ -13,6 +13,7 @@ import {
 import { z } from 'zod';
 import { HoldfastError } from '../../base/errors.ts';
 import type { Secret } from '../../base/secrets.ts';
+import { storable } from '../../catalogue/transaction.ts';
 import { countAttempt, giveBack } from '../access/attempts.ts';
 import { recordAudit } from '../access/audit.ts';
 import { beginFlow, takeFlow } from '../access/flows.ts';
@@ -115,7 +116,7 @@ export async function finishPasskey(
       publicKey: Buffer.from(credential.publicKey).toString('base64url'),
       counter: credential.counter,
       transports: JSON.stringify(credential.transports ?? []),
-      title: title.trim().slice(0, 80) || 'Passkey',
+      title: storable(title.trim().slice(0, 80)) || 'Passkey',
       createdAtMs: nowMs,
     })
     .onConflict((conflict) => conflict.column('id').doNothing())
@@ -175,7 +176,7 @@ async function prove(
   const { db } = uses.catalogue;
   const { rpID, origin } = relyingParty(site);
   const given = await judged(async () => assertion.parse(response));
-  const key = await db.selectFrom('passkey').selectAll().where('id', '=', given.id).executeTakeFirst();
+  const key = await db.selectFrom('passkey').selectAll().where('id', '=', storable(given.id)).executeTakeFirst();
   if (key === undefined) throw unproven();
   const { newCounter } = await judged(async () => {
     const found = await verifyAuthenticationResponse({
@@ -231,7 +232,7 @@ export async function removePasskey(
   const { name } = await accountById(userId, uses.catalogue.db);
   const { numDeletedRows } = await uses.catalogue.db
     .deleteFrom('passkey')
-    .where('id', '=', id)
+    .where('id', '=', storable(id))
     .where('userId', '=', userId)
     .executeTakeFirstOrThrow();
   if (numDeletedRows === 0n) {

@@ -3,7 +3,7 @@ import { recordAudit } from '../access/audit.ts';
 import type { Account } from '../accounts/find-account.ts';
 import type { AuthUses, Sealing } from '../auth-uses.ts';
 import { takeRecoveryCode } from './recovery-codes.ts';
-import { stepOf } from './totp.ts';
+import { sealedFor, stepOf } from './totp.ts';
 
 /** Which one a code was, now used up; `undefined` if it was none. */
 export async function takeSecondFactor(
@@ -13,7 +13,7 @@ export async function takeSecondFactor(
 ): Promise<'totp' | 'recovery' | undefined> {
   const { id, name, totpSecret } = account;
   if (totpSecret === null) return undefined;
-  const step = stepOf(code, await uses.sealing.open(totpSecret), uses.clock.nowMs());
+  const step = stepOf(code, uses.sealing.open(totpSecret, sealedFor(id)), uses.clock.nowMs());
   if (step !== undefined) return (await useStep(id, step, uses)) ? 'totp' : undefined;
   if (!(await takeRecoveryCode(account, code, uses.catalogue.db))) return undefined;
   const left = (JSON.parse(account.recoveryCodes ?? '[]') as string[]).length - 1;

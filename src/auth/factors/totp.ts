@@ -35,7 +35,7 @@ export async function beginTotp(
   const account = await accountById(userId, uses.catalogue.db);
   if (account.totpSecret !== null) throw there();
   const key = new Key({ size: 20 });
-  const sealed = await uses.sealing.seal(new Secret(key.base32));
+  const sealed = uses.sealing.seal(new Secret(key.base32), sealedFor(userId));
   const flow = await beginFlow({ purpose: 'totp', userId, document: { sealed }, forMs: enrolMs }, uses);
   const uri = new TOTP({ issuer: 'Holdfast', label: account.name, secret: key }).toString();
   return { flow, key: new Secret(key.base32), uri: new Secret(uri) };
@@ -59,7 +59,7 @@ export async function confirmTotp(
   if (begun.userId !== userId) throw refused('this was begun by somebody else', 'Begin again.');
   const attempt = await countAttempt('code', { account: userId, address }, uses);
   const { sealed } = begun.document;
-  const step = stepOf(code, await uses.sealing.open(sealed), uses.clock.nowMs());
+  const step = stepOf(code, uses.sealing.open(sealed, sealedFor(userId)), uses.clock.nowMs());
   if (step === undefined)
     throw refused('the code is wrong', 'Look at the clock of the phone, and give the code it shows now.');
   await takeFlow('totp', flow, uses);
@@ -133,6 +133,11 @@ async function drop(
     } as const;
     await recordAudit(entry, uses, db);
   });
+}
+
+/** What the key of an account is sealed for. */
+export function sealedFor(userId: string): string {
+  return `totp ${userId}`;
 }
 
 /** Which step of 30 seconds a code is of, now or one beside it; `undefined` if it is of none. */

@@ -13,6 +13,7 @@ import {
 } from 'openid-client';
 import { HoldfastError } from '../../base/errors.ts';
 import type { Secret } from '../../base/secrets.ts';
+import { storable } from '../../catalogue/transaction.ts';
 import { countAttempt, giveBack } from '../access/attempts.ts';
 import { recordAudit } from '../access/audit.ts';
 import { beginFlow, takeFlow } from '../access/flows.ts';
@@ -124,7 +125,7 @@ async function identityFrom(provider: OidcProvider, query: string, begun: Begun)
     const all: Readonly<Record<string, unknown>> = { ...more, ...claims };
     return {
       issuer: claims.iss,
-      subject: claims.sub,
+      subject: storable(claims.sub),
       name: textOf(all.preferred_username),
       email: textOf(all.email)?.toLowerCase(),
       emailVerified: all.email_verified === true || all.email_verified === 'true',
@@ -166,7 +167,7 @@ function explained(error: unknown, issuer: string, provider: OidcProvider): Hold
 }
 
 function textOf(claim: unknown): string | undefined {
-  return typeof claim === 'string' && claim !== '' && claim.length <= 320 ? claim : undefined;
+  return typeof claim === 'string' && claim !== '' && claim.length <= 320 ? storable(claim) : undefined;
 }
 
 /** Only a path of this server: never a way to somebody else's page. */

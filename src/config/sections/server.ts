@@ -42,6 +42,10 @@ const oidc = z.strictObject({
     .record(name, rolesAnywhere)
     .default({})
     .describe('a role by group, like { backup-admins: admin, devs: { shop: restorer } }'),
+  linkByEmail: z
+    .boolean()
+    .default(false)
+    .describe('whether an account with the same verified e-mail address is theirs'),
 });
 
 export const serverSection = z.strictObject({
