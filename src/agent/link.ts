@@ -86,7 +86,10 @@ export class Link<In, Out extends object> {
     this.#heardMs = this.#options.clock.monotonicMs();
     const message = this.#options.read(data.toString());
     if (message === 'unknown') return;
-    if (message === 'malformed') return this.close('a message that means nothing', unsupportedData);
+    if (message === 'malformed') {
+      this.close('a message that means nothing', unsupportedData);
+      return;
+    }
     if (++this.#waiting >= mostWaiting) this.#socket.pause();
     this.#receiving = this.#receiving.then(async () => {
       try {
