@@ -23,10 +23,10 @@ afterAll(async () => {
   trial.dispose();
 });
 
-test('eleven databases on ten machines are backed up and proven by two commands', async () => {
+test('eleven databases on ten machines, Vault and configuration files are backed up and proven by two commands', async () => {
   const config = ['--config', homelab.configFile];
-  expect(homelab.sources).toHaveLength(11);
-  await trial.ok(...config, 'repo', 'init', 'nas');
+  expect(homelab.sources).toHaveLength(15);
+  for (const repository of ['nas', 'drive']) await trial.ok(...config, 'repo', 'init', repository);
   const stored = await trial.json<Results>(...config, 'backup', '--all');
   expect(stored.results.filter((one) => !one.ok)).toEqual([]);
   const proven = await trial.json<Results>(...config, 'drill', '--all');

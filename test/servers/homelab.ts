@@ -4,7 +4,11 @@
  *
  *   node test/servers/homelab.ts        starts it, prints the commands to try, and ends it with Ctrl-C
  */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +23,8 @@ interface Entry {
   readonly driver: string;
   readonly url?: string;
   readonly path?: string;
+  readonly paths?: readonly string[];
+  readonly shell?: string;
   readonly databases?: readonly string[];
   [key: string]: unknown;
 }
@@ -45,18 +51,24 @@ export async function startHomelab(): Promise<Homelab> {
   running.defer(() => rmSync(folder, { recursive: true, force: true }));
   try {
     const example = parse(readFileSync(exampleFile, 'utf8'), { merge: true }) as Example;
-    const { 'x-ssh': _, ...config } = example;
+    const { 'x-ssh': _ssh, 'x-places': _places, notifications: _channels, ...config } = example;
     const secret = (name: string, text: string): { file: string } => {
       writeFileSync(join(folder, name), text, { mode: 0o600 });
       return { file: join(folder, name) };
     };
-    config.repositories.nas = { url: join(folder, 'nas'), password: secret('password', 'a homelab') };
+    const password = secret('password', 'a homelab');
+    for (const [name, repository] of Object.entries(config.repositories)) {
+      // Everything is on one disk here: nothing of it can be away.
+      Object.assign(repository, { url: join(folder, name), password, mayBeAway: undefined });
+    }
     for (const name of Object.keys(config.hosts)) {
       const machine = running.use(await startSshd());
       config.hosts[name] = { ssh: machine.address, key: { file: machine.key }, knownHosts: machine.knownHosts };
     }
     for (const [name, source] of Object.entries(config.sources)) {
       if (source.driver === 'sqlite') await startService(source, folder, running);
+      else if (source.driver === 'files') writeFiles(source, folder);
+      else if (source.driver === 'command') await startVault(source, folder, running);
       else {
         const { url, password } = await startServer(source, running);
         Object.assign(source, { url, password: secret(`${name}.password`, password) });
@@ -82,6 +94,36 @@ async function startService(source: Entry, folder: string, running: AsyncDisposa
   const writer = await startWriter({ path, perSecond: 5 });
   running.defer(() => writer.crash());
   Object.assign(source, { path });
+}
+
+/** Each of the source's directories below `folder`, with some files. */
+function writeFiles(source: Entry, folder: string): void {
+  const paths = source.paths!.map((path) => join(folder, 'machines', String(source.host), path));
+  for (const path of paths) {
+    mkdirSync(path, { recursive: true });
+    for (const name of ['main.conf', 'hosts', 'noise.log']) writeFileSync(join(path, name), `${name} of ${path}\n`);
+  }
+  Object.assign(source, { paths });
+}
+
+/** Answers as Vault does with a raft snapshot: a compressed tar, another one each time. */
+async function startVault(source: Entry, folder: string, running: AsyncDisposableStack): Promise<void> {
+  const vault = join(folder, 'vault');
+  mkdirSync(vault);
+  const header = join(folder, 'vault-header');
+  writeFileSync(header, 'X-Vault-Token: a-token', { mode: 0o600 });
+  let index = 0;
+  const server = createServer((request, response) => {
+    if (request.headers['x-vault-token'] !== 'a-token') return void response.writeHead(403).end();
+    writeFileSync(join(vault, 'meta.json'), JSON.stringify({ Index: ++index }));
+    writeFileSync(join(vault, 'state.bin'), `state ${index}`);
+    response.end(execFileSync('tar', ['-czf', '-', '-C', vault, 'meta.json', 'state.bin']));
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  running.defer(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const shell = source.shell!.replace(/@\S+/, `@${header}`).replace(/http:\/\/[^/]+/, `http://127.0.0.1:${port}`);
+  Object.assign(source, { shell });
 }
 
 interface Reached {
@@ -119,7 +161,9 @@ async function startServer({ driver, url, databases }: Entry, running: AsyncDisp
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { configFile, sources } = await startHomelab();
   const holdfast = `bin/holdfast --config ${configFile}`;
-  console.log(`${sources.length} sources are up. In another terminal:\n  ${holdfast} repo init nas`);
+  console.log(
+    `${sources.length} sources are up. In another terminal:\n  ${holdfast} repo init nas && ${holdfast} repo init drive`,
+  );
   console.log(`  ${holdfast} backup --all && ${holdfast} drill --all && ${holdfast} status`);
   setInterval(() => {}, 1 << 30);
 }
