@@ -17,6 +17,8 @@ export interface Schedule {
   /** What was missed while nothing ran is done once, late; otherwise it is only reported. */
   readonly catchUp: boolean;
   readonly window?: RunWindow;
+  /** It has no times of its own and follows those of another one. */
+  readonly follows?: boolean;
   readonly input: RunRecord['input'];
 }
 
@@ -24,7 +26,6 @@ export interface Schedule {
 export interface RunWindow extends DayHours {
   readonly timezone?: string;
 }
-
 export interface Retrying {
   /** Of one due run in all, the first included. */
   readonly attempts: number;

@@ -1,0 +1,32 @@
+/**
+ * How a run is performed. By whom is decided outside (the operations here, or an agent far away); that it is done once, in
+ * time and to its end is decided here.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Retry } from '../base/errors.ts';
+import type { DueRun } from '../catalogue/runs.ts';
+import type { Report } from '../model/run.ts';
+import type { RunError, RunRecord } from '../model/run-record.ts';
+
+export interface Performed {
+  /** False: it came to its end, but what was to be done is not, or not wholly, done; `error` says why. */
+  readonly ok: boolean;
+  readonly error?: RunError & { readonly retry?: Retry };
+  /** Plain JSON, without secrets. */
+  readonly result?: unknown;
+  readonly bytes?: number;
+  readonly addedBytes?: number;
+  readonly snapshot?: string;
+  /** What comes of it: queued together with its end, each once by its `slotKey`. */
+  readonly next?: readonly DueRun[];
+}
+
+export interface ExecuteUses {
+  readonly clock: Clock;
+  /** Aborted when somebody cancels, the time is over, or the run is not ours any more: end at once. */
+  readonly signal: AbortSignal;
+  readonly report: Report;
+}
+
+/** Rejects if it cannot be performed, and when the signal is aborted. Never goes on after it has settled. */
+export type Execute = (run: RunRecord, uses: ExecuteUses) => Promise<Performed>;

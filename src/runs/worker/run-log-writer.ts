@@ -1,0 +1,84 @@
+/**
+ * What a run tells, on its way into the catalogue: lines in batches, progress at most once a second. Nothing on the run's
+ * path waits for it; while the catalogue is away the newest lines are kept, up to a bound.
+ */
+import type { Clock } from '../../base/clock.ts';
+import { hasCode } from '../../base/errors.ts';
+import type { Catalogue } from '../../catalogue/open.ts';
+import { appendLog, type ToldEvent } from '../../catalogue/run-log.ts';
+import { type Hold, saveProgress } from '../../catalogue/runs.ts';
+import type { RunEvent } from '../../model/run.ts';
+
+type Progress = Extract<RunEvent, { type: 'progress' }>;
+
+const flushMs = 1000;
+/** Of lines that wait; about 300 bytes each. */
+const mostWaiting = 10_000;
+
+export class RunLogWriter {
+  readonly #catalogue: Catalogue;
+  readonly #hold: Hold;
+  readonly #clock: Clock;
+  #waiting: ToldEvent[] = [];
+  #dropped = 0;
+  #progress: Progress | undefined;
+  #warnings = 0;
+
+  constructor(catalogue: Catalogue, hold: Hold, clock: Clock) {
+    this.#catalogue = catalogue;
+    this.#hold = hold;
+    this.#clock = clock;
+  }
+
+  /** How many warnings were told. */
+  get warnings(): number {
+    return this.#warnings;
+  }
+
+  readonly report = (event: RunEvent): void => {
+    if (event.type === 'progress') {
+      this.#progress = event;
+      return;
+    }
+    if (event.type === 'warning') this.#warnings++;
+    this.#waiting.push({ atMs: this.#clock.nowMs(), event });
+    if (this.#waiting.length <= mostWaiting) return;
+    this.#waiting.shift();
+    this.#dropped++;
+  };
+
+  /** Writes from time to time until the signal is aborted. What fails is written with the next. */
+  async follow(signal: AbortSignal, onError: (error: unknown) => void): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#clock.sleep(flushMs, { signal });
+      } catch (error) {
+        if (!hasCode(error, 'cancelled')) throw error;
+        return;
+      }
+      await this.flush().catch(onError);
+    }
+  }
+
+  async flush(): Promise<void> {
+    const progress = this.#progress;
+    this.#progress = undefined;
+    if (progress) await saveProgress(this.#catalogue, this.#hold, progress);
+    const told = this.#waiting;
+    if (told.length === 0) return;
+    this.#waiting = [];
+    try {
+      await appendLog(this.#catalogue, this.#hold, this.#withDropped(told));
+      this.#dropped = 0;
+    } catch (error) {
+      this.#waiting = [...told, ...this.#waiting];
+      throw error;
+    }
+  }
+
+  #withDropped(told: readonly ToldEvent[]): readonly ToldEvent[] {
+    if (this.#dropped === 0) return told;
+    const message = `${this.#dropped} lines before this one were lost: the catalogue was away for too long`;
+    return [{ atMs: told[0].atMs, event: { type: 'note', message } }, ...told];
+  }
+}
