@@ -6,9 +6,7 @@
  * Whoever may not do it learns nothing of what the request would have meant.
  */
 
-import { type AuditFacts, recordAudit } from '../auth/access/audit.ts';
-import { type Authenticated, authenticate } from '../auth/access/authenticate.ts';
-import { refuseCrossSite } from '../auth/access/cross-site.ts';
+import { type AuditFacts, type Authenticated, authenticate, recordAudit, refuseCrossSite } from '../auth/index.ts';
 import { HoldfastError, messageOf } from '../base/errors.ts';
 import { silent } from '../model/run.ts';
 import { RequestError } from './answers/problem.ts';

@@ -1,6 +1,6 @@
 /** What the API is put together from; the daemon makes these. */
 
-import type { Credentials } from '../auth/access/authenticate.ts';
+import type { Credentials, OidcProvider, Sealing } from '../auth/index.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Catalogue } from '../catalogue/open.ts';
@@ -38,6 +38,10 @@ export interface ApiParts {
   readonly catalogue: Catalogue;
   /** The configuration as it is now, and what belongs to it. */
   access(): SourceAccess;
+  /** Seals what has to be read again, with the server's key. */
+  readonly sealing: Sealing;
+  /** The provider of identities, if one is configured now. */
+  oidc(): OidcProvider | undefined;
   readiness(): Promise<Readiness>;
   /** Prometheus' text format. */
   renderMetrics(uses: ApiUses): Promise<string>;

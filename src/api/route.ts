@@ -1,6 +1,6 @@
 /** A route as data: from it come the answer, who may have it, and what the OpenAPI document says of it. */
 import { z } from 'zod';
-import type { Authenticated } from '../auth/access/authenticate.ts';
+import type { Authenticated } from '../auth/index.ts';
 import type { Role } from '../model/principal.ts';
 import type { ApiParts, ApiUses, RequestFacts } from './parts.ts';
 
@@ -79,18 +79,23 @@ export interface Route {
   /** A change that is not worth a line in the audit log, or writes its own. */
   readonly unaudited?: boolean;
   where(input: unknown): Subject;
-  /** JSON for `json`, a `Response` for `stream` and `redirect`. */
+  /** JSON for `json`, or a `Response` with headers of its own; a `Response` for `stream` and `redirect`. */
   run(input: unknown, call: Call): Promise<unknown>;
 }
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 type InputOf<P extends Shape, Q extends Shape, B extends Shape> = z.infer<z.ZodObject<P & Q & B>>;
 
+/** Where others decide what the query holds. */
+const anything = z.looseObject({});
+
 interface RouteOptions<P extends Shape, Q extends Shape, B extends Shape>
   extends Omit<Route, 'params' | 'query' | 'body' | 'where' | 'run'> {
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
+  /** The query is not checked; `run` reads it from the request. */
+  readonly anyQuery?: boolean;
   readonly where?: (input: InputOf<P, Q, B>) => Subject;
   readonly run: (input: InputOf<P, Q, B>, call: Call) => Promise<unknown>;
 }
@@ -101,11 +106,11 @@ type None = Record<never, never>;
 export function route<P extends Shape = None, Q extends Shape = None, B extends Shape = None>(
   options: RouteOptions<P, Q, B>,
 ): Route {
-  const { params, query, body, where, run, ...rest } = options;
+  const { params, query, body, anyQuery, where, run, ...rest } = options;
   return {
     ...rest,
     params: z.strictObject(params ?? {}),
-    query: z.strictObject(query ?? {}),
+    query: anyQuery ? anything : z.strictObject(query ?? {}),
     ...(body ? { body: z.strictObject(body) } : {}),
     where: (input) => where?.(input as InputOf<P, Q, B>) ?? {},
     run: (input, call) => run(input as InputOf<P, Q, B>, call),

@@ -89,18 +89,19 @@ async function bind(server: Server, { host, port }: ServerConfig['listen']): Pro
   }
 }
 
+const idleEveryMs = 50;
+
 async function closeServer(server: Server, graceMs: number, clock: Clock): Promise<void> {
   if (!server.listening) return;
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const waiting = new AbortController();
-  const late = clock.sleep(graceMs, { signal: waiting.signal, background: true }).then(
-    () => server.closeAllConnections(),
-    () => undefined,
-  );
-  await closed;
-  waiting.abort();
-  await late;
+  const closed = new AbortController();
+  server.close(() => closed.abort());
+  const endMs = clock.monotonicMs() + graceMs;
+  // Connections become idle one after another, and would be kept for the next request that never comes.
+  while (!closed.signal.aborted && clock.monotonicMs() < endMs) {
+    server.closeIdleConnections();
+    await clock.sleep(idleEveryMs, { signal: closed.signal }).catch(() => undefined);
+  }
+  server.closeAllConnections();
 }
 
 interface Certificate {

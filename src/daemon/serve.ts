@@ -7,12 +7,15 @@
  */
 import { createApp } from '../api/app.ts';
 import type { ApiParts } from '../api/parts.ts';
+import { type AuthUses, openSetUp } from '../auth/index.ts';
 import { createLog } from '../base/log.ts';
 import { programVersion } from '../base/version.ts';
 import { openCatalogue } from '../catalogue/open.ts';
+import { openSealing } from '../operations/configuration/sealing.ts';
 import type { Execution, SourceAccess } from '../operations/operation.ts';
 import { catalogueAddress, secretReader } from './catalogue-place.ts';
 import { listen } from './http-server.ts';
+import { oidcProvider } from './identities.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { readinessOf } from './readiness.ts';
 
@@ -36,10 +39,14 @@ export async function serve(request: ServeRequest): Promise<void> {
   const log = createLog({ level: request.logLevel });
   const closing = new AbortController();
   await using catalogue = await openCatalogue(await catalogueAddress(uses), () => clock.nowMs());
+  const sealing = await openSealing({ ...uses, catalogue });
+  const provider = oidcProvider(uses);
   const { url, trustedProxies, metrics } = config.server;
   const parts: ApiParts = {
     ...{ clock, log, catalogue },
     access: () => uses,
+    sealing,
+    oidc: () => provider,
     readiness: () => readinessOf(catalogue, closing.signal, log),
     renderMetrics: async () => '',
     stopping: closing.signal,
@@ -51,12 +58,20 @@ export async function serve(request: ServeRequest): Promise<void> {
   };
   await using http = await listen({ app: createApp(parts), settings, clock, log, secret: secretReader(uses) });
   say(`Holdfast ${programVersion} listens on ${http.url}`);
+  await tellSetUp({ catalogue, clock }, url ?? http.url, say);
   log.info({ url: http.url, catalogue: catalogue.title, version: programVersion }, 'started');
   await aborted(signal);
   log.info('stopping');
   closing.abort();
   await http.close(graceMs);
   log.info('stopped');
+}
+
+/** Goes to the terminal or the journal of who runs the server, and nowhere else. */
+async function tellSetUp(uses: AuthUses, url: string, say: ServeRequest['say']): Promise<void> {
+  const code = await openSetUp(uses);
+  if (code === undefined) return;
+  say(`Nobody may use this server yet. Become its owner at ${url} with the set-up code ${code.reveal()}`);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

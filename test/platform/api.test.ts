@@ -8,6 +8,7 @@ import type { ApiParts } from '../../src/api/parts.ts';
 import { listAudit } from '../../src/auth/access/audit.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createLog } from '../../src/base/log.ts';
+import { Secret } from '../../src/base/secrets.ts';
 import { type Catalogue, openCatalogue } from '../../src/catalogue/open.ts';
 import { drivers } from '../../src/drivers/registry.ts';
 import { hostKinds, localHost } from '../../src/hosts/registry.ts';
@@ -40,6 +41,8 @@ function partsOf(): ApiParts {
     log: createLog({ level: 'silent' }),
     catalogue,
     access: () => access,
+    sealing: { seal: (clear) => clear.reveal(), open: (sealed) => new Secret(sealed) },
+    oidc: () => undefined,
     readiness: async () => ({ ready: true, checks: {} }),
     renderMetrics: async () => '',
     stopping: stopping.signal,

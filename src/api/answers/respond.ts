@@ -8,9 +8,10 @@ export async function respond(route: Route, input: unknown, call: Call): Promise
   const given = await route.run(input, call);
   switch (route.answer.form) {
     case 'json':
+      if (given instanceof Response) return given;
       return jsonResponse({ status: route.answer.status ?? 200, body: JSON.stringify(given) });
     case 'nothing':
-      return jsonResponse({ status: 204 });
+      return given instanceof Response ? given : jsonResponse({ status: 204 });
     case 'list':
       return await listResponse(given as ListRun, call);
     case 'stream':

@@ -1,6 +1,6 @@
 /** What is known of a request before anybody is recognised. */
-import type { Credentials } from '../../auth/access/authenticate.ts';
-import { cookieValue, sessionCookieName } from '../../auth/access/cross-site.ts';
+import type { Credentials } from '../../auth/index.ts';
+import { cookieValue, sessionCookieName } from '../../auth/index.ts';
 import { Secret } from '../../base/secrets.ts';
 import type { RequestFacts } from '../parts.ts';
 import type { Forwarded } from './proxies.ts';

@@ -1,7 +1,9 @@
 /** Every route there is. */
 import type { Route } from '../route.ts';
+import { meRoutes } from './me.ts';
 import { repositoryRoutes } from './repositories.ts';
 import { serverRoutes } from './server.ts';
+import { signInRoutes } from './sign-in.ts';
 import { snapshotRoutes } from './snapshots.ts';
 import { sourceRoutes } from './sources.ts';
 import { statusRoutes } from './status.ts';
@@ -13,5 +15,7 @@ export const routes: readonly Route[] = [
   ...repositoryRoutes,
   ...snapshotRoutes,
   ...streamRoutes,
+  ...signInRoutes,
+  ...meRoutes,
   ...serverRoutes,
 ];

@@ -1,5 +1,7 @@
 /** What is safe, what is not, and why. */
+import { coverage } from '../../operations/coverage/coverage.ts';
 import { proofs } from '../../operations/proofs.ts';
+import { runbook } from '../../operations/runbook/runbook.ts';
 import { status } from '../../operations/status.ts';
 import { viewOf } from '../authorize.ts';
 import { operationRoute } from '../operation-route.ts';
@@ -18,6 +20,19 @@ export const statusRoutes: readonly Route[] = [
       const ok = sources.length > 0 && [...sources, ...repositories].every((one) => one.ok);
       return { ok, sources, repositories, elsewhere: output.elsewhere.filter((one) => view.source(one.source)) };
     },
+  }),
+  operationRoute(runbook, {
+    ...{ method: 'get', path: '/api/runbook', id: 'showRunbook', tag: 'status' },
+    summary: 'How to restore a source, step by step, with Holdfast and without it, in Markdown.',
+    fixed: { all: false },
+    without: ['to'],
+    where: ({ sources }) => ({ sources }),
+  }),
+  operationRoute(coverage, {
+    ...{ method: 'get', path: '/api/coverage', id: 'showCoverage', tag: 'status' },
+    summary: 'What is protected, and what is not covered at all, with the lines to add.',
+    without: ['roots'],
+    where: () => ({ everything: true }),
   }),
   operationRoute(proofs, {
     ...{ method: 'get', path: '/api/proofs', id: 'listProofs', tag: 'status' },

@@ -1,6 +1,6 @@
 /** What happens, while it happens. */
 import { z } from 'zod';
-import { authenticate } from '../../auth/access/authenticate.ts';
+import { authenticate } from '../../auth/index.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { timeOfSortableId } from '../../base/sortable-id.ts';
 import { followHappenings, newestHappening } from '../../catalogue/happenings.ts';
