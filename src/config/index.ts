@@ -1,4 +1,6 @@
 /** `holdfast.yaml`: what is declared, checked. */
+
+export { compareConfigs, type Difference, type FieldChange, type Section } from './compare.ts';
 export {
   type CheckPlan,
   type Config,

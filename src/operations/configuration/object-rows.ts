@@ -1,0 +1,76 @@
+/** Entries made in the UI and secrets given there, as the catalogue keeps them. */
+import type { Secret } from '../../base/secrets.ts';
+import type { Catalogue } from '../../catalogue/open.ts';
+import type { Declared } from '../../config/index.ts';
+import { keyCheckName, type Sealing } from './sealing.ts';
+
+/** Sections whose entries may be made in the UI. The server and who may do what stand in the file, or have tables of their own. */
+export const objectSections = [
+  'repositories',
+  'hosts',
+  'policies',
+  'sources',
+  'restores',
+  'notifications',
+  'workspaces',
+] as const;
+export type ObjectSection = (typeof objectSections)[number];
+
+export const uiTitle = 'made in the UI';
+
+export interface StoredObject {
+  readonly section: ObjectSection;
+  readonly name: string;
+  readonly value: unknown;
+  readonly changedAtMs: number;
+  readonly changedBy: string;
+}
+
+/** In the order they were made in, so that what an entry refers to may be any other. */
+export async function readObjects({ db }: Catalogue): Promise<StoredObject[]> {
+  const rows = await db
+    .selectFrom('configObject')
+    .selectAll()
+    .where('section', 'in', objectSections)
+    .orderBy('section')
+    .orderBy('name')
+    .execute();
+  return rows.map((row) => ({
+    ...row,
+    section: row.section as ObjectSection,
+    value: JSON.parse(row.value) as unknown,
+  }));
+}
+
+export function asDeclared({ section, name, value }: Pick<StoredObject, 'section' | 'name' | 'value'>): Declared {
+  return { section, name, value, origin: 'ui', title: uiTitle };
+}
+
+/** Changes whenever an entry or a stored secret does. */
+export async function objectRevision({ db }: Catalogue): Promise<string> {
+  const count = db.fn.countAll<number>();
+  const [objects, secrets] = await Promise.all([
+    db
+      .selectFrom('configObject')
+      .select([count.as('rows'), db.fn.max('changedAtMs').as('newestMs')])
+      .where('section', 'in', objectSections)
+      .executeTakeFirstOrThrow(),
+    db
+      .selectFrom('sealedSecret')
+      .select([count.as('rows'), db.fn.max('changedAtMs').as('newestMs')])
+      .executeTakeFirstOrThrow(),
+  ]);
+  return [objects.rows, objects.newestMs, secrets.rows, secrets.newestMs].join(' ');
+}
+
+/** Names of the secrets that are stored. */
+export async function storedSecretNames({ db }: Catalogue): Promise<Set<string>> {
+  const rows = await db.selectFrom('sealedSecret').select('name').where('name', '!=', keyCheckName).execute();
+  return new Set(rows.map((row) => row.name));
+}
+
+/** `undefined` if it was removed meanwhile. `secret.unavailable`. */
+export async function readStoredSecret({ db }: Catalogue, name: string, sealing: Sealing): Promise<Secret | undefined> {
+  const row = await db.selectFrom('sealedSecret').select('sealed').where('name', '=', name).executeTakeFirst();
+  return row && sealing.open(row.sealed, name);
+}
