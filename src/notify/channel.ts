@@ -21,7 +21,7 @@ export interface ChannelKind<Settings = unknown> {
    */
   readonly audience: 'people' | 'machines';
   /** What it is told where the entry has no `on`. Absent: errors. */
-  readonly on?: readonly string[];
+  readonly on?: (settings: Settings) => readonly string[];
   /** Reads its secrets; connects to nothing yet. `secret.unavailable`, `config.invalid`. */
   open(settings: Settings, uses: ChannelUses): Promise<Channel>;
 }

@@ -45,10 +45,10 @@ export function compose(
 
 /** True if something later in the same message says it all: the same trouble again, or its end. */
 function isOvertaken({ event }: Telling, later: readonly Telling[]): boolean {
-  if (!isTrouble(event.type)) return false;
+  if (!isTrouble(event)) return false;
   const key = troubleKey(event);
   return later.some((one) =>
-    isTrouble(one.event.type) ? troubleKey(one.event) === key : one.isRecovery && ends(one.event, event),
+    isTrouble(one.event) ? troubleKey(one.event) === key : one.isRecovery && ends(one.event, event),
   );
 }
 

@@ -2,7 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { HoldfastError, messageOf } from '../base/errors.ts';
+import type { SecretReference } from '../base/secret-reference.ts';
 import type { Severity } from '../model/event.ts';
+import type { ChannelUses } from './channel.ts';
 
 /** A plain http(s) address: what is secret goes under a key of its own. */
 export const webAddress = (description: string) =>
@@ -53,4 +55,9 @@ export function secretAddress(text: string, owner: string): URL {
     message: `${owner}: what is given as its address is none`,
     remedy: 'Give the whole address that the service showed, beginning with https://.',
   });
+}
+
+/** A secret of the channel: `secretText(uses, token, 'token')`. `secret.unavailable`. */
+export async function secretText(uses: ChannelUses, reference: SecretReference, noun: string): Promise<string> {
+  return (await uses.secret(reference, `the ${noun} of the channel ${uses.name}`)).reveal();
 }

@@ -72,8 +72,9 @@ function paragraph(
   if (event.message !== undefined && oneLine(event.message) !== oneLine(event.title)) add(event.message);
   add(event.remedy, `${strong(quote('What to do:'))} `);
   add(factsOf(item));
-  if (link !== undefined)
-    lines.push(markup.link(quote(event.run === undefined ? 'Open in Holdfast' : 'Open the run'), link));
+  const label = event.run === undefined ? 'Open in Holdfast' : 'Open the run';
+  const linked = link === undefined ? '' : markup.link(quote(label), link);
+  if (linked !== '') lines.push(linked);
   return lines;
 }
 

@@ -1,7 +1,7 @@
 /** Which events are about the same thing: what repeats what, and what ends what. */
 import type { EventType, HoldfastEvent } from '../model/event.ts';
 
-type Facts = Pick<HoldfastEvent, 'type' | 'source' | 'repository' | 'errorCode' | 'facts'>;
+export type AboutSubject = Pick<HoldfastEvent, 'type' | 'source' | 'repository' | 'errorCode' | 'facts'>;
 
 /** What ends troubles of other types; `X.succeeded` ends `X.failed` and `X.missed` besides. */
 const endedBy: Readonly<Partial<Record<EventType, readonly EventType[]>>> = {
@@ -19,17 +19,22 @@ export function endsTypes(type: EventType): readonly EventType[] {
 }
 
 /** True for what stays wrong until something ends it. */
-export function isTrouble(type: EventType): boolean {
-  return /\.(failed|missed|lost|overdue|stale|stopped)$/.test(type) || type === 'config.refused';
+export function lasts(type: EventType): boolean {
+  return /\.(failed|missed|lost|overdue|stale)$/.test(type) || type === 'config.refused';
+}
+
+/** What may repeat and is not told each time. */
+export function isTrouble({ severity }: Pick<HoldfastEvent, 'severity'>): boolean {
+  return severity !== 'info';
 }
 
 /** The same trouble again has the same key: type, source, repository, error, and which agent or channel. */
-export function troubleKey({ type, source = '', repository = '', errorCode = '', facts }: Facts): string {
+export function troubleKey({ type, source = '', repository = '', errorCode = '', facts }: AboutSubject): string {
   return JSON.stringify([type, source, repository, errorCode, thing(facts)]);
 }
 
 /** True if `good` says that what `bad` told is over. What names no repository is about every one of its source. */
-export function ends(good: Facts, bad: Facts): boolean {
+export function ends(good: AboutSubject, bad: AboutSubject): boolean {
   if (!endsTypes(good.type).includes(bad.type)) return false;
   if (bad.type === 'run.lost' && bad.facts.kind !== undefined && bad.facts.kind !== good.type.split('.')[0])
     return false;

@@ -52,3 +52,16 @@ export function formatTime(epochMs: number): string {
   const [, day, minute, zone] = /^(.{10})T(.{5})[\d:.]*(.*)$/.exec(formatLocalInstant(epochMs))!;
   return `${day} ${minute} ${zone === 'Z' ? 'UTC' : zone}`;
 }
+
+/** For HTML texts and attributes in double quotes. */
+export function escapeHtml(raw: string): string {
+  return raw.replace(/[&<>"']/g, (char) => htmlEntities[char]);
+}
+
+const htmlEntities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};

@@ -4,7 +4,7 @@
  */
 import { HoldfastError } from '../../base/errors.ts';
 import type { Channel, ChannelKind, ChannelUses } from '../channel.ts';
-import { readCa } from '../fields.ts';
+import { readCa, secretText } from '../fields.ts';
 import type { Message } from '../message.ts';
 import { type Poster, post } from '../post.ts';
 import { plain, render } from '../render.ts';
@@ -52,18 +52,18 @@ async function open(given: Settings, uses: ChannelUses): Promise<Channel> {
 
 async function signIn(
   { token, user, password }: Settings,
-  { name, secret }: ChannelUses,
+  uses: ChannelUses,
 ): Promise<{ headers: Record<string, string>; secrets: string[] }> {
   if (token !== undefined) {
-    const value = (await secret(token, `the token of the channel ${name}`)).reveal();
+    const value = await secretText(uses, token, 'token');
     return { headers: { authorization: `Bearer ${value}` }, secrets: [value] };
   }
   if ((user === undefined) !== (password === undefined)) {
-    const message = `${name}: a user needs a password, and a password a user`;
+    const message = `${uses.name}: a user needs a password, and a password a user`;
     throw new HoldfastError({ code: 'config.invalid', message, remedy: 'Give both, or a token, or neither.' });
   }
   if (user === undefined || password === undefined) return { headers: {}, secrets: [] };
-  const value = (await secret(password, `the password of the channel ${name}`)).reveal();
+  const value = await secretText(uses, password, 'password');
   const basic = Buffer.from(`${user}:${value}`).toString('base64');
   return { headers: { authorization: `Basic ${basic}` }, secrets: [value, basic] };
 }
