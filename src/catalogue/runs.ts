@@ -335,11 +335,11 @@ async function endQueued(
   return row && recordOf(row);
 }
 
-function missedError(reason: string): RunError {
+export function missedError(reason: string): RunError {
   return { code: 'run.missed', message: `it did not run: ${reason}`, remedy: 'Start it now if it is wanted.' };
 }
 
-function missedHappening(run: RunRecord, reason: string): NewHappening {
+export function missedHappening(run: RunRecord, reason: string): NewHappening {
   const due = run.slotMs === undefined ? '' : ` that was due ${formatInstant(run.slotMs)}`;
   const type = `${run.kind}.missed` as EventType;
   return happeningOf(run, {
