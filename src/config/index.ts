@@ -33,8 +33,10 @@ export type {
 } from './platform-config.ts';
 export { ConfigError, formatProblem, type Problem } from './problems.ts';
 export type { Known, KnownChannel, SecretOpeners } from './reading.ts';
+export { performingHost } from './references.ts';
 export { type SecretPlace, secretPlaces } from './secrets/secret-places.ts';
 export { readSecret, type SecretPlaces, type SecretReference } from './secrets/secret-reference.ts';
+export { type PartRequest, type SourcePart, sourcePart } from './secrets/source-part.ts';
 export { type CleanConfig, configWithoutSecrets, withoutSecrets } from './secrets/without-secrets.ts';
 export { nearest, suggestion } from './suggest.ts';
 export { replaceValue } from './yaml/replace-value.ts';

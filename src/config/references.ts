@@ -90,5 +90,33 @@ function resolveSource(source: SourceEntry, config: Sections, reading: Reading):
     const byPolicy = inherited.find((one) => one.repository === repository)?.keep;
     return { repository, keep: keep ?? byPolicy ?? config.repositories.get(repository)?.keep };
   });
+  checkReach({ ...source, placements }, config, reading);
   return { ...source, placements };
+}
+
+/** What is performed on another machine finds that machine's folders, not those of this one. */
+function checkReach({ name, host, placements }: SourceEntry, config: Sections, reading: Reading): void {
+  const there = performingHost(host, config.hosts, reading.hostKinds);
+  if (there === undefined) return;
+  for (const { repository } of placements) {
+    const url = config.repositories.get(repository)?.url;
+    if (url === undefined || /^[a-z][a-z0-9+.-]*:/i.test(url)) continue;
+    const message = `is stored by the agent on «${there}», for which ${url} of the repository «${repository}» is a folder over there`;
+    const remedy =
+      'Use a repository that both reach (sftp:, rest:, s3:, …), or mount the same storage there at this path.';
+    reading.problem({ path: ['sources', name], part: 'key', message, remedy }, 'warning');
+  }
+}
+
+/** The entry of `hosts:` whose machine performs runs of a source on `host` itself, if there is one on the way to it. */
+export function performingHost(host: string, hosts: Config['hosts'], kinds: Reading['hostKinds']): string | undefined {
+  const seen = new Set<string>();
+  for (const waiting = [host]; waiting.length > 0; ) {
+    const one = hosts.get(waiting.pop()!);
+    if (!one || seen.has(one.name)) continue;
+    seen.add(one.name);
+    if (kinds.find((kind) => kind.name === one.kind)?.performsThere) return one.name;
+    waiting.push(...one.references);
+  }
+  return undefined;
 }

@@ -43,6 +43,8 @@ export interface HostKind<Settings = unknown> {
   readonly settings: z.ZodType<Settings>;
   /** Keys whose value names another entry of `hosts:` (unless it holds `@`, `.` or `:`, and so is an address of its own). */
   readonly references?: readonly string[];
+  /** Runs of its sources are performed by a program on the machine itself: it has to reach their repositories from there. */
+  readonly performsThere?: true;
   /** Which machine it is, for the report of what is not covered. Absent, or nothing in it: one of its own. */
   place?(settings: Settings): HostPlace;
   /** Connects, or is ready to. `host.unreachable`, `secret.unavailable`. */
