@@ -58,6 +58,12 @@ export const families: readonly Family[] = [
     summary: 'run day and night: schedules, the HTTP API, notifications',
     load: () => import('./commands/serve.ts'),
   },
+  { name: 'metrics', summary: 'figures for Prometheus', load: () => import('./commands/metrics.ts') },
+  {
+    name: 'report',
+    summary: 'what a month was like: what went well, what did not, how repositories grew',
+    load: () => import('./commands/report.ts'),
+  },
   { name: 'forget', summary: 'remove snapshots, by rule or by name', load: () => import('./commands/forget.ts') },
   { name: 'pin', summary: 'never let a snapshot be removed', load: () => import('./commands/pin.ts') },
   { name: 'unpin', summary: 'leave a snapshot to retention again', load: () => import('./commands/unpin.ts') },
