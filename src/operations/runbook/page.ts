@@ -149,14 +149,21 @@ function passwordBlocks({ words, shell: line }: PasswordPlace): Block[] {
   ];
 }
 
-function compare({ expected, expectedTotal }: RunbookFacts): Block[] {
-  if (expected.length === 0) return [];
+function compare({ expected, expectedTotal, copies: [copy] }: RunbookFacts): Block[] {
+  const title = heading('4. What has to be there');
+  if (expected.length === 0) {
+    const { bytes = 0, files } = copy;
+    return [
+      title,
+      text(`${files === undefined ? '' : `${files} files, `}${formatBytes(bytes)} in all, as the backup counted them.`),
+    ];
+  }
   const more =
     expectedTotal > expected.length
       ? ` (${expected.length} of ${expectedTotal}; all are in .holdfast/fingerprint.json of the snapshot)`
       : '';
   return [
-    heading('4. What has to be there'),
+    title,
     text(`The backup recorded, of the same moment as its data${more}:`),
     { kind: 'facts', rows: expected.map(({ subject, measure, value }) => [`${subject}, ${measure}`, value]) },
   ];

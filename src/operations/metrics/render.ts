@@ -1,0 +1,129 @@
+/** Figures as text for Prometheus (exposition format 0.0.4). */
+import { Gauge, Registry } from 'prom-client';
+import { parseInstant } from '../../base/clock.ts';
+import { programVersion } from '../../base/version.ts';
+import type { EndedRun } from '../../catalogue/last-runs.ts';
+import { runKinds, runStates } from '../../model/run-record.ts';
+import type { SourceState, StatusOutput } from '../status/view.ts';
+import { collect, type MetricFigures, type MetricUses, type ServerFigures } from './figures.ts';
+import { type MetricName, metricNames } from './names.ts';
+
+export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
+
+/** All metrics as they are now. Memory: the whole text, about 2 KB for each source and repository. */
+export async function renderMetrics(uses: MetricUses): Promise<string> {
+  return await render(await collect(uses));
+}
+
+export async function render(figures: MetricFigures): Promise<string> {
+  const page = new Page();
+  const { nowMs, config, state, server } = figures;
+  page.set('holdfast_build_info', 1, { version: programVersion });
+  page.set('holdfast_collected_timestamp_seconds', nowMs / 1000);
+  for (const { name, driver, host, policy } of config.sources.values()) {
+    page.set('holdfast_source_info', 1, { source: name, driver, host, policy: policy ?? '' });
+  }
+  for (const source of state.sources) setSource(page, source, nowMs);
+  setRepositories(page, state);
+  if (server) setServer(page, server, nowMs);
+  return await page.text();
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+/** Metrics appear with their first value: a family without any is left out. */
+class Page {
+  readonly #registry = new Registry();
+  readonly #gauges = new Map<MetricName, Gauge>();
+
+  set(name: MetricName, value: number | undefined, labels: Labels = {}): void {
+    if (value === undefined || !Number.isFinite(value)) return;
+    const { help, labels: labelNames } = metricNames[name];
+    const gauge = this.#gauges.get(name) ?? new Gauge({ name, help, labelNames, registers: [this.#registry] });
+    this.#gauges.set(name, gauge);
+    gauge.set(labels, value);
+  }
+
+  async text(): Promise<string> {
+    return await this.#registry.metrics();
+  }
+}
+
+function setSource(page: Page, state: SourceState, nowMs: number): void {
+  const labels = { source: state.source, repository: state.repository };
+  const { newest, proof, proven, expected, copies } = state;
+  page.set('holdfast_source_safe', state.ok ? 1 : 0, labels);
+  page.set('holdfast_source_snapshots', state.snapshots, labels);
+  page.set('holdfast_source_recovery_point_limit_seconds', expected.snapshotMs / 1000, labels);
+  page.set('holdfast_source_proof_limit_seconds', expected.proofMs / 1000, labels);
+  page.set('holdfast_source_copies_behind', copies?.behind, labels);
+  if (newest) {
+    page.set('holdfast_source_last_success_timestamp_seconds', (nowMs - newest.ageMs) / 1000, labels);
+    page.set('holdfast_source_recovery_point_age_seconds', newest.ageMs / 1000, labels);
+  }
+  if (proof) {
+    page.set('holdfast_source_last_drill_timestamp_seconds', (nowMs - proof.ageMs) / 1000, labels);
+    page.set('holdfast_source_last_drill_success', proof.verdict === 'passed' ? 1 : 0, labels);
+    if (proof.verdict === 'passed') page.set('holdfast_source_recovery_time_seconds', proof.restoreMs / 1000, labels);
+  }
+  const provenMs = proven === undefined ? undefined : parseInstant(proven);
+  if (provenMs === undefined) return;
+  page.set('holdfast_source_proof_timestamp_seconds', provenMs / 1000, labels);
+  page.set('holdfast_source_proof_age_seconds', (nowMs - provenMs) / 1000, labels);
+}
+
+function setRepositories(page: Page, { repositories, sources }: StatusOutput): void {
+  const counts = new Map<string, number>();
+  for (const one of sources) counts.set(one.repository, (counts.get(one.repository) ?? 0) + one.snapshots);
+  for (const one of repositories) setRepository(page, one, counts.get(one.name) ?? 0);
+}
+
+function setRepository(page: Page, view: StatusOutput['repositories'][number], snapshots: number): void {
+  const { name, state, ok, missing, lastCheck } = view;
+  const labels = { repository: name };
+  // One that may be away is no trouble until it is away for too long.
+  if (state !== 'away' || !ok) page.set('holdfast_repository_reachable', state === 'ready' ? 1 : 0, labels);
+  if (state === 'ready') page.set('holdfast_repository_snapshots', snapshots, labels);
+  page.set('holdfast_repository_missing_copies', missing, labels);
+  if (!lastCheck) return;
+  const checkedMs = parseInstant(lastCheck.time);
+  page.set('holdfast_repository_last_check_timestamp_seconds', checkedMs && checkedMs / 1000, labels);
+  page.set('holdfast_repository_last_check_success', lastCheck.ok ? 1 : 0, labels);
+}
+
+function setServer(page: Page, server: ServerFigures, nowMs: number): void {
+  const { runs, queue, last, agents } = server;
+  // Kinds and states of which there are none are 0, not absent: what is absent cannot be compared with anything.
+  for (const kind of runKinds) for (const state of runStates) page.set('holdfast_recent_runs', 0, { kind, state });
+  for (const { kind, state, count } of runs) page.set('holdfast_recent_runs', count, { kind, state });
+  page.set('holdfast_runs_running', queue.running);
+  page.set('holdfast_queue_length', queue.queued);
+  page.set('holdfast_queue_oldest_seconds', Math.max(0, nowMs - (queue.oldestMs ?? nowMs)) / 1000);
+  page.set('holdfast_workers_connected', server.workers);
+  page.set('holdfast_agents_enrolled', agents.enrolled);
+  page.set('holdfast_agents_connected', agents.connected);
+  for (const { channel, state, count } of server.deliveries) {
+    page.set('holdfast_recent_notifications', count, { channel, state });
+  }
+  for (const { repository, storedBytes, restoredBytes, snapshots } of server.sizes) {
+    const labels = { repository };
+    page.set('holdfast_repository_snapshots', snapshots, labels);
+    page.set('holdfast_repository_stored_bytes', storedBytes, labels);
+    page.set('holdfast_repository_restored_bytes', restoredBytes, labels);
+    if (restoredBytes !== undefined && storedBytes > 0) {
+      page.set('holdfast_repository_dedup_ratio', restoredBytes / storedBytes, labels);
+    }
+  }
+  for (const kinds of last.values()) for (const run of kinds.values()) setRun(page, run);
+}
+
+function setRun(page: Page, run: EndedRun): void {
+  const labels = { source: run.source, kind: run.kind };
+  page.set('holdfast_source_last_run_timestamp_seconds', run.endedAtMs / 1000, labels);
+  page.set('holdfast_source_last_run_success', run.state === 'succeeded' ? 1 : 0, labels);
+  if (run.startedAtMs !== undefined) {
+    page.set('holdfast_source_last_run_duration_seconds', (run.endedAtMs - run.startedAtMs) / 1000, labels);
+  }
+  page.set('holdfast_source_last_run_bytes', run.bytes, labels);
+  page.set('holdfast_source_last_run_added_bytes', run.addedBytes, labels);
+}
