@@ -122,12 +122,38 @@ export interface SnapshotTable {
   id: string;
   source: string | null;
   driver: string | null;
+  /** The run that stored it, as far as its tags say. */
+  run: string | null;
   timeMs: number;
+  /** As it stands in the snapshot: RFC 3339 with its zone. */
+  time: string;
   host: string;
   bytes: number | null;
   addedBytes: number | null;
+  pinned: number;
   /** The whole snapshot file as JSON. */
   document: string;
+}
+
+/** One row a source and repository: what an overview needs of `snapshot` and `proof`, written whenever these change. */
+export interface SourceStateTable {
+  repository: string;
+  source: string;
+  snapshots: number;
+  oldestMs: number | null;
+  newestId: string | null;
+  newestMs: number | null;
+  newestTime: string | null;
+  newestBytes: number | null;
+  proofId: string | null;
+  proofSnapshot: string | null;
+  proofAtMs: number | null;
+  proofVerdict: string | null;
+  proofRestoreMs: number | null;
+  /** The newest proof that passed. */
+  passedSnapshot: string | null;
+  passedAtMs: number | null;
+  passedRestoreMs: number | null;
 }
 
 export interface ProofTable {
@@ -354,6 +380,7 @@ export interface Tables {
   standing: StandingTable;
   bookmark: BookmarkTable;
   snapshot: SnapshotTable;
+  sourceState: SourceStateTable;
   proof: ProofTable;
   repositorySize: RepositorySizeTable;
   repositoryState: RepositoryStateTable;

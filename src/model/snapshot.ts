@@ -67,6 +67,11 @@ export function driverOf(snapshot: Snapshot): string | undefined {
   return tagValue(snapshot, 'driver');
 }
 
+/** The run that made it, as the catalogue of whoever made it calls it. */
+export function runOf(snapshot: Snapshot): string | undefined {
+  return tagValue(snapshot, 'run');
+}
+
 /** Marks a snapshot of Holdfast's own state: the configuration that a repository was filled by. It belongs to no source. */
 export const stateTag = 'holdfast-state';
 

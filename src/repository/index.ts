@@ -23,7 +23,7 @@ export { addKey, type KeyInfo, listKeys, removeKey, rewrapKey } from './keys.ts'
 export { packName } from './layout.ts';
 export { type HeldLock, listLocks, lockRepository, removeLocks, type StoredLock } from './locks.ts';
 export { listPins, pinSnapshot, unpinSnapshot } from './pins.ts';
-export { listProofs, saveProof } from './proofs.ts';
+export { listProofs, loadProof, saveProof } from './proofs.ts';
 export { type PruneOptions, type PruneResult, prune } from './prune.ts';
 export { lockForReading } from './read-lock.ts';
 export { loadReadings, type Readings, saveReadings } from './readings.ts';

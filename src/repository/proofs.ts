@@ -50,7 +50,7 @@ export async function listProofs(repository: Repository, signal?: AbortSignal): 
     readsAtOnce,
     async ({ id }) => {
       try {
-        proofs.push({ ...decodeProof(repository, id, await loadUnpacked(repository, 'proofs', id, signal)), id });
+        proofs.push(await loadProof(repository, id, signal));
       } catch (error) {
         // Removed since the listing.
         if (!hasCode(error, 'storage.not-found')) throw error;
@@ -59,6 +59,10 @@ export async function listProofs(repository: Repository, signal?: AbortSignal): 
     signal,
   );
   return proofs.sort((a, b) => a.startedAtMs - b.startedAtMs || (a.id < b.id ? -1 : 1));
+}
+
+export async function loadProof(repository: Repository, id: string, signal?: AbortSignal): Promise<StoredProof> {
+  return { ...decodeProof(repository, id, await loadUnpacked(repository, 'proofs', id, signal)), id };
 }
 
 function decodeProof(repository: Repository, id: string, json: Uint8Array): Proof {

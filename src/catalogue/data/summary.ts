@@ -1,0 +1,134 @@
+/**
+ * One row a source and repository with its newest snapshot and proofs. Written in the transaction that changes these, so that
+ * an overview of ten thousand sources reads ten thousand rows and not the millions behind them.
+ */
+import { type RawBuilder, type Selectable, sql, type Transaction } from 'kysely';
+import type { Catalogue } from '../open.ts';
+import type { SourceStateTable, Tables } from '../tables.ts';
+
+/** Of one source in one repository. */
+export interface KnownSource {
+  readonly repository: string;
+  readonly source: string;
+  readonly snapshots: number;
+  readonly oldestMs?: number;
+  readonly newest?: { readonly id: string; readonly time: string; readonly timeMs: number; readonly bytes?: number };
+  /** The newest drill of any of its snapshots. */
+  readonly lastProof?: {
+    readonly id: string;
+    readonly snapshot: string;
+    readonly startedAtMs: number;
+    readonly verdict: 'passed' | 'failed';
+    readonly restoreMs: number;
+  };
+  /** The newest that passed. */
+  readonly lastPassed?: { readonly snapshot: string; readonly startedAtMs: number; readonly restoreMs: number };
+}
+
+/** All sources that any repository knows, or those of one repository or name; declared or not. By source and repository. */
+export async function knownSources(
+  { db }: Catalogue,
+  { repository, source }: { readonly repository?: string; readonly source?: string } = {},
+): Promise<KnownSource[]> {
+  const rows = await db
+    .selectFrom('sourceState')
+    .selectAll()
+    .$if(repository !== undefined, (q) => q.where('repository', '=', repository!))
+    .$if(source !== undefined, (q) => q.where('source', '=', source!))
+    .execute();
+  const known = rows.map(knownOf);
+  return known.sort((a, b) => compare(a.source, b.source) || compare(a.repository, b.repository));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function knownOf(row: Selectable<SourceStateTable>): KnownSource {
+  const { repository, source, snapshots } = row;
+  return {
+    repository,
+    source,
+    snapshots,
+    ...(row.oldestMs === null ? {} : { oldestMs: row.oldestMs }),
+    ...(row.newestId === null
+      ? {}
+      : {
+          newest: {
+            id: row.newestId,
+            time: row.newestTime!,
+            timeMs: row.newestMs!,
+            ...(row.newestBytes === null ? {} : { bytes: row.newestBytes }),
+          },
+        }),
+    ...(row.proofId === null ? {} : { lastProof: lastProofOf(row, row.proofId) }),
+    ...(row.passedAtMs === null
+      ? {}
+      : {
+          lastPassed: {
+            snapshot: row.passedSnapshot!,
+            startedAtMs: row.passedAtMs,
+            restoreMs: row.passedRestoreMs!,
+          },
+        }),
+  };
+}
+
+function lastProofOf(row: Selectable<SourceStateTable>, id: string): NonNullable<KnownSource['lastProof']> {
+  const verdict = row.proofVerdict as 'passed' | 'failed';
+  return { id, snapshot: row.proofSnapshot!, startedAtMs: row.proofAtMs!, verdict, restoreMs: row.proofRestoreMs! };
+}
+
+/** Writes the rows of some sources of a repository anew, or of all. */
+export async function summarize({
+  db,
+  kind,
+  repository,
+  sources,
+}: {
+  readonly db: Transaction<Tables>;
+  readonly kind: Catalogue['kind'];
+  readonly repository: string;
+  readonly sources?: readonly string[];
+}): Promise<void> {
+  if (sources?.length === 0) return;
+  const some = sources === undefined ? sql`` : sql` and source in ${listed(kind, sources)}`;
+  const of = sql`repository = ${repository} and source is not null${some}`;
+  await sql`delete from source_state where ${of}`.execute(db);
+  await sql`
+    insert into source_state (
+      repository, source, snapshots, oldest_ms, newest_id, newest_ms, newest_time, newest_bytes,
+      proof_id, proof_snapshot, proof_at_ms, proof_verdict, proof_restore_ms,
+      passed_snapshot, passed_at_ms, passed_restore_ms
+    )
+    with newest as (
+      select source, id, time_ms, time, bytes,
+        row_number() over (partition by source order by time_ms desc, id desc) as place,
+        count(*) over (partition by source) as snapshots,
+        min(time_ms) over (partition by source) as oldest_ms
+      from snapshot where ${of}
+    ), proven as (
+      select source, id, snapshot, started_at_ms, verdict, restore_ms,
+        row_number() over (partition by source order by started_at_ms desc, id desc) as place,
+        row_number() over (partition by source, verdict order by started_at_ms desc, id desc) as place_of_verdict
+      from proof where ${of}
+    ), known as (
+      select source from newest where place = 1 union select source from proven where place = 1
+    )
+    select cast(${repository} as text), known.source, coalesce(newest.snapshots, 0), newest.oldest_ms, newest.id, newest.time_ms,
+      newest.time, newest.bytes, proven.id, proven.snapshot, proven.started_at_ms, proven.verdict, proven.restore_ms,
+      passed.snapshot, passed.started_at_ms, passed.restore_ms
+    from known
+    left join newest on newest.source = known.source and newest.place = 1
+    left join proven on proven.source = known.source and proven.place = 1
+    left join proven as passed
+      on passed.source = known.source and passed.verdict = 'passed' and passed.place_of_verdict = 1
+  `.execute(db);
+}
+
+function listed(kind: Catalogue['kind'], names: readonly string[]): RawBuilder<unknown> {
+  const json = JSON.stringify(names);
+  return kind === 'sqlite'
+    ? sql`(select value from json_each(${json}))`
+    : sql`(select jsonb_array_elements_text(${json}::jsonb))`;
+}
