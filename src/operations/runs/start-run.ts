@@ -1,0 +1,143 @@
+/** Somebody asks for something to be done: it is queued, and done as soon as the limits allow. */
+import { z } from 'zod';
+import { HoldfastError } from '../../base/errors.ts';
+import { insertRun } from '../../catalogue/runs.ts';
+import { defaultWorkspace, isAtLeast, type Role, roleIn } from '../../model/principal.ts';
+import { type RunKind, type RunRecord, runKinds } from '../../model/run-record.ts';
+import { backup } from '../backup.ts';
+import { drill } from '../drill.ts';
+import { forget } from '../forget.ts';
+import { type CatalogueAccess, operation, type RepositoryAccess } from '../operation.ts';
+import { repoCheck, repoPrune } from '../repo.ts';
+import { repoCopy } from '../repo-copy.ts';
+import { restore } from '../restore.ts';
+import { chooseSources } from '../source-access.ts';
+
+const operations = { backup, copy: repoCopy, forget, prune: repoPrune, check: repoCheck, drill, restore } as const;
+
+/** What it takes to start a run of a kind: what it takes to do the same by hand. */
+export const permissionOfKind: Readonly<Record<RunKind, Role>> = {
+  backup: backup.permission,
+  copy: repoCopy.permission,
+  forget: forget.permission,
+  prune: repoPrune.permission,
+  check: repoCheck.permission,
+  drill: drill.permission,
+  restore: restore.permission,
+};
+
+const input = z.object({
+  kind: z.enum(runKinds),
+  /** One run for each. */
+  sources: z.array(z.string()).default([]),
+  policy: z.string().optional(),
+  all: z.boolean().default(false),
+  repository: z.string().optional(),
+  /** Further input of the operation; no secrets. */
+  input: z.record(z.string(), z.unknown()).default({}),
+});
+const output = z.object({
+  runs: z.array(
+    z.object({
+      id: z.string(),
+      kind: z.enum(runKinds),
+      source: z.string().optional(),
+      repository: z.string().optional(),
+      state: z.string(),
+    }),
+  ),
+});
+export type StartRunOutput = z.infer<typeof output>;
+
+type Request = z.infer<typeof input>;
+type Uses = RepositoryAccess & CatalogueAccess;
+
+export const startRun = operation({
+  name: 'run start',
+  permission: 'operator',
+  input,
+  output,
+  run: async (request: Request, uses: Uses): Promise<StartRunOutput> => {
+    const subjects = subjectsOf(request, uses);
+    for (const subject of subjects) {
+      requireRole(request.kind, subject, uses);
+      requireInput(request, subject);
+    }
+    const runs: RunRecord[] = [];
+    for (const { source, repository, host, policy } of subjects) {
+      const about = { source, repository, host, policy };
+      const asked = { trigger: 'manual', askedBy: uses.principal.name, input: request.input } as const;
+      runs.push(await insertRun(uses.catalogue, { kind: request.kind, ...about, ...asked }));
+    }
+    return { runs: runs.map(({ id, kind, source, repository, state }) => ({ id, kind, source, repository, state })) };
+  },
+});
+
+interface Subject {
+  readonly source?: string;
+  readonly repository?: string;
+  readonly host: string;
+  readonly policy?: string;
+  readonly workspace: string;
+}
+
+const ofRepositories: ReadonlySet<RunKind> = new Set(['prune', 'check', 'copy']);
+
+function subjectsOf(request: Request, { config }: Uses): Subject[] {
+  const { kind, repository } = request;
+  if (repository !== undefined && !config.repositories.has(repository))
+    throw unknownRepository(repository, config.file);
+  if (ofRepositories.has(kind) && request.sources.length === 0) {
+    const name = repository ?? (kind === 'copy' ? String(request.input.to) : undefined);
+    const entry = config.repositories.get(name ?? '');
+    if (entry)
+      return [{ ...(kind === 'copy' ? {} : { repository: entry.name }), host: 'local', workspace: entry.workspace }];
+    throw unknownRepository(name ?? '', config.file);
+  }
+  return chooseSources(config, request).map(({ name, host, policy, workspace }) => ({
+    source: name,
+    ...(repository === undefined ? {} : { repository }),
+    ...{ host, policy, workspace },
+  }));
+}
+
+function unknownRepository(name: string, file: string): HoldfastError {
+  return new HoldfastError({
+    code: 'config.unknown-name',
+    message: name === '' ? 'no repository is named' : `there is no repository «${name}» in ${file}`,
+    remedy: 'Name one that the configuration declares.',
+  });
+}
+
+function requireRole(kind: RunKind, subject: Subject, { principal }: Uses): void {
+  const needed = permissionOfKind[kind];
+  const { workspace = defaultWorkspace, source, repository } = subject;
+  const isForIt = principal.sources === undefined || (source !== undefined && principal.sources.has(source));
+  if (isForIt && isAtLeast(roleIn(principal, workspace), needed)) return;
+  throw new HoldfastError({
+    code: 'auth.forbidden',
+    message: `${principal.name} may not start a ${kind} of ${source ?? repository ?? 'this'}: it needs the role ${needed} there`,
+    remedy: 'Ask somebody who has it.',
+    context: { role: needed },
+  });
+}
+
+/** What the operation would refuse is refused now, not when its turn comes. */
+function requireInput({ kind, input: given }: Request, { source, repository }: Subject): void {
+  const named = { targets: source === undefined ? [] : [source], sources: source === undefined ? [] : [source] };
+  const snapshot = given.snapshot ?? source;
+  const whole = {
+    ...named,
+    ...given,
+    ...(repository === undefined ? {} : { repository }),
+    ...(snapshot === undefined ? {} : { snapshot }),
+  };
+  const parsed = operations[kind].input.safeParse(whole);
+  if (parsed.success) return;
+  const [issue] = parsed.error.issues;
+  throw new HoldfastError({
+    code: 'request.invalid',
+    message: `${operations[kind].name}: ${issue.path.join('.')}: ${issue.message}`,
+    remedy: `See what a ${kind} takes: holdfast ${operations[kind].name} --help`,
+  });
+}
