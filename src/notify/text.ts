@@ -41,7 +41,8 @@ export const characters = (text: string): number => [...text].length;
 
 /** One line for one event: what it says of itself, and how often or since when. */
 export function titleOf({ event, times, sinceMs, mood }: MessageItem): string {
-  const title = oneLine(event.title);
+  const said = oneLine(event.title);
+  const title = said.charAt(0).toUpperCase() + said.slice(1);
   if (mood === 'good' && times === 1) return `${title} (it had failed at ${formatTime(sinceMs)})`;
   if (mood === 'good') return `${title} (it had failed ${times} times since ${formatTime(sinceMs)})`;
   return times > 1 ? `${title} (${times} times since ${formatTime(sinceMs)})` : title;
