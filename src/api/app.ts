@@ -1,5 +1,6 @@
 /** The HTTP API as one function from a request to a response; who listens is the daemon's business. */
 import { Hono } from 'hono';
+import { z } from 'zod';
 import type { HoldfastError } from '../base/errors.ts';
 import { answer } from './answer.ts';
 import { problemResponse, RequestError } from './answers/problem.ts';
@@ -7,7 +8,7 @@ import { openApiDocument } from './openapi.ts';
 import type { ApiParts } from './parts.ts';
 import { factsOf } from './requests/facts.ts';
 import { forwardedBy } from './requests/proxies.ts';
-import type { Route } from './route.ts';
+import { type Route, route } from './route.ts';
 import { routes as allRoutes } from './routes/index.ts';
 
 /** What the listener knows of a connection. */
@@ -22,7 +23,8 @@ export interface App {
   fetch(request: Request, connection: Connection): Promise<Response>;
 }
 
-export function createApp(parts: ApiParts, routes: readonly Route[] = allRoutes): App {
+export function createApp(parts: ApiParts, others: readonly Route[] = allRoutes): App {
+  const routes: readonly Route[] = [...others, documentRoute(() => routes)];
   const forwarded = forwardedBy(parts.settings.trustedProxies);
   const app = new Hono<Bindings>({ strict: true });
   const factsFor = (request: Request, path: string, connection: Connection) =>
@@ -34,11 +36,6 @@ export function createApp(parts: ApiParts, routes: readonly Route[] = allRoutes)
       return await answer(route, { request: c.req.raw, params: c.req.param(), query: searchParams, facts }, parts);
     });
   }
-  let document: string | undefined;
-  app.get('/api/openapi.json', (c) => {
-    document ??= JSON.stringify(openApiDocument(routes, '/'));
-    return c.body(document, 200, { 'content-type': 'application/json' });
-  });
   app.notFound((c) => {
     throw missing(routes, c.req.method, c.req.path);
   });
@@ -52,6 +49,20 @@ export function createApp(parts: ApiParts, routes: readonly Route[] = allRoutes)
       return secured(response, forwarded({ ...connection, headers: request.headers }).secure);
     },
   };
+}
+
+/** The document says of itself, too. */
+function documentRoute(routes: () => readonly Route[]): Route {
+  let document: string | undefined;
+  return route({
+    ...{ method: 'get', path: '/api/openapi.json', id: 'showOpenApi', tag: 'server', access: 'anyone' },
+    summary: 'This document.',
+    answer: { form: 'stream', type: 'application/json', description: 'OpenAPI 3.1.', schema: z.looseObject({}) },
+    run: async () => {
+      document ??= JSON.stringify(openApiDocument(routes(), '/'));
+      return new Response(document, { headers: { 'content-type': 'application/json' } });
+    },
+  });
 }
 
 function missing(routes: readonly Route[], method: string, path: string): HoldfastError {

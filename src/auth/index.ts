@@ -34,6 +34,7 @@ export {
   sessionCookie,
   sessionCookieName,
 } from './access/cross-site.ts';
+export { hashOf, newSecretText } from './access/random-text.ts';
 export {
   endSession,
   endSessionById,

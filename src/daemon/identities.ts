@@ -1,7 +1,7 @@
 /** The provider of identities as the configuration names it. */
 import { OidcProvider } from '../auth/index.ts';
 import type { Execution, RepositoryAccess } from '../operations/operation.ts';
-import { secretReader } from './catalogue-place.ts';
+import { secretReader } from './read-secrets.ts';
 
 export function oidcProvider(uses: RepositoryAccess & Execution): OidcProvider | undefined {
   const { oidc } = uses.config.server;

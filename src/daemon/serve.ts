@@ -12,11 +12,14 @@ import { createLog } from '../base/log.ts';
 import { programVersion } from '../base/version.ts';
 import { openCatalogue } from '../catalogue/open.ts';
 import { openSealing } from '../operations/configuration/sealing.ts';
+import { renderMetrics } from '../operations/metrics/render.ts';
+import { catalogueAddress } from '../operations/open-catalogue.ts';
 import type { Execution, SourceAccess } from '../operations/operation.ts';
-import { catalogueAddress, secretReader } from './catalogue-place.ts';
 import { listen } from './http-server.ts';
 import { oidcProvider } from './identities.ts';
 import { parseListenAddress } from './listen-address.ts';
+import { keepTextfile } from './metrics-textfile.ts';
+import { secretReader } from './read-secrets.ts';
 import { readinessOf } from './readiness.ts';
 
 export interface ServeRequest {
@@ -48,7 +51,7 @@ export async function serve(request: ServeRequest): Promise<void> {
     sealing,
     oidc: () => provider,
     readiness: () => readinessOf(catalogue, closing.signal, log),
-    renderMetrics: async () => '',
+    renderMetrics,
     stopping: closing.signal,
     settings: { url, trustedProxies, openMetrics: metrics.open, mostBodyBytes },
   };
@@ -60,9 +63,15 @@ export async function serve(request: ServeRequest): Promise<void> {
   say(`Holdfast ${programVersion} listens on ${http.url}`);
   await tellSetUp({ catalogue, clock }, url ?? http.url, say);
   log.info({ url: http.url, catalogue: catalogue.title, version: programVersion }, 'started');
+  const textfile = keepTextfile({
+    ...{ clock, log, signal: closing.signal },
+    file: () => parts.access().config.server.metrics.textfile,
+    uses: () => ({ ...parts.access(), clock, catalogue, signal: closing.signal, report: () => undefined }),
+  });
   await aborted(signal);
   log.info('stopping');
   closing.abort();
+  await textfile;
   await http.close(graceMs);
   log.info('stopped');
 }

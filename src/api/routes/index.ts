@@ -1,5 +1,6 @@
 /** Every route there is. */
 import type { Route } from '../route.ts';
+import { downloadRoutes } from './downloads.ts';
 import { meRoutes } from './me.ts';
 import { repositoryRoutes } from './repositories.ts';
 import { serverRoutes } from './server.ts';
@@ -14,6 +15,7 @@ export const routes: readonly Route[] = [
   ...sourceRoutes,
   ...repositoryRoutes,
   ...snapshotRoutes,
+  ...downloadRoutes,
   ...streamRoutes,
   ...signInRoutes,
   ...meRoutes,

@@ -1,8 +1,10 @@
 /** The server itself: for probes, for Prometheus, and for who got an error. */
 import { z } from 'zod';
+import { authenticate } from '../../auth/index.ts';
 import { type ErrorCode, errorCatalogue, HoldfastError } from '../../base/errors.ts';
 import { programVersion } from '../../base/version.ts';
 import { problemStatus } from '../answers/problem-status.ts';
+import { requireSubject } from '../authorize.ts';
 import { type Route, route } from '../route.ts';
 
 const check = z.object({ ok: z.boolean(), message: z.string().optional() });
@@ -10,6 +12,20 @@ const health = z.object({ ready: z.boolean(), checks: z.record(z.string(), check
 const errorView = z.object({ code: z.string(), meaning: z.string(), status: z.number() });
 
 export const serverRoutes: readonly Route[] = [
+  route({
+    ...{ method: 'get', path: '/metrics', id: 'showMetrics', tag: 'server', access: 'anyone', unaudited: true },
+    summary: 'Metrics in Prometheus’ text format; a token of a viewer everywhere is needed unless they are open.',
+    answer: { form: 'stream', type: 'text/plain', description: 'Prometheus text format, version 0.0.4.' },
+    run: async (_, call) => {
+      const { parts, facts, uses } = call;
+      if (!parts.settings.openMetrics) {
+        const { principal } = await authenticate(facts.credentials, parts);
+        requireSubject(principal, 'viewer', { everything: true }, uses.config);
+      }
+      const text = await parts.renderMetrics(uses);
+      return new Response(text, { headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' } });
+    },
+  }),
   route({
     ...{ method: 'get', path: '/health/live', id: 'showLive', tag: 'server', access: 'anyone' },
     summary: 'Whether the process answers: for who would restart it.',

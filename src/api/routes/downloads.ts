@@ -1,0 +1,87 @@
+/** Links that give one file of one snapshot, once. */
+import { z } from 'zod';
+import { recordAudit } from '../../auth/index.ts';
+import { openStoredFile, type StoredFile, storedFileRequest } from '../../operations/stored-file.ts';
+import { makeLink, takeLink } from '../download-links.ts';
+import { type Route, route } from '../route.ts';
+
+const usualSeconds = 600;
+const mostSeconds = 86_400;
+
+export const downloadRoutes: readonly Route[] = [
+  route({
+    ...{
+      method: 'post',
+      path: '/api/downloads',
+      id: 'makeDownload',
+      tag: 'snapshots',
+      access: 'restorer',
+      secret: true,
+    },
+    operation: 'download link',
+    summary: 'Make a link that gives a file of a snapshot, or a folder as a tar file, once.',
+    body: {
+      ...storedFileRequest.shape,
+      forSeconds: z.number().int().min(1).max(mostSeconds).default(usualSeconds),
+    },
+    answer: { form: 'json', schema: z.object({ url: z.string(), expiresAtMs: z.number() }), status: 201 },
+    where: ({ snapshot, repository }) => ({ snapshots: [snapshot], in: repository }),
+    run: async ({ forSeconds, ...input }, { uses, facts, parts }) => {
+      // What cannot be read is said now, not to who follows the link; and «latest» is what it is now.
+      await using found = await openStoredFile(input, uses);
+      const link = {
+        actor: uses.principal.name,
+        input: { ...input, snapshot: found.snapshot },
+        forMs: forSeconds * 1000,
+      };
+      const { token, expiresAtMs } = await makeLink(link, { catalogue: parts.catalogue, nowMs: parts.clock.nowMs() });
+      return { url: `${facts.origin}/download/${token.reveal()}`, expiresAtMs };
+    },
+  }),
+  route({
+    ...{ method: 'get', path: '/download/{token}', id: 'openDownload', tag: 'snapshots', access: 'anyone' },
+    summary: 'What a link gives. It works once.',
+    params: { token: z.string().max(100) },
+    unaudited: true,
+    answer: { form: 'stream', type: 'application/octet-stream', description: 'The file.' },
+    run: async ({ token }, { uses, facts, parts }) => {
+      const { actor, input } = await takeLink(token, { catalogue: parts.catalogue, nowMs: parts.clock.nowMs() });
+      const file = await openStoredFile(input, uses);
+      const entry = { actor, action: 'download', subject: `${input.snapshot} ${file.name}` };
+      await recordAudit({ ...entry, outcome: 'done', address: facts.address }, parts);
+      return fileResponse(file);
+    },
+  }),
+];
+
+/** A file that cannot be read to its end breaks the connection: nobody takes a part of it for the whole. */
+function fileResponse(file: StoredFile): Response {
+  const parts = file.parts[Symbol.asyncIterator]();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        try {
+          const one = await parts.next();
+          if (!one.done) return controller.enqueue(one.value);
+          await file[Symbol.asyncDispose]();
+          controller.close();
+        } catch (error) {
+          await file[Symbol.asyncDispose]();
+          controller.error(error);
+        }
+      },
+      cancel: async () => {
+        await parts.return?.();
+        await file[Symbol.asyncDispose]();
+      },
+    },
+    { highWaterMark: 1 },
+  );
+  const plain = file.name.replaceAll(/[^\x20-\x7e]|["\\]/g, '_');
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'content-disposition': `attachment; filename="${plain}"; filename*=UTF-8''${encodeURIComponent(file.name.toWellFormed())}`,
+    ...(file.bytes === undefined ? {} : { 'content-length': String(file.bytes) }),
+  };
+  return new Response(body, { headers });
+}

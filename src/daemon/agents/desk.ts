@@ -1,0 +1,246 @@
+/**
+ * What the server has to do with one agent. It outlives connections: a run whose agent is away goes on waiting, for the agent
+ * may be performing it, and finds its agent again when that is back.
+ *
+ *     new ──▶ sent ──▶ accepted ──▶ ended        at the agent, as far as this server knows
+ */
+import type { AgentHello, Hold, Outcome, Perform, ResultMessage, ToAgent, ToServer } from '../../agent/protocol.ts';
+import type { Clock } from '../../base/clock.ts';
+import { cancelled, HoldfastError } from '../../base/errors.ts';
+import type { Report } from '../../model/run.ts';
+import { errorOfWire } from './wire-error.ts';
+
+export interface DeskTiming {
+  /** How long a run waits for an agent that is not connected. */
+  readonly awayMs: number;
+  /** How long one that was given to an agent waits for its return. */
+  readonly goneMs: number;
+  /** How long an agent has for ending what it is told to end. */
+  readonly endMs: number;
+}
+
+export const usualDeskTiming: DeskTiming = { awayMs: 60_000, goneMs: 30 * 60_000, endMs: 60_000 };
+
+export interface DeskOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly timing: DeskTiming;
+  /** A run that the agent has and nobody here waits for: true if somebody does from now on. */
+  readonly resume: (hold: Hold) => Promise<boolean>;
+  /** How a run ended that nobody waits for. */
+  readonly late: (result: ResultMessage) => Promise<void>;
+}
+
+export interface DeskLink {
+  send(message: ToAgent): boolean;
+}
+
+interface Job {
+  readonly work: Perform;
+  state: 'new' | 'sent' | 'accepted';
+  /** Process of the agent that has it. */
+  instance?: string;
+  nextEvent: number;
+  isCancelled: boolean;
+  readonly report: Report;
+  readonly end: PromiseWithResolvers<unknown>;
+}
+
+const lookMs = 500;
+
+export class AgentDesk {
+  readonly name: string;
+  readonly #options: DeskOptions;
+  readonly #jobs = new Map<string, Job>();
+  /** What came of runs that are being resumed, until somebody waits for them. */
+  readonly #early = new Map<string, ToServer[]>();
+  /** Ended here, and not written down yet by who waited for it. */
+  readonly #unsettled = new Map<string, Hold>();
+  #link: DeskLink | undefined;
+  #hello: AgentHello | undefined;
+  #absentSinceMs: number;
+
+  constructor(options: DeskOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#absentSinceMs = options.clock.monotonicMs();
+  }
+
+  get isConnected(): boolean {
+    return this.#link !== undefined;
+  }
+
+  get unsettled(): readonly Hold[] {
+    return [...this.#unsettled.values()];
+  }
+
+  /** Somebody has written down how it ended. */
+  settle(hold: Hold): void {
+    this.#unsettled.delete(hold.runId);
+    this.#link?.send({ kind: 'settled', ...hold });
+  }
+
+  /** The agent is there: what it has is compared with what is waited for. */
+  async attach(link: DeskLink, hello: AgentHello): Promise<void> {
+    this.#link = link;
+    this.#hello = hello;
+    this.#unsettled.clear();
+    for (const job of this.#jobs.values()) this.#meet(job, hello);
+    for (const { runId, fence, state } of hello.runs) {
+      if (this.#jobs.has(runId)) continue;
+      this.#early.set(runId, []);
+      if (await this.#options.resume({ runId, fence })) continue;
+      this.#early.delete(runId);
+      if (state === 'running') link.send({ kind: 'cancel', runId, fence, error: closedMeanwhile });
+    }
+  }
+
+  detach(link: DeskLink): void {
+    if (this.#link !== link) return;
+    this.#link = undefined;
+    this.#absentSinceMs = this.#options.clock.monotonicMs();
+  }
+
+  #meet(job: Job, { runs, instance }: AgentHello): void {
+    const { runId, fence } = job.work;
+    const isThere = runs.some((one) => one.runId === runId && one.fence === fence);
+    if (isThere) {
+      Object.assign(job, { state: 'accepted', instance });
+      if (job.isCancelled) this.#link?.send({ kind: 'cancel', runId, fence });
+      return;
+    }
+    // Sent, and not accepted by the same process: it was lost on the way. By another one: it may have begun, and has ended.
+    if (job.state === 'new' || (job.state === 'sent' && job.instance === instance)) return this.#send(job);
+    job.end.reject(startedAnew(this.name));
+  }
+
+  #send(job: Job): void {
+    if (job.isCancelled) return job.end.reject(cancelled());
+    if (!this.#link?.send(job.work)) return;
+    Object.assign(job, { state: 'sent', instance: this.#hello?.instance });
+  }
+
+  /** What the operation gave over there. Rejects with what it threw; `agent.away`, `run.lost`; and when the signal is aborted. */
+  async execute(
+    work: Perform,
+    { signal, report }: { readonly signal: AbortSignal; readonly report: Report },
+  ): Promise<unknown> {
+    const job: Job = {
+      ...{ work, report, state: 'new', nextEvent: 1, isCancelled: false },
+      end: Promise.withResolvers(),
+    };
+    this.#jobs.set(work.runId, job);
+    if (this.#link && this.#hello) this.#meet(job, this.#hello);
+    for (const message of this.#early.get(work.runId) ?? []) await this.take(message);
+    this.#early.delete(work.runId);
+    const done = new AbortController();
+    const watching = this.#watch(job, signal, done.signal);
+    try {
+      return await job.end.promise;
+    } finally {
+      done.abort();
+      this.#jobs.delete(work.runId);
+      await watching;
+    }
+  }
+
+  /** Ends the waiting: for an agent that is away for too long, and for one that does not end what it was told to. */
+  async #watch(job: Job, signal: AbortSignal, done: AbortSignal): Promise<void> {
+    const { clock, timing } = this.#options;
+    const stop = (): void => this.#cancel(job);
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    for (let cancelledMs: number | undefined; !done.aborted; ) {
+      const nowMs = clock.monotonicMs();
+      const absentMs = this.isConnected ? 0 : nowMs - this.#absentSinceMs;
+      if (job.isCancelled) cancelledMs ??= nowMs;
+      if (cancelledMs !== undefined && (nowMs - cancelledMs > timing.endMs || absentMs > timing.endMs)) {
+        job.end.reject(signal.reason);
+      }
+      if (absentMs > (job.state === 'new' ? timing.awayMs : timing.goneMs)) job.end.reject(away(this.name, absentMs));
+      await clock.sleep(lookMs, { signal: done, background: true }).catch(() => undefined); // it has ended
+    }
+    signal.removeEventListener('abort', stop);
+  }
+
+  #cancel(job: Job): void {
+    job.isCancelled = true;
+    const { runId, fence } = job.work;
+    // Nobody has it: there is nothing to wait for.
+    if (job.state === 'new') job.end.reject(cancelled());
+    else this.#link?.send({ kind: 'cancel', runId, fence });
+  }
+
+  async take(message: ToServer): Promise<void> {
+    if (!('runId' in message)) return;
+    const job = this.#jobs.get(message.runId);
+    if (!job || job.work.fence !== message.fence) return await this.#takeOther(message);
+    const hold = { runId: message.runId, fence: message.fence };
+    switch (message.kind) {
+      case 'accepted':
+        job.state = 'accepted';
+        return;
+      case 'refused':
+        job.end.reject(errorOfWire(message.error, 'later'));
+        return;
+      case 'events':
+        for (const [i, event] of message.events.entries()) {
+          if (message.from + i < job.nextEvent) continue;
+          job.nextEvent = message.from + i + 1;
+          if (event) job.report(event);
+        }
+        this.#link?.send({ kind: 'ack', ...hold, upTo: message.from + message.events.length - 1 });
+        return;
+      case 'result':
+        for (const told of message.warnings) job.report({ type: 'warning', code: 'run.warning', message: told });
+        this.#unsettled.set(hold.runId, hold);
+        settleJob(job, message.outcome);
+        return;
+    }
+  }
+
+  /** Of a run that is being resumed: kept until somebody waits for it. Of any other: it is over here. */
+  async #takeOther(message: Extract<ToServer, Hold>): Promise<void> {
+    const early = this.#early.get(message.runId);
+    if (early) {
+      early.push(message);
+      return;
+    }
+    const hold = { runId: message.runId, fence: message.fence };
+    if (message.kind === 'events') {
+      this.#link?.send({ kind: 'ack', ...hold, upTo: message.from + message.events.length - 1 });
+    }
+    if (message.kind !== 'result' || this.#unsettled.has(hold.runId)) return;
+    await this.#options.late(message);
+    this.#link?.send({ kind: 'settled', ...hold });
+  }
+}
+
+function settleJob(job: Job, outcome: Outcome): void {
+  if (outcome.ok) job.end.resolve(outcome.output);
+  else job.end.reject(errorOfWire(outcome.error, outcome.error.code === 'agent.away' ? 'later' : undefined));
+}
+
+const closedMeanwhile = {
+  code: 'run.lost',
+  message: 'it was stopped: while the agent was away, the server had closed this run',
+  remedy: 'Nothing has to be done; what was stored so far is used by the next run.',
+};
+
+function startedAnew(name: string): HoldfastError {
+  return new HoldfastError({
+    code: 'run.lost',
+    message: `the agent «${name}» was started anew while it performed this`,
+    remedy: 'Look at its log for why it ended; what was stored until then is used by the next run.',
+    retry: 'later',
+  });
+}
+
+function away(name: string, absentMs: number): HoldfastError {
+  return new HoldfastError({
+    code: 'agent.away',
+    message: `the agent «${name}» has not been connected for ${Math.round(absentMs / 1000)} s`,
+    remedy: 'Check that it runs («holdfast agent run») and that it reaches the server; see: holdfast agent list',
+    retry: 'later',
+  });
+}
