@@ -7,6 +7,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   hostKinds: async () => (await import('./hosts/registry.ts')).hostKinds,
   channelKinds: async () => (await import('./notify/registry.ts')).channelKinds,
   serve: async () => (await import('./daemon/serve.ts')).serve,
+  work: async () => (await import('./daemon/worker.ts')).work,
   openContainers: async () => (await import('./hosts/registry.ts')).openContainerEngine(),
   localHost: async () => {
     const { localHost } = await import('./hosts/registry.ts');

@@ -14,12 +14,21 @@ export interface Parts {
   channelKinds(): Promise<SourceAccess['channelKinds']>;
   openContainers: SourceAccess['openContainers'];
   serve(): Promise<(request: ServeRequest) => Promise<void>>;
+  work(): Promise<(request: WorkRequest) => Promise<void>>;
 }
 
 /** What `serve` is given: it is put together elsewhere. */
 export interface ServeRequest {
   readonly uses: SourceAccess & Execution;
   readonly listen?: string;
+  readonly logLevel: string;
+  readonly say: (text: string) => void;
+}
+
+/** What `worker` is given. */
+export interface WorkRequest {
+  readonly uses: SourceAccess & Execution;
+  readonly capacity: number;
   readonly logLevel: string;
   readonly say: (text: string) => void;
 }

@@ -21,6 +21,17 @@ export const families: readonly Family[] = [
   },
   { name: 'validate', summary: 'check holdfast.yaml', load: () => import('./commands/validate.ts') },
   {
+    name: 'plan',
+    summary: 'what holdfast.yaml would change, and what that comes to',
+    load: () => import('./commands/plan.ts'),
+  },
+  { name: 'apply', summary: 'put holdfast.yaml to use', load: () => import('./commands/apply.ts') },
+  {
+    name: 'export',
+    summary: 'print the whole configuration as one file',
+    load: () => import('./commands/export.ts'),
+  },
+  {
     name: 'backup',
     summary: 'back sources up',
     load: () => import('./commands/backup.ts'),
@@ -57,6 +68,12 @@ export const families: readonly Family[] = [
     name: 'serve',
     summary: 'run day and night: schedules, the HTTP API, notifications',
     load: () => import('./commands/serve.ts'),
+  },
+  { name: 'run', summary: 'do what is due now, and end', load: () => import('./commands/run.ts') },
+  {
+    name: 'worker',
+    summary: 'take runs from a shared catalogue, beside a server',
+    load: () => import('./commands/worker.ts'),
   },
   { name: 'metrics', summary: 'figures for Prometheus', load: () => import('./commands/metrics.ts') },
   {
