@@ -129,6 +129,13 @@ export async function noteSeen(
     .execute();
 }
 
+/** Somebody was told that it is not to be heard of; until it is seen again, nobody is told once more. */
+export async function markLost(catalogue: Catalogue, name: string): Promise<void> {
+  const found = (await listAgents(catalogue)).find((one) => one.name === name);
+  const facts = JSON.stringify({ ...found?.facts, lost: true });
+  await catalogue.db.updateTable('agent').set({ facts }).where('name', '=', name).execute();
+}
+
 export async function listAgents(catalogue: Catalogue): Promise<AgentRecord[]> {
   const rows = await catalogue.db.selectFrom('agent').selectAll().orderBy('name').execute();
   return rows.map(({ name, version, enrolledAtMs, seenAtMs, revokedAtMs, facts }) => ({
