@@ -30,7 +30,7 @@ export interface Limit {
  */
 export function render(message: Message, markup: Markup, limit: Limit): string {
   const size = limit.size ?? ((text: string) => text.length);
-  for (const most of [2000, 600, 200, 80]) {
+  for (const most of [2000, 1400, 1000, 700, 400, 200, 80]) {
     const text = renderItems(message, markup, { most, count: message.items.length, limit });
     if (size(text) <= limit.most) return text;
   }
