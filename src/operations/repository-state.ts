@@ -30,7 +30,13 @@ export const repositoryView = z.object({
     .object({ time: z.string(), from: z.string(), ok: z.boolean(), copied: z.number(), message: z.string().optional() })
     .optional(),
   lastCheck: z
-    .object({ time: z.string(), ok: z.boolean(), errors: z.number(), data: z.enum(['none', 'part', 'all']) })
+    .object({
+      time: z.string(),
+      ok: z.boolean(),
+      /** Absent if another machine checked it. */
+      errors: z.number().optional(),
+      data: z.enum(['none', 'part', 'all']).optional(),
+    })
     .optional(),
 });
 export type RepositoryView = z.infer<typeof repositoryView>;
@@ -45,6 +51,9 @@ export const copiesView = z.object({
 export type CopiesView = z.infer<typeof copiesView>;
 
 type Uses = RepositoryAccess & Execution;
+
+/** Between the end of a check and its being written down in another place. */
+const sameCheckMs = 60_000;
 
 interface Content {
   readonly snapshots: readonly StoredSnapshot[];
@@ -119,7 +128,7 @@ export function copiesOf(
 
 export async function viewRepository(
   name: string,
-  silence: Silence | undefined,
+  { silence, lastCheck }: { readonly silence?: Silence; readonly lastCheck?: KnownCheck },
   sources: readonly { readonly repository: string; readonly copies?: CopiesView }[],
   uses: Uses,
 ): Promise<RepositoryView> {
@@ -130,7 +139,7 @@ export async function viewRepository(
     name,
     ...stateOf(name, silence, uses),
     ...(copied.length > 0 ? { missing } : {}),
-    ...lastOf(record),
+    ...lastOf(record, lastCheck),
   };
 }
 
@@ -146,11 +155,23 @@ function stateOf(name: string, silence: Silence | undefined, { clock, config }: 
   return { ok: judged.isFine, state: 'away', ...since, code, message: judged.message, remedy };
 }
 
-function lastOf(record: RepositoryRecord | undefined): Pick<RepositoryView, 'lastCopy' | 'lastCheck'> {
+/** A check that is remembered beside what this machine remembers. */
+export interface KnownCheck {
+  readonly atMs: number;
+  readonly ok: boolean;
+}
+
+function lastOf(
+  record: RepositoryRecord | undefined,
+  known: KnownCheck | undefined,
+): Pick<RepositoryView, 'lastCopy' | 'lastCheck'> {
+  const own = record?.lastCheck;
+  // This machine remembers more of a check; that it is the same one shows in its time.
+  const lastCheck = known && known.atMs > (own?.atMs ?? 0) + sameCheckMs ? known : own;
   const timed = <T extends { readonly atMs: number }>({ atMs, ...rest }: T) => ({ time: formatInstant(atMs), ...rest });
   return {
     ...(record?.lastCopy ? { lastCopy: timed(record.lastCopy) } : {}),
-    ...(record?.lastCheck ? { lastCheck: timed(record.lastCheck) } : {}),
+    ...(lastCheck ? { lastCheck: timed(lastCheck) } : {}),
   };
 }
 

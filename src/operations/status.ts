@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { stillStopped } from './left-windows.ts';
 import { type CatalogueAccess, type Execution, operation, type RepositoryAccess } from './operation.ts';
 import { leftElsewhere, viewRepository } from './repository-state.ts';
+import { fromCatalogue, runsFromCatalogue } from './status/from-catalogue.ts';
 import { fromRepositories } from './status/from-repositories.ts';
 import { type Knowledge, type KnownRuns, stateOf } from './status/knowledge.ts';
 import { type SourceState, type StatusOutput, statusView } from './status/view.ts';
@@ -30,7 +31,7 @@ export const status = operation({
       ),
     );
     const repositories = await Promise.all(
-      [...knowledge].map(async ([name, { silence }]) => await viewRepository(name, silence, sources, uses)),
+      [...knowledge].map(async ([name, known]) => await viewRepository(name, known, sources, uses)),
     );
     // Nothing declared is nothing protected, not everything.
     const ok = sources.length > 0 && [...sources, ...repositories].every((one) => one.ok);
@@ -45,7 +46,11 @@ interface Learnt {
 }
 
 async function learn(uses: Uses): Promise<Learnt> {
-  return { knowledge: await fromRepositories(uses) };
+  const { catalogue } = uses;
+  if (catalogue === undefined) return { knowledge: await fromRepositories(uses) };
+  const known = { ...uses, catalogue };
+  const [knowledge, runs] = await Promise.all([fromCatalogue(known), runsFromCatalogue(known)]);
+  return { knowledge, runs };
 }
 
 /** A service that stands still because of a backup is the most urgent thing to know about its source. */

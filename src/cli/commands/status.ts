@@ -48,8 +48,12 @@ function describeLastCopy({ lastCopy }: StatusOutput['repositories'][number]): s
 
 function describeLastCheck({ lastCheck }: StatusOutput['repositories'][number]): string {
   if (!lastCheck) return '';
-  const read = { none: 'structure only', part: 'part of the data', all: 'all data' }[lastCheck.data];
-  return `${shortTime(lastCheck.time)} ${lastCheck.ok ? read : `${counted(lastCheck.errors, 'ERROR')}, ${read}`}`;
+  const { data, errors, ok } = lastCheck;
+  const read = data && { none: 'structure only', part: 'part of the data', all: 'all data' }[data];
+  const found = ok
+    ? (read ?? 'sound')
+    : [errors === undefined ? 'FAULTS' : counted(errors, 'ERROR'), read].filter(Boolean).join(', ');
+  return `${shortTime(lastCheck.time)} ${found}`;
 }
 
 function shortTime(instant: string): string {

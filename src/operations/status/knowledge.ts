@@ -3,7 +3,7 @@ import { formatInstant } from '../../base/clock.ts';
 import type { Placement, SourceEntry } from '../../config/index.ts';
 import { concernsAbout, limitsOf, type RunFacts } from '../../policy/readiness.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
-import { type CopiesView, type Silence, unknownState } from '../repository-state.ts';
+import { type CopiesView, type KnownCheck, type Silence, unknownState } from '../repository-state.ts';
 import { periodsOf } from './periods.ts';
 import type { SourceRun, SourceState } from './view.ts';
 
@@ -26,6 +26,8 @@ export interface Knowledge {
   /** Why nothing is known of it now. */
   readonly silence?: Silence;
   readonly sources: ReadonlyMap<string, Known>;
+  /** Whoever made it. */
+  readonly lastCheck?: KnownCheck;
   /** How far a source here is behind its first repository; `undefined` for the first, and where that is not known. */
   copies(source: SourceEntry): CopiesView | undefined;
 }
