@@ -3,7 +3,8 @@ import { Secret } from '../base/secrets.ts';
 import type { Config } from './config.ts';
 import { sectionNames } from './load.ts';
 import { formatPath } from './problems.ts';
-import { removedMark } from './secrets/clean-text.ts';
+import { cleanText, isUnmistakable, namesSecret, removedMark } from './secrets/clean-text.ts';
+import { secretPlaces } from './secrets/secret-places.ts';
 
 export type Section = (typeof sectionNames)[number];
 
@@ -26,13 +27,14 @@ export interface FieldChange {
 
 /** In the order of the sections, in each removed ones first. No secret is in it, also where one in the clear changed. */
 export function compareConfigs(before: Config, after: Config): Difference[] {
+  const secrets = [...clearSecrets(before), ...clearSecrets(after)];
   return sectionNames.flatMap((section) => {
     const [old, now] = [entriesOf(before, section), entriesOf(after, section)];
     const removed = [...old.keys()].filter((name) => !now.has(name));
     const added = [...now.keys()].filter((name) => !old.has(name));
     const changed = [...now].flatMap(([name, entry]): Difference[] => {
       if (!old.has(name)) return [];
-      const fields = changesOf(old.get(name), entry);
+      const fields = changesOf(old.get(name), entry, secrets);
       return fields.length === 0 ? [] : [{ section, name, change: 'changed', fields }];
     });
     const whole = (change: 'added' | 'removed') => (name: string) => ({ section, name, change, fields: [] });
@@ -44,8 +46,15 @@ function entriesOf(config: Config, section: Section): ReadonlyMap<string, unknow
   return section === 'server' ? new Map([['server', config.server]]) : config[section];
 }
 
-function changesOf(before: unknown, after: unknown): FieldChange[] {
-  const [old, now] = [leavesOf(before), leavesOf(after)];
+function clearSecrets(config: Config): string[] {
+  const values = secretPlaces(config).flatMap(({ reference }) =>
+    reference.from === 'clear' ? [reference.secret.reveal()] : [],
+  );
+  return values.filter(isUnmistakable);
+}
+
+function changesOf(before: unknown, after: unknown, secrets: readonly string[]): FieldChange[] {
+  const [old, now] = [leavesOf(before, secrets), leavesOf(after, secrets)];
   const paths = new Set([...old.keys(), ...now.keys()]);
   return [...paths].flatMap((path): FieldChange[] => {
     const [one, other] = [old.get(path), now.get(path)];
@@ -66,28 +75,38 @@ interface Leaf {
   readonly shown: string;
 }
 
-function leavesOf(entry: unknown): Map<string, Leaf> {
+function leavesOf(entry: unknown, secrets: readonly string[]): Map<string, Leaf> {
   const leaves = new Map<string, Leaf>();
-  gather(entry, [], leaves);
+  gather(entry, [], { leaves, secrets });
   return leaves;
 }
 
-function gather(value: unknown, path: readonly (string | number)[], into: Map<string, Leaf>): void {
+interface Gathering {
+  readonly leaves: Map<string, Leaf>;
+  /** Of the configurations, in the clear: they may stand elsewhere in them, too. */
+  readonly secrets: readonly string[];
+}
+
+function gather(value: unknown, path: readonly (string | number)[], into: Gathering): void {
   // How a secret is opened is no difference.
   if (value === undefined || typeof value === 'function') return;
-  if (value instanceof Secret) {
-    into.set(formatPath(path), { exact: `secret ${value.reveal()}`, shown: removedMark });
-  } else if (value instanceof Map) {
-    for (const [key, inner] of value) gather(inner, [...path, String(key)], into);
-  } else if (typeof value !== 'object' || value === null || isPlainList(value)) {
-    const text = JSON.stringify(typeof value === 'bigint' ? String(value) : value);
-    into.set(formatPath(path), { exact: text, shown: text });
-  } else {
-    const entries: Iterable<[string | number, unknown]> = Array.isArray(value)
-      ? value.entries()
-      : Object.entries(value);
-    for (const [key, inner] of entries) gather(inner, [...path, key], into);
-  }
+  const leaf = leafOf(value, String(path.at(-1)), into.secrets);
+  if (leaf) into.leaves.set(formatPath(path), leaf);
+  else for (const [key, inner] of partsOf(value as object)) gather(inner, [...path, key], into);
+}
+
+/** `undefined` for what has parts of its own. */
+function leafOf(value: unknown, key: string, secrets: readonly string[]): Leaf | undefined {
+  if (value instanceof Secret) return { exact: `secret ${value.reveal()}`, shown: removedMark };
+  if (typeof value === 'object' && value !== null && !isPlainList(value)) return undefined;
+  const exact = JSON.stringify(typeof value === 'bigint' ? String(value) : value);
+  const isHidden = typeof value === 'string' && namesSecret(key, value);
+  return { exact, shown: isHidden ? removedMark : cleanText(exact, secrets) };
+}
+
+function partsOf(value: object): Iterable<[string | number, unknown]> {
+  if (value instanceof Map) return [...value].map(([key, inner]): [string, unknown] => [String(key), inner]);
+  return Array.isArray(value) ? value.entries() : Object.entries(value);
 }
 
 /** A list of words is one value for people: `["/etc","/srv"]`. */
