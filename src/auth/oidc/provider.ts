@@ -4,6 +4,8 @@
  */
 import {
   allowInsecureRequests,
+  type ClientAuth,
+  ClientSecretBasic,
   ClientSecretPost,
   type Configuration,
   clockSkew,
@@ -11,6 +13,7 @@ import {
   discovery,
   None,
   ResponseBodyError,
+  WWWAuthenticateChallengeError,
 } from 'openid-client';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { HoldfastError, messageOf } from '../../base/errors.ts';
@@ -75,16 +78,27 @@ export class OidcProvider {
       [clockTolerance]: skewSeconds,
       ...(secret === undefined ? {} : { client_secret: secret }),
     };
-    return await discovery(url, clientId, metadata, secret === undefined ? None() : ClientSecretPost(secret), {
+    return await discovery(url, clientId, metadata, authenticationWith(secret), {
       timeout: answerSeconds,
       ...(url.protocol === 'http:' && isHere ? { execute: [allowInsecureRequests] } : {}),
     });
   }
 }
 
+/** `client_secret_basic` is what providers expect of a client unless told otherwise (OpenID Connect Core, 9). */
+function authenticationWith(secret: string | undefined): ClientAuth {
+  if (secret === undefined) return None();
+  const [basic, post] = [ClientSecretBasic(secret), ClientSecretPost(secret)];
+  return (server, ...rest) => {
+    const methods = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
+    const usePost = methods.includes('client_secret_post') && !methods.includes('client_secret_basic');
+    return usePost ? post(server, ...rest) : basic(server, ...rest);
+  };
+}
+
 /** It did not answer, or with an error of its own. */
 export function away(issuer: string, cause: unknown): HoldfastError {
-  const why = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
+  const why = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
   return new HoldfastError({
     code: 'auth.provider',
     message: `the provider of identities at ${issuer} cannot be asked: ${messageOf(why).slice(0, 200)}`,
@@ -96,5 +110,8 @@ export function away(issuer: string, cause: unknown): HoldfastError {
 
 /** True for a secret or client that the provider does not take: ours is wrong, not the person. */
 export function isOurFault(error: unknown): boolean {
+  if (error instanceof WWWAuthenticateChallengeError) {
+    return error.cause.some(({ parameters, scheme }) => parameters.error === 'invalid_client' || scheme === 'basic');
+  }
   return error instanceof ResponseBodyError && ['invalid_client', 'unauthorized_client'].includes(error.error);
 }
