@@ -6,7 +6,13 @@ process.exitCode = await runCli(process.argv.slice(2), {
   storageKinds: async () => (await import('./storage/registry.ts')).storageKinds,
   hostKinds: async () => (await import('./hosts/registry.ts')).hostKinds,
   channelKinds: async () => (await import('./notify/registry.ts')).channelKinds,
-  serve: async () => (await import('./daemon/serve.ts')).serve,
+  serve: async () => {
+    const [{ serve }, { channelKinds }] = await Promise.all([
+      import('./daemon/serve.ts'),
+      import('./notify/registry.ts'),
+    ]);
+    return (request) => serve({ ...request, channelKinds });
+  },
   work: async () => (await import('./daemon/worker.ts')).work,
   openContainers: async () => (await import('./hosts/registry.ts')).openContainerEngine(),
   localHost: async () => {

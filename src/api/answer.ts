@@ -76,10 +76,13 @@ async function authorised(
   if (access === 'anyone') return given;
   const { principal, config } = uses;
   const needed = access === 'signed-in' ? 'viewer' : access;
-  const { snapshots, run, in: place, ...plain } = route.where(given);
+  const { snapshots: named, targets, run, in: place, ...plain } = route.where(given);
+  const isSource = (target: string): boolean => config.sources.has(target);
+  const sources = [...(plain.sources ?? []), ...(targets ?? []).filter(isSource)];
+  const snapshots = [...(named ?? []), ...(targets ?? []).filter((one) => !isSource(one))];
   if (place !== undefined) requireDeclaredPlace(principal, place, config);
-  requireSubject(principal, needed, plain, config);
-  if ((snapshots === undefined && run === undefined) || isEverywhere(principal, needed)) return given;
+  requireSubject(principal, needed, { ...plain, sources }, config);
+  if ((snapshots.length === 0 && run === undefined) || isEverywhere(principal, needed)) return given;
   const found = await findSubject({ snapshots, run, in: place }, uses);
   requireSubject(principal, needed, found.subject, config);
   return withIds(given, found.ids);
@@ -135,8 +138,8 @@ async function audit(route: Route, input: unknown, call: Call, outcome: AuditFac
 }
 
 function subjectText(route: Route, input: unknown): string {
-  const { sources = [], repositories = [], policies = [], snapshots = [], run = '' } = route.where(input);
-  return [...sources, ...repositories, ...policies, ...snapshots, run]
+  const { sources = [], repositories = [], policies = [], snapshots = [], targets = [], run = '' } = route.where(input);
+  return [...sources, ...targets, ...repositories, ...policies, ...snapshots, run]
     .filter((one) => one !== '')
     .join(' ')
     .slice(0, 500);

@@ -35,6 +35,8 @@ export interface Subject {
   readonly run?: string;
   /** As a person names one: what made it decides, wherever it lies. */
   readonly snapshots?: readonly string[];
+  /** Sources or snapshots, whichever they are. */
+  readonly targets?: readonly string[];
   /** The repository those are said to be in. */
   readonly in?: string;
 }

@@ -1,24 +1,30 @@
 /**
  * `holdfast serve`: everything that runs day and night, put together, and taken apart again in order:
  *
- *     catalogue → what works behind the scenes (schedules, runs, notifications, …) → HTTP
+ *     catalogue → configuration → what goes on beside requests → runs → HTTP
  *
- * When it is told to stop, HTTP goes first: no new requests, streams end, those under way get a while. Then runs do.
+ * When it is told to stop, HTTP goes first: no new requests, streams end, those under way get a while. Then runs get
+ * theirs, and are stopped in order; then the rest.
  */
 import { createApp } from '../api/app.ts';
 import type { ApiParts } from '../api/parts.ts';
-import { type AuthUses, openSetUp } from '../auth/index.ts';
-import { createLog } from '../base/log.ts';
+import { type AuthUses, openSetUp, tidyAuth } from '../auth/index.ts';
+import { createLog, type Log } from '../base/log.ts';
 import { programVersion } from '../base/version.ts';
-import { openCatalogue } from '../catalogue/open.ts';
-import { openSealing } from '../operations/configuration/sealing.ts';
+import { recordHappening } from '../catalogue/happenings.ts';
+import { type Catalogue, openCatalogue } from '../catalogue/open.ts';
+import { silent } from '../model/run.ts';
+import type { AnyChannelKind } from '../notify/channel.ts';
 import { renderMetrics } from '../operations/metrics/render.ts';
 import { catalogueAddress } from '../operations/open-catalogue.ts';
 import type { Execution, SourceAccess } from '../operations/operation.ts';
+import { startRunsHere } from '../operations/runs/runs-here.ts';
+import { Background } from './background.ts';
 import { listen } from './http-server.ts';
-import { oidcProvider } from './identities.ts';
 import { parseListenAddress } from './listen-address.ts';
+import { type LiveConfiguration, openConfiguration } from './live-configuration.ts';
 import { keepTextfile } from './metrics-textfile.ts';
+import { notify } from './notifications.ts';
 import { secretReader } from './read-secrets.ts';
 import { readinessOf } from './readiness.ts';
 
@@ -29,51 +35,90 @@ export interface ServeRequest {
   readonly logLevel: string;
   /** A line for the person who started it. */
   readonly say: (text: string) => void;
+  readonly channelKinds: readonly AnyChannelKind[];
 }
 
 /** How long requests under way may take when the server stops. */
 const graceMs = 10_000;
+/** And runs, before they are stopped: less than what service managers wait for. */
+const patienceMs = 60_000;
 const mostBodyBytes = 1 << 20;
+const tidyEveryMs = 3_600_000;
 
 /** Runs until the signal of `uses` is aborted, then ends in order. Throws if it cannot start. */
 export async function serve(request: ServeRequest): Promise<void> {
   const { uses, say } = request;
-  const { clock, signal, config } = uses;
+  const { clock, signal } = uses;
   const log = createLog({ level: request.logLevel });
   const closing = new AbortController();
   await using catalogue = await openCatalogue(await catalogueAddress(uses), () => clock.nowMs());
-  const sealing = await openSealing({ ...uses, catalogue });
-  const provider = oidcProvider(uses);
-  const { url, trustedProxies, metrics } = config.server;
-  const parts: ApiParts = {
-    ...{ clock, log, catalogue },
-    access: () => uses,
-    sealing,
-    oidc: () => provider,
-    readiness: () => readinessOf(catalogue, closing.signal, log),
-    renderMetrics,
-    stopping: closing.signal,
-    settings: { url, trustedProxies, openMetrics: metrics.open, mostBodyBytes },
-  };
-  const settings = {
-    ...config.server,
-    ...(request.listen === undefined ? {} : { listen: parseListenAddress(request.listen) }),
-  };
-  await using http = await listen({ app: createApp(parts), settings, clock, log, secret: secretReader(uses) });
+  const configuration = await openConfiguration({ uses, catalogue, log });
+  const { access } = configuration;
+  const parts = { clock, catalogue, log };
+  // Runs end by `stop`, not by the signal that asks the server to: they get a while.
+  const execution = { clock, signal: new AbortController().signal };
+  const app = createApp(await apiParts({ ...parts, configuration, closing: closing.signal }));
+  const settings = { ...access().config.server, ...listenOf(request) };
+  await using http = await listen({ app, settings, clock, log, secret: secretReader({ ...access(), signal }) });
+  await using runs = await startRunsHere({ catalogue, log, execution, access });
+  const background = startBackground(request, { ...parts, configuration });
   say(`Holdfast ${programVersion} listens on ${http.url}`);
-  await tellSetUp({ catalogue, clock }, url ?? http.url, say);
+  await tellSetUp(parts, settings.url ?? http.url, say);
   log.info({ url: http.url, catalogue: catalogue.title, version: programVersion }, 'started');
-  const textfile = keepTextfile({
-    ...{ clock, log, signal: closing.signal },
-    file: () => parts.access().config.server.metrics.textfile,
-    uses: () => ({ ...parts.access(), clock, catalogue, signal: closing.signal, report: () => undefined }),
+  await recordHappening(catalogue, {
+    type: 'server.started',
+    title: `Holdfast ${programVersion} was started`,
+    facts: {},
   });
   await aborted(signal);
   log.info('stopping');
   closing.abort();
-  await textfile;
   await http.close(graceMs);
+  await runs.stop(patienceMs);
+  await background.stop();
   log.info('stopped');
+}
+
+function listenOf({ listen: given }: ServeRequest) {
+  return given === undefined ? {} : { listen: parseListenAddress(given) };
+}
+
+interface Together {
+  readonly clock: Execution['clock'];
+  readonly catalogue: Catalogue;
+  readonly log: Log;
+  readonly configuration: LiveConfiguration;
+}
+
+async function apiParts({ configuration, closing, ...parts }: Together & { closing: AbortSignal }): Promise<ApiParts> {
+  const { url, trustedProxies, metrics } = configuration.access().config.server;
+  return {
+    ...parts,
+    access: configuration.access,
+    sealing: await configuration.store.sealing(),
+    oidc: configuration.oidc,
+    readiness: () => readinessOf(parts.catalogue, closing, parts.log),
+    renderMetrics,
+    stopping: closing,
+    settings: { url, trustedProxies, openMetrics: metrics.open, mostBodyBytes },
+  };
+}
+
+function startBackground({ channelKinds }: ServeRequest, { configuration, ...parts }: Together): Background {
+  const { access, store } = configuration;
+  const background = new Background(parts);
+  background.add('configuration', (signal) => store.follow(signal));
+  background.add('notifications', (signal) => notify({ ...parts, access, kinds: channelKinds }, signal));
+  background.add('metrics textfile', (signal) =>
+    keepTextfile({
+      ...parts,
+      signal,
+      file: () => access().config.server.metrics.textfile,
+      uses: () => ({ ...parts, ...access(), signal, report: silent }),
+    }),
+  );
+  background.every('tidying', tidyEveryMs, () => tidyAuth({}, parts));
+  return background;
 }
 
 /** Goes to the terminal or the journal of who runs the server, and nowhere else. */

@@ -55,7 +55,7 @@ async function statusOf(
   route: DocumentedRoute,
   headers: Record<string, string>,
 ): Promise<{ status: number; text: string }> {
-  const { path, init } = sampleOf(route, route.streams ? { ...known, after: 0 } : known);
+  const { path, init } = sampleOf(route, route.streams ? { run: known.run } : known);
   const abort = new AbortController();
   const all = { 'sec-fetch-site': 'same-origin', ...headers };
   if (init.body) Object.assign(all, { 'content-type': 'application/json' });

@@ -7,6 +7,7 @@ import { serverRoutes } from './server.ts';
 import { signInRoutes } from './sign-in.ts';
 import { snapshotRoutes } from './snapshots.ts';
 import { sourceRoutes } from './sources.ts';
+import { startRoutes } from './start-runs.ts';
 import { statusRoutes } from './status.ts';
 import { streamRoutes } from './streams.ts';
 
@@ -16,6 +17,7 @@ export const routes: readonly Route[] = [
   ...repositoryRoutes,
   ...snapshotRoutes,
   ...downloadRoutes,
+  ...startRoutes,
   ...streamRoutes,
   ...signInRoutes,
   ...meRoutes,

@@ -1,0 +1,56 @@
+/** The configuration a server works with, kept current, and what follows from it: who may do what, and the provider of identities. */
+import { OidcProvider, reconcileAccounts } from '../auth/index.ts';
+import type { Log } from '../base/log.ts';
+import type { Catalogue } from '../catalogue/open.ts';
+import type { Config } from '../config/index.ts';
+import { ConfigStore } from '../operations/configuration/config-store.ts';
+import type { Execution, SourceAccess } from '../operations/operation.ts';
+import { secretReader } from './read-secrets.ts';
+
+interface Parts {
+  readonly uses: SourceAccess & Execution;
+  readonly catalogue: Catalogue;
+  readonly log: Log;
+}
+
+export interface LiveConfiguration {
+  readonly store: ConfigStore;
+  /** The same object until the configuration changes. */
+  access(): SourceAccess;
+  oidc(): OidcProvider | undefined;
+}
+
+export async function openConfiguration({ uses, catalogue, log }: Parts): Promise<LiveConfiguration> {
+  const { drivers, storageKinds, hostKinds, channelKinds, clock, signal, env, localHost, openContainers } = uses;
+  const known = { drivers, storageKinds, hostKinds, channelKinds };
+  const { file } = uses.config;
+  const store = await ConfigStore.open({ file, known, catalogue, clock, signal, log, env, localHost });
+  const accessTo = (config: Config): SourceAccess => ({ ...known, config, env, localHost, openContainers });
+  let access = accessTo(store.config);
+  let provider = providerOf(access, uses);
+  const people = async (config: Config): Promise<void> => {
+    const declared = { users: config.users.values(), workspaces: config.workspaces.values() };
+    const { warnings } = await reconcileAccounts(declared, { catalogue, clock });
+    for (const warning of warnings) log.warn({ warning }, 'users of the configuration');
+  };
+  await people(store.config);
+  store.onReload(({ outcome }, config) => {
+    if (outcome !== 'changed') return;
+    access = accessTo(config);
+    provider = providerOf(access, uses);
+    people(config).catch((error: unknown) =>
+      log.error({ err: error }, 'users of the configuration cannot be brought in'),
+    );
+  });
+  return { store, access: () => access, oidc: () => provider };
+}
+
+function providerOf(access: SourceAccess, { signal, clock }: Execution): OidcProvider | undefined {
+  const { oidc } = access.config.server;
+  if (!oidc) return undefined;
+  const { clientSecret, ...rest } = oidc;
+  const secret = secretReader({ ...access, signal });
+  const read =
+    clientSecret === undefined ? {} : { clientSecret: () => secret(clientSecret, 'server: oidc: clientSecret') };
+  return new OidcProvider({ ...rest, ...read }, clock);
+}
