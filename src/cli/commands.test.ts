@@ -19,6 +19,7 @@ const face = new Face({
     localHost: unused,
     openContainers: unused,
     serve: unused,
+    work: unused,
   },
   screen: new Screen({ json: false, stdout: process.stdout, stderr: process.stderr, clock: systemClock }),
   clock: systemClock,

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Catalogue } from '../catalogue/open.ts';
+import type { Hold } from '../catalogue/runs.ts';
 import type { RunRecord } from '../model/run-record.ts';
 import type { RunPlan } from '../policy/run-plan.ts';
 import type { Execute } from './execute.ts';
@@ -26,6 +27,8 @@ export interface RunsOptions {
   readonly lanes?: readonly Lane[];
   /** `agents` for runs that only a process may have which lets agents in. */
   readonly laneOf?: (run: Pick<RunRecord, 'host'>) => Lane;
+  /** See `WorkerOptions`. */
+  readonly isElsewhere?: (run: RunRecord) => boolean;
   readonly onLost?: (runs: readonly RunRecord[]) => Promise<void>;
   /** How long a worker is believed to live that says nothing. */
   readonly leaseMs?: number;
@@ -40,6 +43,8 @@ export interface Runs {
   readonly running: readonly string[];
   /** A run that was asked to stop stops at once if it is here; elsewhere within seconds. */
   cancel(id: string): void;
+  /** See `Worker.resume`. */
+  resume(hold: Hold): Promise<boolean>;
   /** Begins nothing more, waits for what is going on, and stops what still goes on after `patienceMs`. Then nothing runs. */
   stop(patienceMs: number): Promise<void>;
 }
@@ -70,6 +75,7 @@ export function startRuns(options: RunsOptions): Runs {
       return worker.running;
     },
     cancel: (id) => worker.cancel(id),
+    resume: (hold) => worker.resume(hold),
     async stop(patienceMs) {
       closing.abort();
       await scheduled;

@@ -19,7 +19,7 @@ const input = z.object({});
 const output = z.object({
   /** False if a run failed. */
   ok: z.boolean(),
-  /** Those that ended during this pass, in the order of their queueing. */
+  /** Those that ended during this pass, in the order of their ends. */
   runs: z.array(
     z.object({
       id: z.string(),
@@ -107,6 +107,7 @@ async function resultOf(beganMs: number, { catalogue }: Uses): Promise<RunDueOut
     .selectFrom('run')
     .select(listedColumns)
     .where('endedAtMs', '>=', beganMs)
+    .orderBy('endedAtMs')
     .orderBy('id')
     .execute();
   const runs = rows.map(recordOf).map(({ id, kind, source, repository, state, error }: RunRecord) => ({

@@ -43,6 +43,7 @@ export async function startRunsHere(options: RunsHereOptions): Promise<Runs & As
     plan: planOf(access),
     execute: (run, uses) => (elsewhere?.(run) ?? perform)(run, uses),
     capacity: options.capacity ?? access().config.server.limits.runs,
+    isElsewhere: (run) => elsewhere?.(run) !== undefined,
     lanes: elsewhere ? ['any', 'agents'] : ['any'],
     laneOf: (run) => laneOf(run, access()),
   });
@@ -57,6 +58,7 @@ export async function startRunsHere(options: RunsHereOptions): Promise<Runs & As
       return runs.running;
     },
     cancel: (id) => runs.cancel(id),
+    resume: (hold) => runs.resume(hold),
     stop: (patienceMs) => runs.stop(patienceMs),
     async [Symbol.asyncDispose]() {
       await runs.stop(0);

@@ -4,12 +4,12 @@ import { hasCode } from '../../base/errors.ts';
 import type { Handed, Queue, Taking } from './queue.ts';
 
 /** A safety net only: whoever has news rings. */
-const lookMs = 60_000;
+const lookMs = 600_000;
 
 export class EmbeddedQueue implements Queue {
   readonly #clock: Clock;
   readonly #waiting = new Map<string, Handed>();
-  #ring = new AbortController();
+  readonly #rings = new Set<AbortController>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -21,22 +21,28 @@ export class EmbeddedQueue implements Queue {
   }
 
   wake(): void {
-    this.#ring.abort();
+    for (const ring of this.#rings) ring.abort();
   }
 
   async serve({ lanes, room, take }: Taking, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      this.#ring = new AbortController();
+      const ring = new AbortController();
+      this.#rings.add(ring);
       const ready = [...this.#waiting.values()].filter((one) => lanes.includes(one.lane)).slice(0, Math.max(0, room()));
       for (const { id } of ready) {
         this.#waiting.delete(id);
         await take(id);
       }
-      if (ready.length > 0) continue;
+      if (ready.length > 0) {
+        this.#rings.delete(ring);
+        continue;
+      }
       try {
-        await this.#clock.sleep(lookMs, { signal: AbortSignal.any([signal, this.#ring.signal]) });
+        await this.#clock.sleep(lookMs, { signal: AbortSignal.any([signal, ring.signal]) });
       } catch (error) {
         if (!hasCode(error, 'cancelled')) throw error;
+      } finally {
+        this.#rings.delete(ring);
       }
     }
   }

@@ -31,6 +31,8 @@ export interface HeldRunParts {
 
 /** The lease is renewed so many times before it would end; the run is aborted when it lasts for one of these parts only. */
 const renewals = 6;
+/** How long a server may take to start again. */
+const leftMs = 10 * 60_000;
 
 export class HeldRun {
   readonly run: RunRecord;
@@ -69,7 +71,8 @@ export class HeldRun {
     ];
     const ending = await this.#execute(writer);
     await writer.flush().catch(warn('the last lines of a run are lost'));
-    await this.#finish(ending);
+    if (this.#stopped === 'left') await this.#leave();
+    else await this.#finish(ending);
     done.abort();
     await Promise.all(beside);
   }
@@ -107,6 +110,16 @@ export class HeldRun {
         if (clock.monotonicMs() >= this.#leaseEndsMs) return;
         await clock.sleep(Math.max(1, leaseMs / renewals / 2));
       }
+    }
+  }
+
+  /** It goes on elsewhere: the lease lasts until the next process of this place is there to resume it. */
+  async #leave(): Promise<void> {
+    const { catalogue, log } = this.#parts;
+    try {
+      await renewLease(catalogue, { id: this.run.id, fence: this.#fence, leaseMs: leftMs });
+    } catch (error) {
+      log.warn({ run: this.run.id, error: messageOf(error) }, 'a run that goes on elsewhere counts as lost soon');
     }
   }
 

@@ -19,8 +19,8 @@ export interface EndingFacts {
   readonly retrying: (run: PlannedRun) => Retrying;
 }
 
-/** Why a run is stopped from outside; the reason of its signal. */
-export type StopReason = 'cancelled' | 'shutdown' | 'timeout' | 'lost';
+/** Why a run is stopped from outside; the reason of its signal. left: this process ends, and what performs it elsewhere goes on. */
+export type StopReason = 'cancelled' | 'shutdown' | 'timeout' | 'lost' | 'left';
 
 /** What an operation gave. */
 export function endingOf(run: RunRecord, performed: Performed, facts: EndingFacts): Ending {

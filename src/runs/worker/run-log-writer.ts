@@ -12,6 +12,8 @@ import type { RunEvent } from '../../model/run.ts';
 type Progress = Extract<RunEvent, { type: 'progress' }>;
 
 const flushMs = 1000;
+/** Lines ring; this is for those that could not be written. */
+const idleMs = 10_000;
 /** Of lines that wait; about 300 bytes each. */
 const mostWaiting = 10_000;
 
@@ -23,6 +25,8 @@ export class RunLogWriter {
   #dropped = 0;
   #progress: Progress | undefined;
   #warnings = 0;
+  /** Rung when there is something to write. */
+  #ring = new AbortController();
 
   constructor(catalogue: Catalogue, hold: Hold, clock: Clock) {
     this.#catalogue = catalogue;
@@ -38,10 +42,12 @@ export class RunLogWriter {
   readonly report = (event: RunEvent): void => {
     if (event.type === 'progress') {
       this.#progress = event;
+      this.#ring.abort();
       return;
     }
     if (event.type === 'warning') this.#warnings++;
     this.#waiting.push({ atMs: this.#clock.nowMs(), event });
+    this.#ring.abort();
     if (this.#waiting.length <= mostWaiting) return;
     this.#waiting.shift();
     this.#dropped++;
@@ -50,13 +56,19 @@ export class RunLogWriter {
   /** Writes from time to time until the signal is aborted. What fails is written with the next. */
   async follow(signal: AbortSignal, onError: (error: unknown) => void): Promise<void> {
     while (!signal.aborted) {
-      try {
-        await this.#clock.sleep(flushMs, { signal });
-      } catch (error) {
-        if (!hasCode(error, 'cancelled')) throw error;
-        return;
-      }
-      await this.flush().catch(onError);
+      await this.#sleepOr(idleMs, AbortSignal.any([signal, this.#ring.signal]));
+      await this.#sleepOr(flushMs, signal);
+      if (signal.aborted) return;
+      this.#ring = new AbortController();
+      if (this.#progress || this.#waiting.length > 0) await this.flush().catch(onError);
+    }
+  }
+
+  async #sleepOr(ms: number, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#clock.sleep(ms, { signal, background: true });
+    } catch (error) {
+      if (!hasCode(error, 'cancelled')) throw error;
     }
   }
 

@@ -1,8 +1,9 @@
 /** Who executes runs: as many at once as it has room for. Ends in order, with nothing left running. */
 import { hasCode, messageOf } from '../../base/errors.ts';
 import { programVersion } from '../../base/version.ts';
-import { claimRun } from '../../catalogue/runs.ts';
+import { claimRun, getRun, type Hold, renewLease } from '../../catalogue/runs.ts';
 import { removeWorker, sayAlive } from '../../catalogue/workers.ts';
+import type { RunRecord } from '../../model/run-record.ts';
 import type { Lane, Queue } from '../queue/queue.ts';
 import { HeldRun, type HeldRunParts } from './held-run.ts';
 
@@ -12,9 +13,9 @@ export interface WorkerOptions extends HeldRunParts {
   readonly capacity: number;
   readonly lanes: readonly Lane[];
   readonly queue: Queue;
+  /** True for a run that goes on without this process: it is left, not stopped, for the next one to resume. */
+  readonly isElsewhere?: (run: RunRecord) => boolean;
 }
-
-const aliveMs = 15_000;
 
 export class Worker {
   readonly #options: WorkerOptions;
@@ -58,6 +59,21 @@ export class Worker {
     }
   }
 
+  /**
+   * Goes on with a run that a process before this one had claimed, and that somebody far away still performs. True if it is in
+   * these hands now, or was before; false if its lease has ended or somebody else decides about it.
+   */
+  async resume({ id, fence }: Hold): Promise<boolean> {
+    const { catalogue, clock, leaseMs } = this.#options;
+    if (this.#held.has(id)) return true;
+    if (this.#closing.signal.aborted) return false;
+    const claimedMs = clock.monotonicMs();
+    if ((await renewLease(catalogue, { id, fence, leaseMs })) === false) return false;
+    const run = await getRun(catalogue, id);
+    if (run && !this.#held.has(id)) this.#begin(new HeldRun({ run, fence }, claimedMs, this.#options));
+    return run !== undefined;
+  }
+
   /** A run it executes is told to stop at once, not with the next renewal of its lease. */
   cancel(id: string): void {
     this.#held.get(id)?.stop('cancelled');
@@ -65,8 +81,9 @@ export class Worker {
 
   /** Takes nothing new; waits up to `patienceMs` for what is going on, then stops it. */
   async stop(patienceMs: number): Promise<void> {
-    const { clock, catalogue, name, log } = this.#options;
+    const { clock, catalogue, name, log, isElsewhere } = this.#options;
     this.#closing.abort();
+    for (const held of this.#held.values()) if (isElsewhere?.(held.run)) held.stop('left');
     const ended = new AbortController();
     const patience = clock.sleep(patienceMs, { signal: ended.signal }).then(
       () => this.#stopAll(),
@@ -96,14 +113,14 @@ export class Worker {
   }
 
   async #showLife(signal: AbortSignal): Promise<void> {
-    const { catalogue, clock, name, capacity, lanes, log } = this.#options;
+    const { catalogue, clock, name, capacity, lanes, log, leaseMs } = this.#options;
     const startedAtMs = clock.nowMs();
     while (!signal.aborted) {
       const facts = { capacity, running: this.#held.size, lanes: lanes.join(' ') };
       await sayAlive(catalogue, { name, startedAtMs, version: programVersion, facts }).catch((error: unknown) =>
         log.warn({ error: messageOf(error) }, 'the worker cannot say that it lives'),
       );
-      await clock.sleep(aliveMs, { signal, background: true }).catch((error: unknown) => {
+      await clock.sleep(leaseMs / 4, { signal, background: true }).catch((error: unknown) => {
         if (!hasCode(error, 'cancelled')) throw error;
       });
     }
