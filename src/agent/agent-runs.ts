@@ -115,8 +115,10 @@ export class AgentRuns {
       if (run.stop.signal.aborted) throw run.stop.signal.reason;
       outcome = { ok: true, output: await perform(request, { signal: run.stop.signal, report }) };
     } catch (error) {
-      const { code, message, remedy } = describeError(reasonOf(error, run.stop.signal));
-      outcome = { ok: false, error: { code, message, remedy } };
+      const reason = reasonOf(error, run.stop.signal);
+      const { code, message, remedy } = describeError(reason);
+      const retry = reason instanceof HoldfastError ? { retry: reason.retry } : {};
+      outcome = { ok: false, error: { code, message, remedy, ...retry } };
     }
     const { operation, source } = request;
     const result: StoredOutcome = {

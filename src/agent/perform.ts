@@ -1,15 +1,14 @@
 /**
- * Performs one operation here, with the part of the configuration that came for it. Secrets stay in memory: they are what
- * the configuration's `{ env: … }` finds, and no program that is started gets them unless a driver gives them to it.
+ * Performs one run here, with the part of the configuration that came for it. Secrets stay in memory: they are what the
+ * configuration's `{ env: … }` finds, and no program that is started gets them unless a driver gives them to it.
  */
 import { join } from 'node:path';
+import { z } from 'zod';
 import { HoldfastError } from '../base/errors.ts';
 import { parseConfig } from '../config/index.ts';
-import { backup } from '../operations/backup.ts';
-import { drill } from '../operations/drill.ts';
-import { forget } from '../operations/forget.ts';
-import type { Execution, Operation, SourceAccess } from '../operations/operation.ts';
-import { restore } from '../operations/restore.ts';
+import type { RunRecord } from '../model/run-record.ts';
+import type { Execution, SourceAccess } from '../operations/operation.ts';
+import { executeWith } from '../operations/runs/execute-run.ts';
 import { agentDirectory } from './identity.ts';
 import type { Perform } from './protocol.ts';
 
@@ -23,17 +22,29 @@ export interface PerformUses extends Execution {
   readonly env: SourceAccess['env'];
 }
 
-type AnyOperation = Operation<unknown, unknown, SourceAccess & Execution>;
+/** What has to be done where the source is; everything else the server does itself. */
+const kinds = ['backup', 'drill', 'restore'] as const;
 
-const operations = new Map([backup, drill, restore, forget].map((one) => [one.name, one as unknown as AnyOperation]));
+/** What the server says of the run; fields it has beyond these are of no use here. */
+const runFacts = z.object({
+  repository: z.string().optional(),
+  host: z.string(),
+  policy: z.string().optional(),
+  slotMs: z.number().optional(),
+  retryOf: z.string().optional(),
+  attempt: z.number(),
+  input: z.record(z.string(), z.unknown()),
+});
 
 /** Names of variables that the server may set. */
 const secretName = /^HOLDFAST_SECRET_\d+$/;
 
-/** What the operation gives. `usage.invalid` for one this version does not know; `config.invalid`; and what the operation throws. */
+export function isKnownOperation(name: string): boolean {
+  return (kinds as readonly string[]).includes(name);
+}
+
+/** What `executeWith` gives for the run. `usage.invalid`, `config.invalid`, and what the operation throws. */
 export async function performOperation(request: Perform, uses: PerformUses): Promise<unknown> {
-  const operation = operations.get(request.operation);
-  if (!operation) throw unknownOperation(request.operation);
   const { parts, stateDirectory, clock, signal, report } = uses;
   const { bytes: _part, ...config } = parseConfig(
     join(agentDirectory(stateDirectory), 'holdfast.yaml'),
@@ -42,13 +53,17 @@ export async function performOperation(request: Perform, uses: PerformUses): Pro
     { shown: `the configuration for ${request.source ?? request.operation}` },
   );
   const env = { ...ownPlaces(uses), ...Object.fromEntries(secretsOf(request)) };
-  // Without its bytes: what the repository keeps as its owner's configuration is the whole one, from the server.
-  const input = operation.input.parse(request.input);
-  return await operation.run(input, { ...parts, config, env, clock, signal, report });
+  // Without its bytes: what a repository keeps as its owner's configuration is the whole one, from the server.
+  const execute = executeWith(() => ({ ...parts, config, env }));
+  return await execute(runOf(request, clock.nowMs()), { clock, signal, report });
 }
 
-export function isKnownOperation(name: string): boolean {
-  return operations.has(name);
+function runOf({ runId, operation, source, input }: Perform, nowMs: number): RunRecord {
+  const kind = kinds.find((one) => one === operation);
+  const facts = runFacts.safeParse(input);
+  if (!kind || !facts.success) throw unknownOperation(operation);
+  const rest = { trigger: 'manual', state: 'running', askedBy: 'server', cancelRequested: false } as const;
+  return { ...rest, ...facts.data, id: runId, kind, source, notBeforeMs: nowMs, queuedAtMs: nowMs, startedAtMs: nowMs };
 }
 
 function secretsOf({ secrets }: Perform): [string, string][] {
@@ -70,7 +85,7 @@ function ownPlaces({ env, stateDirectory }: PerformUses): Record<string, string 
 function unknownOperation(name: string): HoldfastError {
   return new HoldfastError({
     code: 'usage.invalid',
-    message: `this agent does not know the operation «${name}»`,
+    message: `this agent does not know how to perform «${name}» as the server asks for it`,
     remedy: 'Bring the agent to the version of the server.',
   });
 }

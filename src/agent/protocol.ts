@@ -25,8 +25,14 @@ export const silenceMs = 35_000;
 export const mostEvents = 200;
 
 const protocol = z.object({ major: z.number().int(), minor: z.number().int() });
-const error = z.object({ code: z.string(), message: z.string(), remedy: z.string() });
-export type WireError = z.infer<typeof error>;
+export const wireError = z.object({
+  code: z.string(),
+  message: z.string(),
+  remedy: z.string(),
+  /** Whether the same may go well later. */
+  retry: z.enum(['never', 'later', 'now']).optional().catch(undefined),
+});
+export type WireError = z.infer<typeof wireError>;
 
 /** A run, as one holder has it: with an older fence it is another one's by now. */
 const hold = z.object({ runId: z.string().min(1).max(100), fence: z.number().int() });
@@ -49,7 +55,7 @@ const event: z.ZodType<RunEvent> = z.discriminatedUnion('type', [
 
 const outcome = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(true), output: z.unknown() }),
-  z.object({ ok: z.literal(false), error }),
+  z.object({ ok: z.literal(false), error: wireError }),
 ]);
 export type Outcome = z.infer<typeof outcome>;
 
@@ -94,7 +100,7 @@ export type Perform = z.infer<typeof perform>;
 const toAgent = {
   hello: serverHello,
   perform,
-  cancel: hold.extend({ kind: z.literal('cancel'), error: error.optional() }),
+  cancel: hold.extend({ kind: z.literal('cancel'), error: wireError.optional() }),
   ping: z.object({ kind: z.literal('ping') }),
   /** Send a request for a new certificate. */
   renew: z.object({ kind: z.literal('renew') }),
@@ -104,13 +110,13 @@ const toAgent = {
   /** The result is written down, or of no use any more: forget it. */
   settled: hold.extend({ kind: z.literal('settled') }),
   /** Why the server hangs up. */
-  goodbye: z.object({ kind: z.literal('goodbye'), error }),
+  goodbye: z.object({ kind: z.literal('goodbye'), error: wireError }),
 };
 
 const toServer = {
   hello: agentHello,
   accepted: hold.extend({ kind: z.literal('accepted') }),
-  refused: hold.extend({ kind: z.literal('refused'), error }),
+  refused: hold.extend({ kind: z.literal('refused'), error: wireError }),
   events: hold.extend({
     kind: z.literal('events'),
     /** Number of the first; the others follow without gaps. */
@@ -184,4 +190,4 @@ export const enrolRequest = z.object({
   platform: z.string().max(100).default(''),
 });
 export const enrolAnswer = z.object({ name: z.string(), certificate: z.string(), authority: z.string() });
-export const enrolRefusal = z.object({ error });
+export const enrolRefusal = z.object({ error: wireError });

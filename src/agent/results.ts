@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { hasCode, systemCode } from '../base/errors.ts';
 import { readPrivate, writePrivate } from './private-file.ts';
-import type { Hold } from './protocol.ts';
+import { type Hold, wireError } from './protocol.ts';
 
 const stored = z.object({
   format: z.literal(1),
@@ -15,7 +15,7 @@ const stored = z.object({
   source: z.string().optional(),
   outcome: z.discriminatedUnion('ok', [
     z.object({ ok: z.literal(true), output: z.unknown() }),
-    z.object({ ok: z.literal(false), error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }) }),
+    z.object({ ok: z.literal(false), error: wireError }),
   ]),
   startedAtMs: z.number(),
   endedAtMs: z.number(),

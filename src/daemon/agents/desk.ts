@@ -110,12 +110,15 @@ export class AgentDesk {
       return;
     }
     // Sent, and not accepted by the same process: it was lost on the way. By another one: it may have begun, and has ended.
-    if (job.state === 'new' || (job.state === 'sent' && job.instance === instance)) return this.#send(job);
-    job.end.reject(startedAnew(this.name));
+    if (job.state === 'new' || (job.state === 'sent' && job.instance === instance)) this.#send(job);
+    else job.end.reject(startedAnew(this.name));
   }
 
   #send(job: Job): void {
-    if (job.isCancelled) return job.end.reject(cancelled());
+    if (job.isCancelled) {
+      job.end.reject(cancelled());
+      return;
+    }
     if (!this.#link?.send(job.work)) return;
     Object.assign(job, { state: 'sent', instance: this.#hello?.instance });
   }
@@ -147,7 +150,7 @@ export class AgentDesk {
   /** Ends the waiting: for an agent that is away for too long, and for one that does not end what it was told to. */
   async #watch(job: Job, signal: AbortSignal, done: AbortSignal): Promise<void> {
     const { clock, timing } = this.#options;
-    const stop = (): void => this.#cancel(job);
+    const stop = (): void => (isLeft(signal) ? job.end.reject(signal.reason) : this.#cancel(job));
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
     for (let cancelledMs: number | undefined; !done.aborted; ) {
@@ -181,7 +184,7 @@ export class AgentDesk {
         job.state = 'accepted';
         return;
       case 'refused':
-        job.end.reject(errorOfWire(message.error, 'later'));
+        job.end.reject(errorOfWire(message.error));
         return;
       case 'events':
         for (const [i, event] of message.events.entries()) {
@@ -216,9 +219,14 @@ export class AgentDesk {
   }
 }
 
+/** This server ends, and the run is to go on: the next one resumes it. */
+function isLeft({ reason }: AbortSignal): boolean {
+  return reason instanceof HoldfastError && reason.cause === 'left';
+}
+
 function settleJob(job: Job, outcome: Outcome): void {
   if (outcome.ok) job.end.resolve(outcome.output);
-  else job.end.reject(errorOfWire(outcome.error, outcome.error.code === 'agent.away' ? 'later' : undefined));
+  else job.end.reject(errorOfWire(outcome.error));
 }
 
 const closedMeanwhile = {

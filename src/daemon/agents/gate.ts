@@ -7,7 +7,6 @@ import { Link, type LinkTiming } from '../../agent/link.ts';
 import {
   type AgentHello,
   features,
-  type Hold,
   heartbeatMs,
   isCompatible,
   protocolVersion,
@@ -19,7 +18,7 @@ import {
 } from '../../agent/protocol.ts';
 import { agentOfKey, standingKeys } from '../../auth/agents/enrolment.ts';
 import type { Clock } from '../../base/clock.ts';
-import { HoldfastError, messageOf } from '../../base/errors.ts';
+import { messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { programVersion } from '../../base/version.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
@@ -258,15 +257,4 @@ function otherProtocol(version: string): WireError {
     message: `an agent of version ${version} speaks another protocol than this server (version ${programVersion})`,
     remedy: 'Bring the agent to the version of the server.',
   };
-}
-
-export type { Hold };
-
-/** For who asks about an agent by a name nobody has. */
-export function unknownAgent(name: string): HoldfastError {
-  return new HoldfastError({
-    code: 'agent.unknown',
-    message: `there is no agent «${name}»`,
-    remedy: `Enrol it: holdfast agent enrol ${name}`,
-  });
 }

@@ -71,10 +71,10 @@ export class HeldRun {
     ];
     const ending = await this.#execute(writer);
     await writer.flush().catch(warn('the last lines of a run are lost'));
-    if (this.#stopped === 'left') await this.#leave();
-    else await this.#finish(ending);
+    if (this.#stopped !== 'left') await this.#finish(ending);
     done.abort();
     await Promise.all(beside);
+    if (this.#stopped === 'left') await this.#leave();
   }
 
   async #execute(writer: RunLogWriter): Promise<Ending> {
