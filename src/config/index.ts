@@ -18,6 +18,7 @@ export {
 export { type Declared, declaredText, keyOf, mergedText, type Origin } from './declared.ts';
 export { parseDuration } from './duration.ts';
 export { emptyConfig } from './empty.ts';
+export { entryValue } from './entry-value.ts';
 export { expandPath } from './expand-path.ts';
 export { loadConfig, type ParseOptions, parseConfig, readConfigFile, sectionNames } from './load.ts';
 export type {
@@ -34,6 +35,7 @@ export type {
 export { ConfigError, formatProblem, type Problem } from './problems.ts';
 export type { Known, KnownChannel, SecretOpeners } from './reading.ts';
 export { performingHost } from './references.ts';
+export { withoutSecretText } from './secrets/clean-text.ts';
 export { type SecretPlace, secretPlaces } from './secrets/secret-places.ts';
 export { readSecret, type SecretPlaces, type SecretReference } from './secrets/secret-reference.ts';
 export { type PartRequest, type SourcePart, sourcePart } from './secrets/source-part.ts';

@@ -31,6 +31,11 @@ export function cleanText(text: string, secrets: readonly string[]): string {
     .replace(authorization, `$1${removedMark}`);
 }
 
+/** Without what looks like a secret, whatever it is. */
+export function withoutSecretText(text: string): string {
+  return cleanText(text, []);
+}
+
 /** The same for a comment, where whole settings may be written out. */
 export function cleanComment(text: string, secrets: readonly string[]): string {
   return cleanText(text, secrets).replace(commented, `$1${removedMark}`);

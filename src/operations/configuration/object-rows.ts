@@ -1,6 +1,8 @@
 /** Entries made in the UI and secrets given there, as the catalogue keeps them. */
+import type { Transaction } from 'kysely';
 import type { Secret } from '../../base/secrets.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
+import type { Tables } from '../../catalogue/tables.ts';
 import type { Declared } from '../../config/index.ts';
 import { keyCheckName, type Sealing } from './sealing.ts';
 
@@ -73,4 +75,60 @@ export async function storedSecretNames({ db }: Catalogue): Promise<Set<string>>
 export async function readStoredSecret({ db }: Catalogue, name: string, sealing: Sealing): Promise<Secret | undefined> {
   const row = await db.selectFrom('sealedSecret').select('sealed').where('name', '=', name).executeTakeFirst();
   return row && sealing.open(row.sealed, name);
+}
+
+/** With the secrets it refers to, in one step; stored ones of it that nothing refers to any more go. */
+export async function writeObject(
+  catalogue: Catalogue,
+  { section, name, value, changedBy }: Omit<StoredObject, 'changedAtMs'>,
+  sealed: ReadonlyMap<string, string>,
+): Promise<void> {
+  const changedAtMs = await catalogue.nowMs();
+  const text = JSON.stringify(value);
+  await catalogue.db.transaction().execute(async (db) => {
+    for (const [secret, box] of sealed) {
+      await db
+        .insertInto('sealedSecret')
+        .values({ name: secret, sealed: box, changedAtMs })
+        .onConflict((conflict) => conflict.column('name').doUpdateSet({ sealed: box, changedAtMs }))
+        .execute();
+    }
+    const row = { value: text, changedAtMs, changedBy };
+    await db
+      .insertInto('configObject')
+      .values({ section, name, ...row })
+      .onConflict((conflict) => conflict.columns(['section', 'name']).doUpdateSet(row))
+      .execute();
+    await removeUnused(db);
+  });
+}
+
+export async function removeObject(
+  catalogue: Catalogue,
+  { section, name }: { section: string; name: string },
+): Promise<void> {
+  await catalogue.db.transaction().execute(async (db) => {
+    await db.deleteFrom('configObject').where('section', '=', section).where('name', '=', name).execute();
+    await removeUnused(db);
+  });
+}
+
+/** Entries are few: they are looked through whole. The file may refer to stored ones only as long as an entry does. */
+async function removeUnused(db: Transaction<Tables>): Promise<void> {
+  const rows = await db.selectFrom('configObject').select('value').where('section', 'in', objectSections).execute();
+  const used = new Set(rows.flatMap((row) => storedNames(JSON.parse(row.value))));
+  const secrets = await db.selectFrom('sealedSecret').select('name').execute();
+  const unused = secrets.map((one) => one.name).filter((one) => isOfObject(one) && !used.has(one));
+  for (const name of unused) await db.deleteFrom('sealedSecret').where('name', '=', name).execute();
+}
+
+/** Others keep sealed secrets there, too: theirs have names that are no paths of an entry. */
+function isOfObject(name: string): boolean {
+  return objectSections.some((section) => name.startsWith(`${section}.`));
+}
+
+function storedNames(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if ('stored' in value && typeof value.stored === 'string') return [value.stored];
+  return Object.values(value).flatMap(storedNames);
 }
