@@ -12,8 +12,8 @@ import type { OpenChannels } from '../open-channels.ts';
 import { quietRules } from '../quieten.ts';
 import type { ChannelPlan } from '../route.ts';
 import { type Delivery, dueDeliveries, markFailure, markTold, nextDueMs } from './deliveries.ts';
+import { sayBroken, sayReturned } from './health.ts';
 import type { Router } from './router.ts';
-import { setBookmark } from './router.ts';
 
 export interface SenderParts {
   readonly catalogue: Catalogue;
@@ -42,7 +42,12 @@ const refusalsTogether = 3;
 /** Requests of one round that may be refused before the others wait, too. */
 const mostRefusals = 3;
 
-type Outcome = 'told' | 'refused' | 'later';
+interface Failure {
+  readonly error: unknown;
+  readonly isRefusal: boolean;
+  /** The channel may be broken: it refuses for good, or fails for a while. */
+  readonly blames: boolean;
+}
 
 export class Sender {
   readonly #parts: SenderParts;
@@ -66,13 +71,26 @@ export class Sender {
     if (before === undefined || before > nowMs) return before;
     const { gatherMs } = quietRules[this.#audienceOf(plan)];
     const due = await dueDeliveries(catalogue, { channel: name, untilMs: nowMs + gatherMs, limit: mostAtOnce });
-    let refusals = 0;
-    for (const batch of this.#batches(plan, due)) {
-      const outcome = await this.#sendBatch(plan, batch, signal);
-      if (outcome === 'refused') refusals++;
-      if (outcome === 'later' || refusals >= mostRefusals) break;
-    }
+    await this.#sendRound(plan, this.#batches(plan, due), signal);
     return await this.#whenNext(name);
+  }
+
+  /** Only where nothing got through is the channel to blame. */
+  async #sendRound(plan: ChannelPlan, batches: readonly Delivery[][], signal: AbortSignal): Promise<void> {
+    const failures: Failure[] = [];
+    let isTold = false;
+    for (const batch of batches) {
+      const failure = await this.#sendBatch(plan, batch, signal);
+      if (failure) failures.push(failure);
+      else isTold = true;
+      if (failure?.isRefusal === false || failures.length >= mostRefusals) break;
+    }
+    const worst = isTold ? undefined : failures.find(({ blames }) => blames);
+    if (!worst) return;
+    const { catalogue, log } = this.#parts;
+    if (await sayBroken(catalogue, plan.name, worst.error)) {
+      log.error({ channel: plan.name, error: messageOf(worst.error) }, 'a channel is broken');
+    }
   }
 
   async #whenNext(name: string): Promise<number | undefined> {
@@ -95,7 +113,7 @@ export class Sender {
     return (this.#refusals.get(telling.event.id) ?? 0) >= refusalsTogether;
   }
 
-  async #sendBatch(plan: ChannelPlan, batch: readonly Delivery[], signal: AbortSignal): Promise<Outcome> {
+  async #sendBatch(plan: ChannelPlan, batch: readonly Delivery[], signal: AbortSignal): Promise<Failure | undefined> {
     const { channels, router, serverUrl, clock } = this.#parts;
     const tellings = batch.map(({ telling }) => telling);
     const events = tellings.map(({ event }) => event);
@@ -112,75 +130,51 @@ export class Sender {
       return await this.#failed(plan, batch, error);
     }
     await this.#told(plan, idsOf(batch), folded);
-    return 'told';
+    return undefined;
   }
 
   async #told({ name }: ChannelPlan, ids: readonly string[], folded: readonly string[]): Promise<void> {
     for (const id of ids) this.#refusals.delete(id);
     this.#heldUntil.set(name, 0);
-    await inTransaction(this.#parts.catalogue, async ({ db, nowMs, record }) => {
+    await inTransaction(this.#parts.catalogue, async (transaction) => {
+      const { db, nowMs } = transaction;
       const sent = ids.filter((id) => !folded.includes(id));
       await markTold(db, { channel: name, ids: sent, state: 'sent', nowMs });
       await markTold(db, { channel: name, ids: folded, state: 'folded', nowMs });
-      const mark = await db.deleteFrom('bookmark').where('name', '=', brokenMark(name)).executeTakeFirst();
-      if (mark.numDeletedRows === 0n) return;
-      const title = `notifications get through the channel ${name} again`;
-      await record({ type: 'channel.returned', title, facts: { channel: name } });
+      await sayReturned(transaction, name);
     });
   }
 
-  async #failed({ name }: ChannelPlan, batch: readonly Delivery[], error: unknown): Promise<Outcome> {
+  async #failed({ name }: ChannelPlan, batch: readonly Delivery[], error: unknown): Promise<Failure> {
     const { catalogue, log } = this.#parts;
     const known = error instanceof HoldfastError ? error : undefined;
     const lastError = known ? `${known.message} (${known.remedy})` : messageOf(error);
     const isRefusal = known?.retry === 'never';
+    const isSuspect = isRefusal && batch.every((one) => this.#isSuspect(one));
     const asked = Number(known?.context.retryAfterMs ?? 0);
-    const outcome = await inTransaction(catalogue, async ({ db, nowMs, record }) => {
-      const old = batch.filter(({ dueAtMs }) => nowMs - dueAtMs >= giveUpAfterMs);
-      const young = batch.filter((one) => !old.includes(one));
-      const attempts = Math.max(...batch.map((one) => one.attempts));
-      const nextAtMs = nowMs + Math.max(waitsMs[Math.min(attempts, waitsMs.length - 1)], asked);
-      await markFailure(db, { channel: name, ids: idsOf(old), nextAtMs, lastError, isFinal: true });
-      await markFailure(db, { channel: name, ids: idsOf(young), nextAtMs, lastError, isFinal: false });
-      const oldest = Math.min(...batch.map(({ dueAtMs }) => dueAtMs));
-      const isBroken = isRefusal || nowMs - oldest >= brokenAfterMs;
-      const isNews = isBroken && !(await isKnownBroken(db, name));
-      if (isNews) {
-        await setBookmark(db, brokenMark(name), String(nowMs));
-        await record({
-          type: 'channel.failed',
-          title: `notifications do not get through the channel ${name}`,
-          message: known?.message ?? messageOf(error),
-          remedy: known?.remedy ?? 'Look at the log of the server.',
-          errorCode: known?.code ?? 'internal',
-          facts: { channel: name },
-        });
-      }
-      return { old, isNews, nextAtMs };
+    const nowMs = await catalogue.nowMs();
+    const attempts = Math.max(...batch.map((one) => one.attempts));
+    const nextAtMs = nowMs + Math.max(waitsMs[Math.min(attempts, waitsMs.length - 1)], asked);
+    const old = idsOf(batch.filter(({ dueAtMs }) => nowMs - dueAtMs >= giveUpAfterMs));
+    const young = idsOf(batch).filter((id) => !old.includes(id));
+    await inTransaction(catalogue, async ({ db }) => {
+      await markFailure(db, { channel: name, ids: old, nextAtMs, lastError, isFinal: true });
+      await markFailure(db, { channel: name, ids: young, nextAtMs, lastError, isFinal: false });
     });
-    // What others may have to do with is no reason to leave the channel alone.
-    if (!(isRefusal && batch.every((one) => this.#isSuspect(one)))) this.#heldUntil.set(name, outcome.nextAtMs);
-    for (const id of idsOf(batch)) {
-      if (isRefusal) this.#refusals.set(id, (this.#refusals.get(id) ?? 0) + 1);
-    }
-    for (const id of idsOf(outcome.old)) {
+    // What one event has to do with is no reason to leave the channel alone.
+    if (!isSuspect) this.#heldUntil.set(name, nextAtMs);
+    for (const id of young) if (isRefusal) this.#refusals.set(id, (this.#refusals.get(id) ?? 0) + 1);
+    for (const id of old) {
       this.#refusals.delete(id);
       log.error({ channel: name, event: id, error: lastError }, 'a notification was given up');
     }
-    if (outcome.isNews) log.error({ channel: name, error: lastError }, 'a channel is broken');
-    else log.warn({ channel: name, error: lastError, nextAtMs: outcome.nextAtMs }, 'a notification is tried again');
-    return isRefusal ? 'refused' : 'later';
+    if (young.length > 0) log.warn({ channel: name, error: lastError, nextAtMs }, 'a notification is tried again');
+    const oldest = Math.min(...batch.map(({ dueAtMs }) => dueAtMs));
+    return { error, isRefusal, blames: !isSuspect && (isRefusal || nowMs - oldest >= brokenAfterMs) };
   }
 }
 
 const idsOf = (batch: readonly Delivery[]): string[] => batch.map(({ telling }) => telling.event.id);
-
-const brokenMark = (channel: string): string => `broken channel ${channel}`;
-
-async function isKnownBroken(db: Catalogue['db'], channel: string): Promise<boolean> {
-  const row = await db.selectFrom('bookmark').select('name').where('name', '=', brokenMark(channel)).executeTakeFirst();
-  return row !== undefined;
-}
 
 function hangs(title: string): HoldfastError {
   return new HoldfastError({
