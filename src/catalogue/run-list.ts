@@ -31,6 +31,19 @@ export interface RunPage {
 /** Of what somebody may see up to so many names are looked up one by one; beyond, runs are read until enough are found. */
 const mostLookedUp = 100;
 
+/** The run of that id, or the only one whose id begins so (10 letters or more say when it was queued). With its result. */
+export async function findRun({ db }: Catalogue, wanted: string): Promise<RunRecord | undefined> {
+  const beginning = wanted.toUpperCase();
+  const rows = await db
+    .selectFrom('run')
+    .selectAll()
+    .where('id', '>=', beginning)
+    .where('id', '<=', beginning.padEnd(26, 'Z'))
+    .limit(2)
+    .execute();
+  return rows.length === 1 ? recordOf(rows[0]) : undefined;
+}
+
 /** At most `limit` of them, after the one that `cursor` names. */
 export async function listRuns(
   catalogue: Catalogue,

@@ -75,6 +75,13 @@ export const families: readonly Family[] = [
     summary: 'take runs from a shared catalogue, beside a server',
     load: () => import('./commands/worker.ts'),
   },
+  { name: 'runs', summary: 'what was done, is being done, and waits', load: () => import('./commands/runs.ts') },
+  { name: 'events', summary: 'what happened', load: () => import('./commands/events.ts') },
+  {
+    name: 'catalogue',
+    summary: 'what Holdfast remembers, and how it is made anew',
+    load: () => import('./commands/catalogue.ts'),
+  },
   { name: 'metrics', summary: 'figures for Prometheus', load: () => import('./commands/metrics.ts') },
   {
     name: 'report',

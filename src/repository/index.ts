@@ -20,7 +20,7 @@ export { decodeTree, encodeTree } from './format/tree.ts';
 export { type HoldResult, holdObjects, type SweepResult, sweepVersions } from './hold.ts';
 export { idBytesOf, loadIndex, reloadIndex } from './index-files.ts';
 export { addKey, type KeyInfo, listKeys, removeKey, rewrapKey } from './keys.ts';
-export { packName } from './layout.ts';
+export { packName, packsFolder } from './layout.ts';
 export { type HeldLock, listLocks, lockRepository, removeLocks, type StoredLock } from './locks.ts';
 export { listPins, pinSnapshot, unpinSnapshot } from './pins.ts';
 export { listProofs, loadProof, saveProof } from './proofs.ts';
