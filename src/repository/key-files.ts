@@ -7,6 +7,7 @@ import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Secret } from '../base/secrets.ts';
 import type { Storage } from '../storage/storage.ts';
 import { defaultKdf, deriveKey, type KdfParameters, type MasterKey, Sealer } from './crypto.ts';
+import { derivedKey } from './derived-keys.ts';
 import { decodeKeyFile, decodeMasterKey, encodeKeyFile, encodeMasterKey, type KeyFile } from './format/key-file.ts';
 import { sha256Hex } from './ids.ts';
 import type { Kernel } from './kernel.ts';
@@ -27,7 +28,7 @@ export async function openWithPassword(
     tried++;
     try {
       const { bytes, sound } = await readKeyFile(storage, { id, name });
-      const masterKey = await unlockKeyFile(decodeKeyFile(bytes), password, kernel);
+      const masterKey = await unlockKeyFile(decodeKeyFile(bytes), password, kernel, derivedKey);
       if (masterKey) return { masterKey, keyId: id };
       if (!sound) damage = alteredKey(name, storage);
     } catch (error) {
@@ -118,8 +119,13 @@ export async function* keyFiles(storage: Storage): AsyncIterable<{ id: string; n
 }
 
 /** `undefined` if the password is not this key's. */
-async function unlockKeyFile(file: KeyFile, password: Secret, kernel: Kernel): Promise<MasterKey | undefined> {
-  const key = await deriveKey(password.reveal(), file.kdf);
+async function unlockKeyFile(
+  file: KeyFile,
+  password: Secret,
+  kernel: Kernel,
+  derive = deriveKey,
+): Promise<MasterKey | undefined> {
+  const key = await derive(password.reveal(), file.kdf);
   let opened: Uint8Array;
   try {
     opened = new Sealer(key, kernel).open(file.sealedMasterKey);
