@@ -12,37 +12,49 @@ export type { SourceState, StatusOutput };
 
 type Uses = RepositoryAccess & Execution & Partial<Pick<CatalogueAccess, 'catalogue'>>;
 
+const input = z.object({
+  /** Leave out what is safe: of ten thousand sources, a person wants to see the three that are not. */
+  only: z.enum(['all', 'concerns']).default('all'),
+});
+
 /** From the catalogue where there is one: what it was told last. From the repositories otherwise. */
 export const status = operation({
   name: 'status',
   permission: 'viewer',
-  input: z.object({}),
+  input,
   output: statusView,
-  run: async (_: object, uses: Uses): Promise<StatusOutput> => {
+  run: async ({ only }: z.input<typeof input>, uses: Uses): Promise<StatusOutput> => {
     const { config } = uses;
     const { knowledge, runs } = await learn(uses);
     const stopped = await stillStopped(uses);
-    const sources = [...config.sources.values()].flatMap((source) =>
-      source.placements.map((placement) =>
-        withStopped(
-          stateOf(source, placement, { knowledge, runs: runs?.get(source.name) }, uses),
-          stopped.get(source.name),
-        ),
-      ),
-    );
+    const onlyConcerns = only === 'concerns';
+    let states = 0;
+    const judged: SourceState[] = [];
+    for (const source of config.sources.values()) {
+      const halted = stopped.get(source.name);
+      for (const placement of source.placements) {
+        states++;
+        const judging = { knowledge, runs: runs?.(source.name), onlyConcerns: onlyConcerns && halted === undefined };
+        const state = stateOf(source, placement, judging, uses);
+        if (state) judged.push(withStopped(state, halted));
+      }
+    }
     const repositories = await Promise.all(
-      [...knowledge].map(async ([name, known]) => await viewRepository(name, known, sources, uses)),
+      [...knowledge].map(async ([name, known]) => await viewRepository(name, known, judged, uses)),
     );
+    const sources = onlyConcerns ? judged.filter((one) => !one.ok) : judged;
+    const concerns = judged.filter((one) => !one.ok).length;
     // Nothing declared is nothing protected, not everything.
-    const ok = sources.length > 0 && [...sources, ...repositories].every((one) => one.ok);
-    return { ok, sources, repositories, elsewhere: leftElsewhere(config, knowledge) };
+    const ok = states > 0 && concerns === 0 && repositories.every((one) => one.ok);
+    const elsewhere = leftElsewhere(config, knowledge);
+    return { ok, counts: { states, concerns }, sources, repositories, elsewhere };
   },
 });
 
 interface Learnt {
   readonly knowledge: ReadonlyMap<string, Knowledge>;
-  /** By source; only where runs are remembered. */
-  readonly runs?: ReadonlyMap<string, KnownRuns>;
+  /** Of a source; only where runs are remembered. */
+  readonly runs?: (source: string) => KnownRuns;
 }
 
 async function learn(uses: Uses): Promise<Learnt> {

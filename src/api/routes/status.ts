@@ -17,7 +17,8 @@ export const statusRoutes: readonly Route[] = [
       if (view.everything) return output;
       const sources = output.sources.filter((one) => view.source(one.source));
       const repositories = output.repositories.filter((one) => view.repository(one.name));
-      const ok = sources.length > 0 && [...sources, ...repositories].every((one) => one.ok);
+      const isAny = [...uses.config.sources.keys()].some((name) => view.source(name));
+      const ok = isAny && [...sources, ...repositories].every((one) => one.ok);
       return { ok, sources, repositories, elsewhere: output.elsewhere.filter((one) => view.source(one.source)) };
     },
   }),

@@ -7,7 +7,7 @@ import type { Catalogue } from '../open.ts';
 import type { ProofTable, SnapshotTable, Tables } from '../tables.ts';
 import { inTransaction, storable } from '../transaction.ts';
 import { wake } from '../wake.ts';
-import { summarize } from './summary.ts';
+import { stampContent, summarize } from './summary.ts';
 
 export interface RepositoryContent {
   readonly snapshots: readonly StoredSnapshot[];
@@ -82,6 +82,7 @@ export async function forgetRepository(catalogue: Catalogue, repository: string)
     for (const table of ['snapshot', 'proof', 'sourceState', 'repositorySize', 'repositoryState'] as const) {
       await db.deleteFrom(table).where('repository', '=', repository).execute();
     }
+    await stampContent(db, repository);
   });
   wake(catalogue, 'content');
 }

@@ -2,9 +2,13 @@
  * One row a source and repository with its newest snapshot and proofs. Written in the transaction that changes these, so that
  * an overview of ten thousand sources reads ten thousand rows and not the millions behind them.
  */
+import { randomUUID } from 'node:crypto';
 import { type RawBuilder, type Selectable, sql, type Transaction } from 'kysely';
 import type { Catalogue } from '../open.ts';
 import type { SourceStateTable, Tables } from '../tables.ts';
+
+/** What the names of stamps begin with. */
+export const contentStamps = 'content/';
 
 /** Of one source in one repository. */
 export interface KnownSource {
@@ -92,6 +96,7 @@ export async function summarize({
   readonly sources?: readonly string[];
 }): Promise<void> {
   if (sources?.length === 0) return;
+  await stampContent(db, repository);
   const some = sources === undefined ? sql`` : sql` and source in ${listed(kind, sources)}`;
   const of = sql`repository = ${repository} and source is not null${some}`;
   await sql`delete from source_state where ${of}`.execute(db);
@@ -124,6 +129,16 @@ export async function summarize({
     left join proven as passed
       on passed.source = known.source and passed.verdict = 'passed' and passed.place_of_verdict = 1
   `.execute(db);
+}
+
+/** Marks what is known of a repository as changed, for those who keep a copy of it in memory. */
+export async function stampContent(db: Transaction<Tables>, repository: string): Promise<void> {
+  const position = randomUUID();
+  await db
+    .insertInto('bookmark')
+    .values({ name: `${contentStamps}${repository}`, position })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet({ position }))
+    .execute();
 }
 
 function listed(kind: Catalogue['kind'], names: readonly string[]): RawBuilder<unknown> {

@@ -9,9 +9,10 @@ export function add(program: Command, face: Face): void {
   program
     .command('status')
     .description('what is not safely restorable now, and why (exit status 1 if anything)')
-    .action(async () => {
+    .option('--only <what>', 'concerns: leave out what is safe')
+    .action(async (options: object) => {
       const { status } = await import('../../operations/status.ts');
-      await face.perform(status, {}, await face.uses(), { text: describe, wrong: (output) => !output.ok });
+      await face.perform(status, options, await face.uses(), { text: describe, wrong: (output) => !output.ok });
     });
 }
 
@@ -21,10 +22,11 @@ function describe(output: StatusOutput): string {
     .map((one) => `✗ repository ${one.name}: ${one.message}\n    ${one.remedy}`);
   const wrong = output.sources.filter((one) => !one.ok);
   const right = output.sources.filter((one) => one.ok);
-  if (output.sources.length === 0) return [...faulty, 'no source is declared: nothing is protected'].join('\n');
+  const states = output.counts?.states ?? output.sources.length;
+  if (states === 0) return [...faulty, 'no source is declared: nothing is protected'].join('\n');
   const total = output.ok
-    ? `everything declared can be restored, as far as was proven: ${counted(right.length, 'source')}`
-    : `${wrong.length} of ${counted(output.sources.length, 'source')} not safely restorable`;
+    ? `everything declared can be restored, as far as was proven: ${counted(states, 'source')}`
+    : `${wrong.length} of ${counted(states, 'source')} not safely restorable`;
   const parts = [faulty, wrong.map(describeWrong), right.map(describeRight), describeRepositories(output)];
   return [...parts.flat(), ...output.elsewhere.map(describeElsewhere), total].join('\n');
 }

@@ -1,5 +1,4 @@
 /** Figures as text for Prometheus (exposition format 0.0.4). */
-import { Gauge, Registry } from 'prom-client';
 import { parseInstant } from '../../base/clock.ts';
 import { programVersion } from '../../base/version.ts';
 import type { EndedRun } from '../../catalogue/last-runs.ts';
@@ -8,14 +7,14 @@ import type { SourceState, StatusOutput } from '../status/view.ts';
 import { collect, type MetricFigures, type MetricUses, type ServerFigures } from './figures.ts';
 import { type MetricName, metricNames } from './names.ts';
 
-export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
+export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** All metrics as they are now. Memory: the whole text, about 2 KB for each source and repository. */
 export async function renderMetrics(uses: MetricUses): Promise<string> {
-  return await render(await collect(uses));
+  return render(await collect(uses));
 }
 
-export async function render(figures: MetricFigures): Promise<string> {
+export function render(figures: MetricFigures): string {
   const page = new Page();
   const { nowMs, config, state, server } = figures;
   page.set('holdfast_build_info', 1, { version: programVersion });
@@ -26,27 +25,34 @@ export async function render(figures: MetricFigures): Promise<string> {
   for (const source of state.sources) setSource(page, source, nowMs);
   setRepositories(page, state);
   if (server) setServer(page, server, nowMs);
-  return await page.text();
+  return page.text();
 }
 
 type Labels = Readonly<Record<string, string>>;
 
-/** Metrics appear with their first value: a family without any is left out. */
+/** Families in the order of their first value; one without any is left out. */
 class Page {
-  readonly #registry = new Registry();
-  readonly #gauges = new Map<MetricName, Gauge>();
+  readonly #families = new Map<MetricName, string[]>();
 
   set(name: MetricName, value: number | undefined, labels: Labels = {}): void {
     if (value === undefined || !Number.isFinite(value)) return;
-    const { help, labels: labelNames } = metricNames[name];
-    const gauge = this.#gauges.get(name) ?? new Gauge({ name, help, labelNames, registers: [this.#registry] });
-    this.#gauges.set(name, gauge);
-    gauge.set(labels, value);
+    const lines = this.#families.get(name) ?? [];
+    this.#families.set(name, lines);
+    const given = metricNames[name].labels.map((label) => `${label}="${escaped(labels[label] ?? '')}"`);
+    lines.push(`${name}${given.length === 0 ? '' : `{${given.join(',')}}`} ${value}`);
   }
 
-  async text(): Promise<string> {
-    return await this.#registry.metrics();
+  text(): string {
+    const families = [...this.#families].map(([name, lines]) =>
+      [`# HELP ${name} ${metricNames[name].help}`, `# TYPE ${name} gauge`, ...lines].join('\n'),
+    );
+    return `${families.join('\n')}\n`;
   }
+}
+
+/** As the format wants values of labels. */
+function escaped(text: string): string {
+  return text.replace(/[\\"\n]/g, (sign) => (sign === '\n' ? '\\n' : `\\${sign}`));
 }
 
 function setSource(page: Page, state: SourceState, nowMs: number): void {
@@ -94,8 +100,11 @@ function setRepository(page: Page, view: StatusOutput['repositories'][number], s
 function setServer(page: Page, server: ServerFigures, nowMs: number): void {
   const { runs, queue, last, agents } = server;
   // Kinds and states of which there are none are 0, not absent: what is absent cannot be compared with anything.
-  for (const kind of runKinds) for (const state of runStates) page.set('holdfast_recent_runs', 0, { kind, state });
-  for (const { kind, state, count } of runs) page.set('holdfast_recent_runs', count, { kind, state });
+  const counts = new Map(runs.map(({ kind, state, count }) => [`${kind} ${state}`, count]));
+  for (const kind of runKinds) {
+    for (const state of runStates)
+      page.set('holdfast_recent_runs', counts.get(`${kind} ${state}`) ?? 0, { kind, state });
+  }
   page.set('holdfast_runs_running', queue.running);
   page.set('holdfast_queue_length', queue.queued);
   page.set('holdfast_queue_oldest_seconds', Math.max(0, nowMs - (queue.oldestMs ?? nowMs)) / 1000);
@@ -105,9 +114,8 @@ function setServer(page: Page, server: ServerFigures, nowMs: number): void {
   for (const { channel, state, count } of server.deliveries) {
     page.set('holdfast_recent_notifications', count, { channel, state });
   }
-  for (const { repository, storedBytes, restoredBytes, snapshots } of server.sizes) {
+  for (const { repository, storedBytes, restoredBytes } of server.sizes) {
     const labels = { repository };
-    page.set('holdfast_repository_snapshots', snapshots, labels);
     page.set('holdfast_repository_stored_bytes', storedBytes, labels);
     page.set('holdfast_repository_restored_bytes', restoredBytes, labels);
     if (restoredBytes !== undefined && storedBytes > 0) {

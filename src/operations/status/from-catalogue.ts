@@ -2,8 +2,9 @@
 import { formatInstant } from '../../base/clock.ts';
 import { type ErrorCode, errorCatalogue, HoldfastError } from '../../base/errors.ts';
 import { copiesBehind } from '../../catalogue/data/behind.ts';
+import { rememberedSources } from '../../catalogue/data/remembered-sources.ts';
 import { type KnownRepository, knownRepositories } from '../../catalogue/data/repository-states.ts';
-import { type KnownSource, knownSources } from '../../catalogue/data/summary.ts';
+import type { KnownSource } from '../../catalogue/data/summary.ts';
 import { type EndedRun, lastRuns } from '../../catalogue/last-runs.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
 import { runningRuns } from '../../catalogue/run-list.ts';
@@ -19,14 +20,8 @@ type Uses = Pick<RepositoryAccess, 'config'> & Pick<Execution, 'clock'> & { read
 
 export async function fromCatalogue(uses: Uses): Promise<ReadonlyMap<string, Knowledge>> {
   const { catalogue, config } = uses;
-  const [sources, repositories] = await Promise.all([knownSources(catalogue), knownRepositories(catalogue)]);
+  const [held, repositories] = await Promise.all([rememberedSources(catalogue), knownRepositories(catalogue)]);
   const states = new Map(repositories.map((one) => [one.repository, one]));
-  const held = new Map<string, Map<string, KnownSource>>();
-  for (const one of sources) {
-    const own = held.get(one.repository) ?? new Map<string, KnownSource>();
-    held.set(one.repository, own);
-    own.set(one.source, one);
-  }
   const copies = await lags(held, uses);
   return new Map(
     [...config.repositories.values()].map((entry) => {
@@ -107,18 +102,16 @@ function pairsBehind({ sources }: Config, isBehind: (source: SourceEntry, to: st
 }
 
 /** By source: those that ended last, one of each kind, and those that go on. */
-export async function runsFromCatalogue({ catalogue }: Uses): Promise<ReadonlyMap<string, KnownRuns>> {
+export async function runsFromCatalogue({ catalogue }: Uses): Promise<(source: string) => KnownRuns> {
   const [last, running] = await Promise.all([lastRuns(catalogue), runningRuns(catalogue)]);
   const active = Map.groupBy(running, (run) => run.source ?? '');
-  const names = new Set([...last.keys(), ...active.keys()]);
-  return new Map(
-    [...names].map((name) => {
-      const ended = last.get(name);
-      const shown = [...(active.get(name) ?? []).map(viewRunning), ...[...(ended?.values() ?? [])].map(viewEnded)];
-      const facts = { backup: factOf(ended?.get('backup')), drill: factOf(ended?.get('drill')) };
-      return [name, { shown, facts }];
-    }),
-  );
+  return (name) => {
+    const ended = last.get(name);
+    return {
+      facts: { backup: factOf(ended?.get('backup')), drill: factOf(ended?.get('drill')) },
+      shown: () => [...(active.get(name) ?? []).map(viewRunning), ...[...(ended?.values() ?? [])].map(viewEnded)],
+    };
+  };
 }
 
 function factOf(run: EndedRun | undefined) {

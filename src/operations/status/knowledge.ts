@@ -33,7 +33,7 @@ export interface Knowledge {
 }
 
 export interface KnownRuns {
-  readonly shown: readonly SourceRun[];
+  readonly shown: () => SourceRun[];
   readonly facts: RunFacts;
 }
 
@@ -41,35 +41,43 @@ type Uses = Pick<RepositoryAccess, 'config'> & Pick<Execution, 'clock'>;
 
 const nothing: Known = { snapshots: 0 };
 
+interface Judging {
+  readonly knowledge: ReadonlyMap<string, Knowledge>;
+  readonly runs?: KnownRuns;
+  /** Those that are safe are of no interest. */
+  readonly onlyConcerns: boolean;
+}
+
+/** `undefined`: it is safe, nothing has to be copied to it, and only concerns are of interest. */
 export function stateOf(
   source: SourceEntry,
   placement: Placement,
-  { knowledge, runs }: { readonly knowledge: ReadonlyMap<string, Knowledge>; readonly runs?: KnownRuns },
+  { knowledge, runs, onlyConcerns }: Judging,
   uses: Uses,
-): SourceState {
+): SourceState | undefined {
   const { repository, keep } = placement;
   const here = knowledge.get(repository)!;
-  const nowMs = uses.clock.nowMs();
-  const isFirst = source.placements[0].repository === repository;
-  const timing = {
-    nowMs,
-    mayBeAwayMs: uses.config.repositories.get(repository)?.mayBeAwayMs,
-    ...periodsOf(source, uses.config),
-  };
-  const facts = {
+  const timing = timingOf(source, repository, uses);
+  const described = () => ({
     ...{ source: source.name, driver: source.driver, repository },
     ...(keep ? { keep: { ...keep } } : {}),
     expected: limitsOf(timing),
-    ...(runs ? { runs: [...runs.shown] } : {}),
-  };
-  if (here.silence) return { ...facts, snapshots: 0, ...unknownState(source, repository, here.silence, uses) };
+    ...(runs ? { runs: runs.shown() } : {}),
+  });
+  if (here.silence) return { ...described(), snapshots: 0, ...unknownState(source, repository, here.silence, uses) };
   const known = here.sources.get(source.name) ?? nothing;
   const { newest, lastProof, lastPassed } = known;
   const copies = here.copies(source);
-  const lastRuns = isFirst ? runs?.facts : undefined;
-  const concerns = concernsAbout({ ...timing, newest, lastProof, lastPassed, behind: copies?.behind, runs: lastRuns });
+  const isFirst = source.placements[0].repository === repository;
+  const concerns = concernsAbout({
+    ...timing,
+    ...{ newest, lastProof, lastPassed, behind: copies?.behind },
+    runs: isFirst ? runs?.facts : undefined,
+  });
+  if (onlyConcerns && concerns.length === 0 && !copies?.missing) return undefined;
+  const { nowMs } = timing;
   return {
-    ...facts,
+    ...described(),
     ok: concerns.length === 0,
     ...(copies ? { copies } : {}),
     snapshots: known.snapshots,
@@ -77,6 +85,16 @@ export function stateOf(
     ...(lastProof ? { proof: proofState(lastProof, nowMs) } : {}),
     ...(lastPassed ? { proven: formatInstant(lastPassed.startedAtMs) } : {}),
     concerns: concerns.map((one) => ({ ...one, remedy: remedyFor(one.kind, source, repository) })),
+  };
+}
+
+function timingOf(source: SourceEntry, repository: string, { config, clock }: Uses) {
+  const { backupEveryMs, drillEveryMs } = periodsOf(source, config);
+  return {
+    nowMs: clock.nowMs(),
+    mayBeAwayMs: config.repositories.get(repository)?.mayBeAwayMs,
+    backupEveryMs,
+    drillEveryMs,
   };
 }
 

@@ -40,6 +40,9 @@ export type SourceState = z.infer<typeof sourceState>;
 
 export const statusView = z.object({
   ok: z.boolean(),
+  /** Of declared sources and their places: how many there are, and of how many there is a concern. */
+  counts: z.object({ states: z.number(), concerns: z.number() }).optional(),
+  /** Of all that are declared, or of those with a concern. */
   sources: z.array(sourceState),
   repositories: z.array(repositoryView),
   /** Snapshots in repositories that their source is not stored in any more: nothing copies or removes them by itself. */
