@@ -82,6 +82,14 @@ export const families: readonly Family[] = [
     summary: 'what Holdfast remembers, and how it is made anew',
     load: () => import('./commands/catalogue.ts'),
   },
+  {
+    name: 'notify',
+    summary: 'who is told of what: try channels out, see what was sent',
+    load: () => import('./commands/notify.ts'),
+  },
+  { name: 'user', summary: 'who may sign in, and what they may do', load: () => import('./commands/user.ts') },
+  { name: 'token', summary: 'tokens for programs that use the API', load: () => import('./commands/token.ts') },
+  { name: 'audit', summary: 'who did what', load: () => import('./commands/audit.ts') },
   { name: 'metrics', summary: 'figures for Prometheus', load: () => import('./commands/metrics.ts') },
   {
     name: 'report',

@@ -15,7 +15,7 @@ import type { Catalogue } from '../catalogue/open.ts';
 import { listenFor, wake } from '../catalogue/wake.ts';
 import type { HttpExchanges } from '../protocols/http/exchange.ts';
 import type { AnyChannelKind } from './channel.ts';
-import { dropOrphans } from './delivery/deliveries.ts';
+import { dropOrphans } from './deliveries.ts';
 import { Extras } from './delivery/extras.ts';
 import { Router } from './delivery/router.ts';
 import { giveUpAfterMs, Sender } from './delivery/sender.ts';

@@ -5,11 +5,12 @@
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import type { Catalogue } from '../catalogue/open.ts';
-import type { Config, KnownChannel } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
 import type { AnyDriver } from '../drivers/driver.ts';
 import type { AnyHostKind, ContainerEngine, Host } from '../hosts/host.ts';
 import type { Principal, Role } from '../model/principal.ts';
 import type { Report } from '../model/run.ts';
+import type { AnyChannelKind } from '../notify/channel.ts';
 import type { AnyStorageKind } from '../storage/storage.ts';
 
 export interface Operation<Input, Output, Uses> {
@@ -48,7 +49,7 @@ export interface SourceAccess extends RepositoryAccess {
   readonly drivers: readonly AnyDriver[];
   readonly hostKinds: readonly AnyHostKind[];
   /** Ways to tell somebody: a configuration is checked against their settings. */
-  readonly channelKinds: readonly KnownChannel[];
+  readonly channelKinds: readonly AnyChannelKind[];
   /** Opens the engine that throwaway containers can be started with, if there is one; who opens it closes it. */
   readonly openContainers: () => Promise<ContainerEngine | undefined>;
 }
@@ -57,6 +58,8 @@ export interface SourceAccess extends RepositoryAccess {
 export interface CatalogueAccess {
   readonly catalogue: Catalogue;
   readonly principal: Principal;
+  /** Where who asks is, for the audit log; absent at this machine. */
+  readonly address?: string;
 }
 
 /** Types an operation by its schemas. */

@@ -1,6 +1,6 @@
 /** Who is told, when, and what comes of it, on SQLite and on PostgreSQL: the same tests for both. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { listDeliveries } from '../../src/notify/delivery/deliveries.ts';
+import { listDeliveries } from '../../src/notify/deliveries.ts';
 import { type CataloguePlace, makePostgresPlace, makeSqlitePlace } from '../support/catalogues.ts';
 import { Desk, hour, minute, planOf, refusal } from '../support/notified.ts';
 

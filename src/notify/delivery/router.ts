@@ -5,10 +5,10 @@ import type { Catalogue, Database } from '../../catalogue/open.ts';
 import { inTransaction } from '../../catalogue/transaction.ts';
 import type { HoldfastEvent } from '../../model/event.ts';
 import type { AnyChannelKind } from '../channel.ts';
+import { insertDelivery, pullForward } from '../deliveries.ts';
 import { type Decision, decide, quietRules, type Standing } from '../quieten.ts';
 import { type ChannelPlan, type Routing, takes } from '../route.ts';
 import { isTrouble, lasts, troubleKey } from '../subject.ts';
-import { insertDelivery, pullForward } from './deliveries.ts';
 
 const bookmark = 'notifications';
 

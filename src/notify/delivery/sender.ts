@@ -8,10 +8,10 @@ import type { Catalogue } from '../../catalogue/open.ts';
 import { inTransaction } from '../../catalogue/transaction.ts';
 import type { AnyChannelKind } from '../channel.ts';
 import { compose } from '../compose.ts';
+import { type Delivery, dueDeliveries, markFailure, markTold, nextDueMs } from '../deliveries.ts';
 import type { OpenChannels } from '../open-channels.ts';
 import { quietRules } from '../quieten.ts';
 import type { ChannelPlan } from '../route.ts';
-import { type Delivery, dueDeliveries, markFailure, markTold, nextDueMs } from './deliveries.ts';
 import { sayBroken, sayReturned } from './health.ts';
 import type { Router } from './router.ts';
 

@@ -7,10 +7,10 @@
  *        └──────▶ failed    it could not be delivered for a day, or its channel is gone
  */
 import type { Selectable } from 'kysely';
-import type { Catalogue, Database } from '../../catalogue/open.ts';
-import type { DeliveryTable, EventTable } from '../../catalogue/tables.ts';
-import type { EventType, HoldfastEvent, Severity } from '../../model/event.ts';
-import type { Telling } from '../compose.ts';
+import type { Catalogue, Database } from '../catalogue/open.ts';
+import type { DeliveryTable, EventTable } from '../catalogue/tables.ts';
+import type { EventType, HoldfastEvent, Severity } from '../model/event.ts';
+import type { Telling } from './compose.ts';
 
 export const deliveryStates = ['waiting', 'sent', 'folded', 'failed'] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
