@@ -15,6 +15,7 @@ import { recordHappening } from '../catalogue/happenings.ts';
 import { type Catalogue, openCatalogue } from '../catalogue/open.ts';
 import { silent } from '../model/run.ts';
 import type { AnyChannelKind } from '../notify/channel.ts';
+import { refreshAll } from '../operations/catalogue/keep-current.ts';
 import { renderMetrics } from '../operations/metrics/render.ts';
 import { catalogueAddress } from '../operations/open-catalogue.ts';
 import type { Execution, SourceAccess } from '../operations/operation.ts';
@@ -44,6 +45,7 @@ const graceMs = 10_000;
 const patienceMs = 60_000;
 const mostBodyBytes = 1 << 20;
 const tidyEveryMs = 3_600_000;
+const lookEveryMs = 900_000;
 
 /** Runs until the signal of `uses` is aborted, then ends in order. Throws if it cannot start. */
 export async function serve(request: ServeRequest): Promise<void> {
@@ -117,6 +119,12 @@ function startBackground({ channelKinds }: ServeRequest, { configuration, ...par
       uses: () => ({ ...parts, ...access(), signal, report: silent }),
     }),
   );
+  background.add('repositories', async (signal) => {
+    while (!signal.aborted) {
+      await refreshAll({ ...parts, access }, { clock: parts.clock, signal });
+      await parts.clock.sleep(lookEveryMs, { signal, background: true });
+    }
+  });
   background.every('tidying', tidyEveryMs, () => tidyAuth({}, parts));
   return background;
 }

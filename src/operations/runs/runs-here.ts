@@ -9,6 +9,7 @@ import type { RunPlan } from '../../policy/run-plan.ts';
 import type { Execute } from '../../runs/execute.ts';
 import type { Lane, Queue } from '../../runs/queue/queue.ts';
 import { type Runs, startRuns } from '../../runs/start-runs.ts';
+import { refreshing } from '../catalogue/keep-current.ts';
 import { catalogueAddress } from '../open-catalogue.ts';
 import type { Execution, SourceAccess } from '../operation.ts';
 import { executeWith } from './execute-run.ts';
@@ -41,7 +42,7 @@ export async function startRunsHere(options: RunsHereOptions): Promise<Runs & As
     ...{ catalogue, clock, log, queue },
     name: processName(),
     plan: planOf(access),
-    execute: (run, uses) => (elsewhere?.(run) ?? perform)(run, uses),
+    execute: refreshing((run, uses) => (elsewhere?.(run) ?? perform)(run, uses), options),
     capacity: options.capacity ?? access().config.server.limits.runs,
     isElsewhere: (run) => elsewhere?.(run) !== undefined,
     lanes: elsewhere ? ['any', 'agents'] : ['any'],
