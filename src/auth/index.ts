@@ -36,6 +36,7 @@ export {
 } from './access/cross-site.ts';
 export { hashOf, newSecretText } from './access/random-text.ts';
 export {
+  endAllSessions,
   endSession,
   endSessionById,
   listSessions,
@@ -56,8 +57,9 @@ export {
   setDisabled,
   setRole,
 } from './accounts/accounts.ts';
-export type { HeldRole } from './accounts/held-roles.ts';
-export { type DeclaredUser, type Reconciled, reconcileAccounts } from './accounts/reconcile.ts';
+export { accountByName } from './accounts/find-account.ts';
+export { type HeldRole, membershipOrigins } from './accounts/held-roles.ts';
+export { addDeclared, type DeclaredUser, type Reconciled, reconcileAccounts } from './accounts/reconcile.ts';
 export { listWorkspaces, type WorkspaceView } from './accounts/workspaces.ts';
 export type { Asker, AuthUses, Origin, Sealing } from './auth-uses.ts';
 export {

@@ -5,18 +5,27 @@ import { Secret } from '../base/secrets.ts';
 const mostBytes = 64 << 10;
 const [enter, newline, interrupt, end, backspace, rubout] = ['\r', '\n', '\u0003', '\u0004', '\u0008', '\u007f'];
 
+const ofRepository =
+  'Type it, pipe it in, or name where it is: --password-file FILE, HOLDFAST_PASSWORD_FILE or HOLDFAST_PASSWORD.';
+
+export interface PasswordStreams {
+  readonly input: NodeJS.ReadStream;
+  readonly prompts: NodeJS.WritableStream;
+  /** What to do if none was given. */
+  readonly remedy?: string;
+}
+
 /** Asks on `prompts` if `input` is a terminal, else reads all of it and drops the line end. `secret.unavailable`, `cancelled`. */
 export async function askPassword(
   question: string,
-  { input, prompts }: { readonly input: NodeJS.ReadStream; readonly prompts: NodeJS.WritableStream },
+  { input, prompts, remedy = ofRepository }: PasswordStreams,
 ): Promise<Secret> {
   const text = input.isTTY ? await typed(question, input, prompts) : await piped(input);
   if (text !== '' && text.trim() === text) return new Secret(text);
   throw new HoldfastError({
     code: 'secret.unavailable',
     message: text === '' ? 'no password was given' : 'the password begins or ends with white space',
-    remedy:
-      'Type it, pipe it in, or name where it is: --password-file FILE, HOLDFAST_PASSWORD_FILE or HOLDFAST_PASSWORD.',
+    remedy,
   });
 }
 

@@ -3,6 +3,8 @@ import { HoldfastError } from '../../base/errors.ts';
 import { Secret } from '../../base/secrets.ts';
 import type { Database } from '../../catalogue/open.ts';
 import { storable } from '../../catalogue/transaction.ts';
+import { accountByName } from '../accounts/find-account.ts';
+import { requireMayRule } from '../accounts/rights.ts';
 import type { Asker, AuthUses, Origin } from '../auth-uses.ts';
 import { refused } from '../auth-uses.ts';
 import { recordAudit } from './audit.ts';
@@ -111,6 +113,17 @@ export async function endSessionById(userId: string, id: string, asker: Asker, u
   }
   const { principal, address } = asker;
   await recordAudit({ actor: principal.name, action: 'session.end', outcome: 'done', address }, uses);
+}
+
+/** Signs somebody out everywhere, by who rules over them; gives how many sessions ended. */
+export async function endAllSessions(name: string, asker: Asker, uses: AuthUses): Promise<number> {
+  const account = await accountByName(name, uses.catalogue.db);
+  await requireMayRule(asker, account, uses.catalogue.db);
+  const sessions = await endSessionsOf(account.id, uses.catalogue.db);
+  const { principal, address } = asker;
+  const entry = { actor: principal.name, action: 'user.sign-out', subject: account.name, address } as const;
+  await recordAudit({ ...entry, outcome: 'done', facts: { sessions } }, uses);
+  return sessions;
 }
 
 /** Ends all sessions of an account but one; gives how many. */

@@ -60,6 +60,16 @@ export async function reconcileAccounts(
   });
 }
 
+/** The same for one person who is not there yet, before a server ever started; who is there stays as they are. */
+export async function addDeclared(user: DeclaredUser, uses: AuthUses): Promise<void> {
+  const name = user.name.toLowerCase();
+  await exclusively(uses, async (db) => {
+    if ((await findAccount(name, db)) !== undefined) return;
+    await insertAccount({ ...user, name, passwordHash: null, origin: 'file' }, uses.clock.nowMs(), db);
+    await recordAudit({ actor: 'configuration', action: 'user.add', subject: name, outcome: 'done' }, uses, db);
+  });
+}
+
 function isOwner({ roles }: DeclaredUser): boolean {
   return roles.get('*') === 'owner';
 }
