@@ -157,7 +157,9 @@ function wordsOf({ title }: Server): Parameters<typeof failed>[0] {
 function notSent(server: Server, error: NodemailerError): HoldfastError {
   const said = cut(oneLine(masked(error.response ?? error.message, server.secrets)), 300);
   const isFinal = (error.responseCode ?? 0) >= 500;
-  switch (error.code) {
+  // A certificate that is not trusted comes as an error of the socket.
+  const code = /certificate|altnames/i.test(error.message) ? 'ETLS' : error.code;
+  switch (code) {
     case 'EAUTH':
     case 'ENOAUTH':
       return failed(wordsOf(server), `refused the sign-in: ${said}`, {
