@@ -76,14 +76,14 @@ async function authorised(
   if (access === 'anyone') return given;
   const { principal, config } = uses;
   const needed = access === 'signed-in' ? 'viewer' : access;
-  const { snapshots: named, targets, run, in: place, ...plain } = route.where(given);
+  const { snapshots: named, targets, in: place, ...plain } = route.where(given);
   const isSource = (target: string): boolean => config.sources.has(target);
   const sources = [...(plain.sources ?? []), ...(targets ?? []).filter(isSource)];
   const snapshots = [...(named ?? []), ...(targets ?? []).filter((one) => !isSource(one))];
   if (place !== undefined) requireDeclaredPlace(principal, place, config);
   requireSubject(principal, needed, { ...plain, sources }, config);
-  if ((snapshots.length === 0 && run === undefined) || isEverywhere(principal, needed)) return given;
-  const found = await findSubject({ snapshots, run, in: place }, uses);
+  if (snapshots.length === 0 || isEverywhere(principal, needed)) return given;
+  const found = await findSubject({ snapshots, in: place }, uses);
   requireSubject(principal, needed, found.subject, config);
   return withIds(given, found.ids);
 }
@@ -138,11 +138,17 @@ async function audit(route: Route, input: unknown, call: Call, outcome: AuditFac
 }
 
 function subjectText(route: Route, input: unknown): string {
-  const { sources = [], repositories = [], policies = [], snapshots = [], targets = [], run = '' } = route.where(input);
-  return [...sources, ...targets, ...repositories, ...policies, ...snapshots, run]
+  const { sources = [], repositories = [], policies = [], snapshots = [], targets = [] } = route.where(input);
+  return [...sources, ...targets, ...repositories, ...policies, ...snapshots, idOf(input)]
     .filter((one) => one !== '')
     .join(' ')
     .slice(0, 500);
+}
+
+/** Of a run, a session, … */
+function idOf(input: unknown): string {
+  const { id, session, passkey } = input as { id?: unknown; session?: unknown; passkey?: unknown };
+  return String(id ?? session ?? passkey ?? '');
 }
 
 interface Failure {

@@ -4,7 +4,7 @@ import { isAtLeast, type Principal, type Role, roleIn } from '../model/principal
 import type { Config } from '../operations/configuration.ts';
 import type { Access, Subject } from './route.ts';
 
-/** A subject in which runs and snapshots have become what they belong to. */
+/** A subject in which snapshots have become what they belong to. */
 export interface FoundSubject extends Pick<Subject, 'everything' | 'sources' | 'repositories' | 'policies'> {}
 
 /** True for who is held back by nothing: a role everywhere, and no list of sources. */

@@ -1,5 +1,4 @@
-/** What runs and snapshots belong to, for who may see only a part. */
-import { HoldfastError } from '../base/errors.ts';
+/** What snapshots belong to, for who may see only a part. */
 import { sourceOf } from '../model/snapshot.ts';
 import { openSnapshot } from '../operations/snapshot-access.ts';
 import type { FoundSubject } from './authorize.ts';
@@ -12,7 +11,7 @@ export interface Found {
   readonly ids: ReadonlyMap<string, string>;
 }
 
-/** `snapshot.unknown`, `run.unknown`; errors of the repositories that are opened to find a snapshot. */
+/** `snapshot.unknown`; errors of the repositories that are opened to find a snapshot. */
 export async function findSubject(subject: Subject, uses: ApiUses): Promise<Found> {
   const ids = new Map<string, string>();
   const found: FoundSubject[] = [];
@@ -21,7 +20,6 @@ export async function findSubject(subject: Subject, uses: ApiUses): Promise<Foun
     ids.set(wanted, one.snapshot.id);
     found.push(declared(sourceOf(one.snapshot), uses));
   }
-  if (subject.run !== undefined) found.push(await subjectOfRun(subject.run, uses));
   const { policies = [] } = subject;
   return {
     subject: {
@@ -37,24 +35,6 @@ export async function findSubject(subject: Subject, uses: ApiUses): Promise<Foun
 /** What no declared source made is for those who see everything. */
 function declared(source: string | undefined, { config }: ApiUses): FoundSubject {
   return source !== undefined && config.sources.has(source) ? { sources: [source] } : { everything: true };
-}
-
-async function subjectOfRun(id: string, uses: ApiUses): Promise<FoundSubject> {
-  const run = await uses.catalogue.db
-    .selectFrom('run')
-    .select(['source', 'repository'])
-    .where('id', '=', id)
-    .executeTakeFirst();
-  if (!run) {
-    throw new HoldfastError({
-      code: 'run.unknown',
-      message: `there is no run ${id.slice(0, 40)}`,
-      remedy: 'List the runs: GET /api/runs.',
-    });
-  }
-  const { source, repository } = run;
-  if (source !== null || repository === null) return declared(source ?? undefined, uses);
-  return uses.config.repositories.has(repository) ? { repositories: [repository] } : { everything: true };
 }
 
 const named = ['snapshot', 'snapshots', 'before', 'after', 'targets'];

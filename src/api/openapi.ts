@@ -181,6 +181,19 @@ function listOf({ item, rest }: Extract<Answer, { form: 'list' }>): Json {
 }
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any', target: 'draft-2020-12' });
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    ...{ io, unrepresentable: 'any', target: 'draft-2020-12' },
+    override: ({ jsonSchema: made }) => nameProperties(made),
+  });
   return rest as Json;
+}
+
+/** A record with a key for each word of a list is an object with these members. */
+function nameProperties(made: z.core.JSONSchema.BaseSchema): void {
+  const names = typeof made.propertyNames === 'object' ? made.propertyNames.enum : undefined;
+  if (!names || made.required === undefined || typeof made.additionalProperties !== 'object') return;
+  const member = made.additionalProperties;
+  made.properties = Object.fromEntries(names.map((name) => [String(name), member]));
+  made.additionalProperties = false;
+  delete made.propertyNames;
 }

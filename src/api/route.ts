@@ -16,6 +16,7 @@ export const tags = {
   snapshots: 'What was stored, and getting it back',
   runs: 'What is done, was done, and is to be done',
   events: 'What happened',
+  notifications: 'Who was told of what',
   configuration: 'What is declared',
   access: 'Who may do what',
   sign: 'Signing in and out',
@@ -32,7 +33,6 @@ export interface Subject {
   readonly sources?: readonly string[];
   readonly repositories?: readonly string[];
   readonly policies?: readonly string[];
-  readonly run?: string;
   /** As a person names one: what made it decides, wherever it lies. */
   readonly snapshots?: readonly string[];
   /** Sources or snapshots, whichever they are. */

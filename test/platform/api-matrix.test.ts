@@ -43,7 +43,7 @@ beforeAll(async () => {
   });
   const ids = snapshots.filter((one) => one.source === 'ledger').map((one) => one.id);
   known = {
-    ...{ source: 'ledger', sources: ['ledger'], repository: 'main', policy: 'nightly', run: run.id },
+    ...{ source: 'ledger', sources: ['ledger'], repository: 'main', policy: 'nightly', id: run.id },
     ...{ snapshot: ids[0], snapshots: [ids[0]], before: ids[0], after: ids[1], patterns: ['file*'] },
     ...{ look: false, dryRun: true, code: 'run.unknown', targets: ['ledger'], from: 'main', to: 'harbour' },
   };
@@ -55,7 +55,7 @@ async function statusOf(
   route: DocumentedRoute,
   headers: Record<string, string>,
 ): Promise<{ status: number; text: string }> {
-  const { path, init } = sampleOf(route, route.streams ? { run: known.run } : known);
+  const { path, init } = sampleOf(route, route.path.includes('{after}') ? known : { ...known, after: 0 });
   const abort = new AbortController();
   const all = { 'sec-fetch-site': 'same-origin', ...headers };
   if (init.body) Object.assign(all, { 'content-type': 'application/json' });
@@ -133,7 +133,7 @@ describe('every route', () => {
       if (!needs(route)) continue;
       const { token } = await serving.person('owner:shop');
       const { status, text } = await statusOf(route, bearer(token));
-      if (status === 403) continue;
+      if (status === 403 || status === 404) continue;
       expect(status, `${route.id}: ${text.slice(0, 300)}`).toBeLessThan(400);
       for (const word of ['ledger', 'second', 'main', 'nightly']) expect(text, route.id).not.toContain(`"${word}"`);
     }
@@ -144,7 +144,7 @@ describe('every route', () => {
       if (!needs(route)) continue;
       const { token } = await serving.person('owner:default:second');
       const { status, text } = await statusOf(route, bearer(token));
-      if (status === 403) continue;
+      if (status === 403 || status === 404) continue;
       expect(status, `${route.id}: ${text.slice(0, 300)}`).toBeLessThan(400);
       for (const word of ['ledger', 'orders', 'harbour', 'moored']) expect(text, route.id).not.toContain(`"${word}"`);
     }

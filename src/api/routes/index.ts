@@ -1,8 +1,11 @@
 /** Every route there is. */
 import type { Route } from '../route.ts';
+import { configurationRoutes } from './configuration.ts';
 import { downloadRoutes } from './downloads.ts';
 import { meRoutes } from './me.ts';
+import { notificationRoutes } from './notifications.ts';
 import { repositoryRoutes } from './repositories.ts';
+import { runRoutes } from './runs.ts';
 import { serverRoutes } from './server.ts';
 import { signInRoutes } from './sign-in.ts';
 import { snapshotRoutes } from './snapshots.ts';
@@ -18,6 +21,9 @@ export const routes: readonly Route[] = [
   ...snapshotRoutes,
   ...downloadRoutes,
   ...startRoutes,
+  ...runRoutes,
+  ...configurationRoutes,
+  ...notificationRoutes,
   ...streamRoutes,
   ...signInRoutes,
   ...meRoutes,

@@ -6,6 +6,7 @@ import { timeOfSortableId } from '../../base/sortable-id.ts';
 import { followHappenings, newestHappening } from '../../catalogue/happenings.ts';
 import { tailLog } from '../../catalogue/run-log.ts';
 import { getRun } from '../../catalogue/runs.ts';
+import { showRun } from '../../operations/runs/show-run.ts';
 import { eventStream, type ServerEvent } from '../answers/event-stream.ts';
 import { viewOf } from '../authorize.ts';
 import { type Call, type Route, route } from '../route.ts';
@@ -17,7 +18,7 @@ export const streamRoutes: readonly Route[] = [
     ...{ method: 'get', path: '/api/events/stream', id: 'followEvents', tag: 'events', access: 'viewer' },
     summary: 'Everything that happens from now on, as server-sent events.',
     description:
-      'The id of an event is what the header Last-Event-ID (or `after`) takes, to go on after it. `event` is its type.',
+      'The id of an event is what the header Last-Event-ID (or `after`) takes, to go on after it; 0 begins with the oldest that is kept. `event` is its type.',
     query: { after: z.string().max(26).optional() },
     answer: stream,
     run: async ({ after }, call) => {
@@ -34,19 +35,18 @@ export const streamRoutes: readonly Route[] = [
     },
   }),
   route({
-    ...{ method: 'get', path: '/api/runs/{run}/log/stream', id: 'followRunLog', tag: 'runs', access: 'viewer' },
+    ...{ method: 'get', path: '/api/runs/{id}/log/stream', id: 'followRunLog', tag: 'runs', access: 'viewer' },
     summary: 'The log of a run as server-sent events, until the run has ended.',
     description:
       'Lines come as `line`, with their number as id, which Last-Event-ID (or `after`) takes. After the last one comes the run itself as `end`.',
-    params: { run: z.string() },
+    params: { id: z.string().max(26) },
     query: { after: z.number().int().min(0).optional() },
     answer: stream,
-    where: ({ run }) => ({ run }),
-    run: async ({ run, after }, call) => {
+    run: async ({ id, after }, call) => {
       const { catalogue, clock } = call.uses;
+      const { id: run } = await showRun.run({ id }, call.uses);
       const said = call.request.headers.get('last-event-id');
       const fromSeq = 1 + (said === null ? (after ?? 0) : lineNumber(said));
-      await requireRun(run, call);
       return streamFor(call, async function* (signal): AsyncGenerator<ServerEvent> {
         for await (const line of tailLog(catalogue, { id: run, fromSeq }, { signal, clock })) {
           yield { id: String(line.seq), event: 'line', data: line };
@@ -63,6 +63,7 @@ function streamFor(call: Call, open: (signal: AbortSignal) => AsyncIterable<Serv
 }
 
 function eventId(text: string): string {
+  if (text === '0') return '';
   if (timeOfSortableId(text) !== undefined) return text;
   throw new HoldfastError({
     code: 'request.invalid',
@@ -73,13 +74,4 @@ function eventId(text: string): string {
 
 function lineNumber(text: string): number {
   return /^\d{1,9}$/.test(text) ? Number(text) : 0;
-}
-
-async function requireRun(id: string, { uses }: Call): Promise<void> {
-  if (await getRun(uses.catalogue, id)) return;
-  throw new HoldfastError({
-    code: 'run.unknown',
-    message: `there is no run ${id.slice(0, 40)}`,
-    remedy: 'List the runs: GET /api/runs.',
-  });
 }

@@ -1,0 +1,32 @@
+/** What is declared: checked, compared, put to use. The file is the server's; who may change it may do everything. */
+import { apply } from '../../operations/configuration/apply.ts';
+import { exportConfiguration } from '../../operations/configuration/export.ts';
+import { plan } from '../../operations/configuration/plan.ts';
+import { validate } from '../../operations/validate.ts';
+import { operationRoute } from '../operation-route.ts';
+import type { Route, Subject } from '../route.ts';
+
+const everything = (): Subject => ({ everything: true });
+
+export const configurationRoutes: readonly Route[] = [
+  operationRoute(validate, {
+    ...{ method: 'get', path: '/api/configuration/validation', id: 'validateConfiguration', tag: 'configuration' },
+    summary: 'What is declared, with warnings; with `secrets`, whether each secret can be read.',
+    where: everything,
+  }),
+  operationRoute(plan, {
+    ...{ method: 'post', path: '/api/configuration/plan', id: 'planConfiguration', tag: 'configuration' },
+    summary: 'What the server’s file, or a text, would change, and what that comes to. Nothing is done.',
+    where: everything,
+  }),
+  operationRoute(apply, {
+    ...{ method: 'post', path: '/api/configuration/apply', id: 'applyConfiguration', tag: 'configuration' },
+    summary: 'Put the server’s file to use as it is now.',
+    where: everything,
+  }),
+  operationRoute(exportConfiguration, {
+    ...{ method: 'get', path: '/api/configuration', id: 'exportConfiguration', tag: 'configuration' },
+    summary: 'The whole configuration as one file, secrets as references only.',
+    where: everything,
+  }),
+];
