@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
-import type { Execution, Operation, SourceAccess } from '../operations/operation.ts';
+import type { CatalogueAccess, Execution, Operation, SourceAccess } from '../operations/operation.ts';
 import type { Screen } from './screen.ts';
 
 /** What this program was built with; each part is loaded when a command needs it. */
@@ -15,6 +15,7 @@ export interface Parts {
   openContainers: SourceAccess['openContainers'];
   serve(): Promise<(request: ServeRequest) => Promise<void>>;
   work(): Promise<(request: WorkRequest) => Promise<void>>;
+  mcp(): Promise<(request: McpRequest) => Promise<void>>;
 }
 
 /** What `serve` is given: it is put together elsewhere. */
@@ -32,6 +33,12 @@ export interface WorkRequest {
   readonly logLevel: string;
   readonly say: (text: string) => void;
 }
+
+/** What `mcp` is given; `isServed`: a server performs what is queued in the catalogue. */
+export type McpRequest = SourceAccess &
+  Execution &
+  Pick<CatalogueAccess, 'principal'> &
+  Partial<CatalogueAccess> & { readonly isServed: boolean };
 
 export interface FaceOptions {
   readonly parts: Parts;
@@ -84,6 +91,9 @@ export class Face {
       if (warning.kind !== 'clear-secret') continue;
       this.screen.say(`warning: ${warning.file}:${warning.line}: ${warning.path} ${warning.message}`);
     }
+    for (const { file, path, message } of uses.config.leftOut) this.screen.say(`warning: ${file}: ${path} ${message}`);
+    // Somebody counts on what is left out: whatever else goes well, not all is.
+    if (uses.config.leftOut.length > 0) this.exitStatus = 1;
     await repairLeftWindows(uses);
     return uses;
   }
@@ -94,7 +104,7 @@ export class Face {
   }
 
   async #uses(isNoMatter: (error: unknown) => boolean): Promise<SourceAccess & Execution> {
-    const [drivers, storageKinds, hostKinds, channelKinds, localHost, { emptyConfig, loadConfig }] = await Promise.all([
+    const [drivers, storageKinds, hostKinds, channelKinds, localHost, configuration] = await Promise.all([
       this.parts.drivers(),
       this.parts.storageKinds(),
       this.parts.hostKinds(),
@@ -102,12 +112,14 @@ export class Face {
       this.parts.localHost(),
       import('../operations/configuration.ts'),
     ]);
-    const kinds = { drivers, storageKinds, hostKinds, channelKinds };
-    const config = await loadConfig(this.configFile, kinds).catch((error: unknown) => {
+    const { emptyConfig, loadConfig, withContainerSecrets, withLabels } = configuration;
+    const { openContainers } = this.parts;
+    const kinds = withContainerSecrets({ drivers, storageKinds, hostKinds, channelKinds }, { openContainers });
+    const written = await loadConfig(this.configFile, kinds).catch((error: unknown) => {
       if (isNoMatter(error)) return emptyConfig(resolve(this.configFile));
       throw error;
     });
-    const { openContainers } = this.parts;
+    const config = await withLabels(written, kinds, { openContainers });
     return { config, ...kinds, localHost, openContainers, env: this.env, ...this.execution };
   }
 

@@ -32,7 +32,7 @@ export type {
   UserEntry,
   WorkspaceEntry,
 } from './platform-config.ts';
-export { ConfigError, formatProblem, type Problem } from './problems.ts';
+export { ConfigError, formatPath, formatProblem, type Problem } from './problems.ts';
 export type { Known, KnownChannel, SecretOpeners } from './reading.ts';
 export { performingHost } from './references.ts';
 export { withoutSecretText } from './secrets/clean-text.ts';

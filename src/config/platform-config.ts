@@ -24,6 +24,8 @@ export interface ServerConfig {
   readonly trustedProxies: readonly string[];
   /** Absent: no agents are let in. */
   readonly agents?: { readonly listen: ListenAddress; readonly names: readonly string[] };
+  /** Whether labels of the containers of this machine's engine declare sources. Default false. */
+  readonly labels: boolean;
   /** How many runs at once. */
   readonly limits: RunLimits;
   readonly history: { readonly runsMs: number; readonly logsMs: number; readonly eventsMs: number };

@@ -100,6 +100,7 @@ describe('the platform in a configuration', () => {
     expect(load(good).server).toEqual({
       listen: { host: '127.0.0.1', port: 8321 },
       trustedProxies: [],
+      labels: false,
       limits: { runs: 4, perHost: 1, perRepository: 2 },
       history: { runsMs: 400 * 86_400_000, logsMs: 90 * 86_400_000, eventsMs: 400 * 86_400_000 },
       metrics: { open: false },

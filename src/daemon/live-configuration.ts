@@ -4,6 +4,8 @@ import type { Log } from '../base/log.ts';
 import type { Catalogue } from '../catalogue/open.ts';
 import type { Config } from '../config/index.ts';
 import { ConfigStore } from '../operations/configuration/config-store.ts';
+import { readContainerLabels } from '../operations/configuration/labels/read-containers.ts';
+import { withContainerSecrets } from '../operations/configuration/labels/with-labels.ts';
 import type { Execution, SourceAccess } from '../operations/operation.ts';
 import { secretReader } from './read-secrets.ts';
 
@@ -22,9 +24,10 @@ export interface LiveConfiguration {
 
 export async function openConfiguration({ uses, catalogue, log }: Parts): Promise<LiveConfiguration> {
   const { drivers, storageKinds, hostKinds, channelKinds, clock, signal, env, localHost, openContainers } = uses;
-  const known = { drivers, storageKinds, hostKinds, channelKinds };
+  const known = withContainerSecrets({ drivers, storageKinds, hostKinds, channelKinds }, uses);
   const { file } = uses.config;
-  const store = await ConfigStore.open({ file, known, catalogue, clock, signal, log, env, localHost });
+  const readLabels = () => readContainerLabels(uses);
+  const store = await ConfigStore.open({ file, known, catalogue, clock, signal, log, env, localHost, readLabels });
   const accessTo = (config: Config): SourceAccess => ({ ...known, config, env, localHost, openContainers });
   let access = accessTo(store.config);
   let provider = providerOf(access, uses);

@@ -85,6 +85,8 @@ export interface ContainerEngine {
   readonly control: ContainerControl;
   /** What is there: containers, running or not, and named volumes. Throwaways are not among them. */
   look(): Promise<EngineContents>;
+  /** What a container's environment says, by name, id or `compose-project/service`: it holds secrets. `host.unreachable`. */
+  environment(container: string): Promise<ReadonlyMap<string, string>>;
   close(): Promise<void>;
 }
 
@@ -105,6 +107,7 @@ export interface SeenContainer {
   /** Its own addresses in the engine's networks. */
   readonly addresses: readonly string[];
   readonly mounts: readonly SeenMount[];
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 /** `volume` is absent for a directory of the machine. */

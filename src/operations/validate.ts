@@ -23,6 +23,11 @@ const output = z.object({
   hosts: z.array(z.string()),
   sources: z.array(z.string()),
   warnings: z.array(problem),
+  /** Entries of labels and of the UI that are not used. */
+  leftOut: z.array(problem),
+  restores: z.array(z.string()),
+  notifications: z.array(z.string()),
+  users: z.array(z.string()),
   secrets: z.array(
     z.object({
       owner: z.string(),
@@ -45,12 +50,16 @@ export const validate = operation({
     const checked = secrets ? await checkSecrets(uses) : [];
     return {
       file: config.file,
-      ok: checked.every((secret) => secret.ok),
+      ok: checked.every((secret) => secret.ok) && config.leftOut.length === 0,
       repositories: [...config.repositories.keys()],
       policies: [...config.policies.keys()],
       hosts: [...config.hosts.keys()],
       sources: [...config.sources.keys()],
+      restores: [...config.restores.keys()],
+      notifications: [...config.notifications.keys()],
+      users: [...config.users.keys()],
       warnings: config.warnings.map((warning) => ({ ...warning })),
+      leftOut: config.leftOut.map((one) => ({ ...one })),
       secrets: checked,
     };
   },

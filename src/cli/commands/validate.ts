@@ -22,6 +22,9 @@ export function add(program: Command, face: Face): void {
             counted(output.repositories.length, 'repository', 'repositories'),
             counted(output.policies.length, 'policy', 'policies'),
             counted(output.sources.length, 'source'),
+            ...(output.restores.length > 0 ? [counted(output.restores.length, 'restore')] : []),
+            ...(output.notifications.length > 0 ? [counted(output.notifications.length, 'channel')] : []),
+            ...(output.users.length > 0 ? [counted(output.users.length, 'user')] : []),
           ];
           return [...warnings, ...secrets, `${output.file} is valid: ${counts.join(', ')}`].join('\n');
         },

@@ -70,6 +70,7 @@ export const serverSection = z.strictObject({
     })
     .optional()
     .describe('{ listen: "0.0.0.0:8322", names: [backup.example] }'),
+  labels: z.boolean().default(false).describe('true: labels of this machine’s containers declare sources, too'),
   limits: z
     .strictObject({ runs: count.default(4), perHost: count.default(1), perRepository: count.default(2) })
     .prefault({})

@@ -9,7 +9,7 @@ import type { ContainerEngine, ContainerRequest, ThrowawayContainer } from '../h
 import { type EngineApi, engineApi, engineFailure, engineWords, statusOf } from './api.ts';
 import { containerHost } from './container-host.ts';
 import { containerControl } from './control.ts';
-import { lookInside } from './look.ts';
+import { environmentOf, lookInside } from './look.ts';
 import { findSocket } from './socket.ts';
 
 const throwawayLabel = 'holdfast.throwaway';
@@ -42,6 +42,7 @@ export async function openContainerEngine(
     removeLeftovers: () => removeLeftovers(api),
     control: containerControl(api),
     look: () => lookInside(api, throwawayLabel),
+    environment: (container) => environmentOf(api, container),
     close: async () => api.close(),
   };
 }

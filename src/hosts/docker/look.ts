@@ -2,7 +2,7 @@
 import type Docker from 'dockerode';
 import type { EngineContents, SeenContainer, SeenMount } from '../host.ts';
 import { type EngineApi, engineFailure } from './api.ts';
-import { projectLabel, serviceLabel } from './find-container.ts';
+import { findContainer, projectLabel, serviceLabel } from './find-container.ts';
 
 /** Two requests, whatever their number. `host.unreachable`, `host.command-failed`. */
 export async function lookInside(api: EngineApi, hiddenLabel: string): Promise<EngineContents> {
@@ -18,6 +18,17 @@ export async function lookInside(api: EngineApi, hiddenLabel: string): Promise<E
   } catch (error) {
     throw engineFailure(api, 'list its containers and volumes', error);
   }
+}
+
+/** The environment a container was made with. */
+export async function environmentOf(api: EngineApi, container: string): Promise<ReadonlyMap<string, string>> {
+  const { facts } = await findContainer(api, container);
+  return new Map(
+    (facts.Config.Env ?? []).map((line): [string, string] => {
+      const at = line.indexOf('=');
+      return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)];
+    }),
+  );
 }
 
 function seen({
@@ -45,6 +56,7 @@ function seen({
     })),
     addresses: networks.flatMap(({ IPAddress }) => (IPAddress ? [IPAddress] : [])),
     mounts: (Mounts ?? []).map(seenMount),
+    labels: Labels ?? {},
   };
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { systemClock } from '../../base/clock.ts';
+import { HoldfastError } from '../../base/errors.ts';
 import { createLog } from '../../base/log.ts';
 import { secretSetting } from '../../base/secret-reference.ts';
 import { Secret } from '../../base/secrets.ts';
@@ -127,7 +128,7 @@ describe('the configuration of a server', () => {
   });
 
   it('knows what labels declare; a container that is gone for one look only is not missed, an engine that is away neither', async () => {
-    writeFileSync(file, text('[/srv]'));
+    writeFileSync(file, text('[/srv]', 'server: { labels: true }'));
     const declared: Declared = {
       section: 'sources',
       name: 'redis',
@@ -147,6 +148,20 @@ describe('the configuration of a server', () => {
     expect(store.config.sources.has('redis')).toBe(true);
     await store.reload();
     expect(store.config.sources.has('redis')).toBe(false);
+    answer = new HoldfastError({ code: 'host.unreachable', message: 'away', remedy: 'start it' });
+    await store.reload();
+    answer = { declared: [declared], problems: [] };
+    await store.reload();
+    answer = new HoldfastError({ code: 'host.unreachable', message: 'away', remedy: 'start it' });
+    for (let i = 0; i < 3; i++) await store.reload();
+    expect(store.config.sources.has('redis')).toBe(true);
+    writeFileSync(file, text('[/srv]'));
+    await store.reload();
+    expect(store.config.sources.has('redis')).toBe(false);
+    answer = { declared: [declared], problems: [] };
+    writeFileSync(file, text('[/srv]', 'server: { labels: true }'));
+    await store.reload();
+    expect(store.config.sources.has('redis')).toBe(true);
   });
 
   it.each(['an editor', 'a turned link'])(

@@ -41,7 +41,7 @@ export interface StoreUses extends Pick<RepositoryAccess, 'env' | 'localHost'> {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly log: Log;
-  /** What labels declare now; absent where no containers are looked at. */
+  /** What labels declare now, asked where `server: labels:` is true; absent where no containers are looked at. */
   readonly readLabels?: () => Promise<LabelReading>;
 }
 
@@ -69,6 +69,9 @@ const unchanged: Reload = { outcome: 'unchanged', differences: [], problems: [],
 
 interface Read {
   readonly config: Config;
+  /** Without what labels declare: what the file and the UI make of it. */
+  readonly own: Config;
+  /** Of the file. */
   readonly digest: string;
   readonly declared: readonly Declared[];
 }
@@ -94,7 +97,7 @@ export class ConfigStore {
     const file = resolve(uses.file);
     const bytes = await readConfigFile(uses.file);
     const config = parseConfig(file, bytes, uses.known, { shown: uses.file });
-    const store = new ConfigStore({ ...uses, file }, { config, digest: digestOf(bytes), declared: [] });
+    const store = new ConfigStore({ ...uses, file }, { config, own: config, digest: digestOf(bytes), declared: [] });
     if ((await storedSecretNames(uses.catalogue)).size > 0) await store.sealing();
     await store.#readLabels();
     store.#current = await store.#read(bytes);
@@ -182,7 +185,12 @@ export class ConfigStore {
     try {
       const bytes = await readConfigFile(this.#uses.file);
       digest = digestOf(bytes);
-      const next = await this.#read(bytes);
+      let next = await this.#read(bytes);
+      const { labels } = next.config.server;
+      if (labels !== this.#current.config.server.labels) {
+        await this.#readLabels(labels);
+        next = await this.#read(bytes);
+      }
       this.#requireNothingLost(next);
       return await this.#take(next);
     } catch (error) {
@@ -199,7 +207,9 @@ export class ConfigStore {
     const declared = [...made, ...this.#labels.declared.filter((one) => !taken.has(keyOf(one)))];
     const stored = (name: string) => (names.has(name) ? () => this.#openStored(name) : undefined);
     const all = { ...known, secrets: { ...known.secrets, stored } };
-    return { config: parseConfig(file, bytes, all, { declared }), digest: digestOf(bytes), declared };
+    const own = parseConfig(file, bytes, all, { declared: made });
+    const config = declared.length > made.length ? parseConfig(file, bytes, all, { declared }) : own;
+    return { config, own, digest: digestOf(bytes), declared };
   }
 
   async #openStored(name: string) {
@@ -213,8 +223,11 @@ export class ConfigStore {
   }
 
   /** A container that is gone for one look only is being made anew: it is missed at the second. */
-  async #readLabels(): Promise<void> {
-    if (!this.#uses.readLabels) return;
+  async #readLabels(wanted = this.#current.config.server.labels): Promise<void> {
+    if (!this.#uses.readLabels || !wanted) {
+      this.#labels = { declared: [], problems: [] };
+      return;
+    }
     try {
       const read = await this.#uses.readLabels();
       const there = new Set(read.declared.map(keyOf));
@@ -314,17 +327,17 @@ export class ConfigStore {
   /** What changed while no server ran is told, too. */
   async #rememberFirst(): Promise<void> {
     const { catalogue, known } = this.#uses;
-    const { config } = this.#current;
+    const { config, own } = this.#current;
     await this.#tellLeftOut(config);
-    const [before, now] = [await readInUse(catalogue), comparable(config, known)];
+    const [before, now] = [await readInUse(catalogue), comparable(own, known)];
     const old = before && parseInUse(before, known);
     const differences = old && now ? compareConfigs(old, now) : [];
     if (differences.length > 0) await this.#tellChanged({ ...unchanged, differences });
     await this.#remember(this.#current);
   }
 
-  async #remember({ config, digest }: Read): Promise<void> {
-    await recordInUse(this.#uses.catalogue, config, { known: this.#uses.known, digest, by: 'server' });
+  async #remember({ own, digest }: Read): Promise<void> {
+    await recordInUse(this.#uses.catalogue, own, { known: this.#uses.known, digest, by: 'server' });
   }
 }
 
