@@ -199,6 +199,17 @@ describe.each(places)('in $title', ({ make }) => {
     expect(desk.channels.sent.every(({ message }) => message.items.length === 1)).toBe(true);
   });
 
+  test('an event that another server decided on is left alone', async () => {
+    const desk = await deskOf(program);
+    const other = await Desk.open(desk.catalogue, [program]);
+    await desk.failsAt('shop');
+    await desk.work();
+    await other.work();
+    await desk.work();
+    expect(desk.channels.sent).toHaveLength(1);
+    expect(other.channels.sent).toEqual([]);
+  });
+
   test('a check for several sources is told how many of them are still failed', async () => {
     const desk = await deskOf(planOf('check', 'checks', { on: ['backup.*'] }));
     await desk.failsAt('shop');

@@ -50,6 +50,8 @@ export class Router {
     const chosen = this.#chosen(event, plans);
     const decisions = await inTransaction(catalogue, async ({ db, nowMs }) => {
       const made: { plan: ChannelPlan; decision: Decision }[] = [];
+      // Somebody who took over while this one was asleep may have decided on it already.
+      if (!(await advance(db, event.id))) return made;
       for (const plan of plans) {
         const rules = quietRules[this.#kindOf(plan)?.audience ?? 'people'];
         const standing = this.#of(plan.name).values();
@@ -59,7 +61,6 @@ export class Router {
         await write(db, { event, channel: plan.name, decision });
         made.push({ plan, decision });
       }
-      await setBookmark(db, bookmark, event.id);
       return made;
     });
     for (const { plan, decision } of decisions) this.#remember(plan.name, decision);
@@ -123,6 +124,17 @@ async function write(
   const { dueAtMs, ...detail } = tell;
   await insertDelivery(db, { channel, trouble: stands?.trouble ?? null, dueAtMs, telling: { event, ...detail } });
   await pullForward(db, { channel, troubles: over, dueAtMs });
+}
+
+/** False if the bookmark is there already, or beyond. */
+async function advance(db: Database, position: string): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('bookmark')
+    .set({ position })
+    .where('name', '=', bookmark)
+    .where('position', '<', position)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
 }
 
 async function lastSent(db: Database, channel: string): Promise<number | undefined> {
