@@ -90,8 +90,8 @@ export class Scheduler {
     while (!signal.aborted) {
       let waitMs = pollMs;
       try {
-        await this.look();
-        waitMs = Math.min(pollMs, this.#untilDueMs(await catalogue.nowMs()));
+        const { isLeading } = await this.look();
+        if (isLeading) waitMs = Math.min(pollMs, this.#untilDueMs(await catalogue.nowMs()));
       } catch (error) {
         // The next look begins anew from what is stored.
         if (!hasCode(error, 'run.conflict'))
@@ -112,7 +112,10 @@ export class Scheduler {
   /** One look; does nothing unless it leads. */
   async look(): Promise<Look> {
     const { catalogue, plan: currentPlan, onLost } = this.#options;
-    if (!(await this.#leader.lead())) return { isLeading: false };
+    if (!(await this.#leader.lead())) {
+      this.#next = undefined;
+      return { isLeading: false };
+    }
     const plan = currentPlan();
     const lost = await closeLostRuns(catalogue, (run, nowMs) => repeatOfLost(run, { nowMs, retrying: plan.retrying }));
     if (lost.length > 0) await onLost?.(lost);
