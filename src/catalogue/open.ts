@@ -58,9 +58,10 @@ async function openPostgres({ url, password }: Extract<CatalogueAddress, { kind:
   };
   const target = new URL(url);
   const title = `${target.protocol}//${target.host}${target.pathname}`;
+  // Into the address: what stands there counts alone, also where it holds no password.
+  if (password !== undefined) target.password = encodeURIComponent(password);
   const pool = new pg.Pool({
-    connectionString: url,
-    ...(password === undefined ? {} : { password }),
+    connectionString: target.href,
     types: types as typeof pg.types,
     max: 10,
     connectionTimeoutMillis: 10_000,

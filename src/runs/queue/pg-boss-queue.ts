@@ -26,9 +26,11 @@ const nameOf = (lane: Lane): string => `runs-${lane}`;
 /** Starts it; tables of its own are made in the schema `holdfast_queue`. `catalogue.unreachable`. */
 export async function openPgBossQueue(options: PgBossOptions): Promise<Queue> {
   const { url, password, log } = options;
+  // Into the address: what stands there counts alone, also where it holds no password.
+  const target = new URL(url);
+  if (password !== undefined) target.password = encodeURIComponent(password);
   const boss = new PgBoss({
-    connectionString: url,
-    ...(password === undefined ? {} : { password }),
+    connectionString: target.href,
     schema,
     schedule: false,
     max: 3,
