@@ -20,6 +20,7 @@ export { parseDuration } from './duration.ts';
 export { emptyConfig } from './empty.ts';
 export { entryValue } from './entry-value.ts';
 export { expandPath } from './expand-path.ts';
+export { configJsonSchema } from './json-schema.ts';
 export { loadConfig, type ParseOptions, parseConfig, readConfigFile, sectionNames } from './load.ts';
 export type {
   CatalogueSetting,

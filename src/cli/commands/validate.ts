@@ -7,7 +7,9 @@ export function add(program: Command, face: Face): void {
     .command('validate')
     .description('check holdfast.yaml: every error with its line, column, path and remedy')
     .option('--secrets', 'also check that every secret it names can be read')
-    .action(async (options: { secrets?: boolean }) => {
+    .option('--schema', 'print its JSON Schema instead, for editors')
+    .action(async ({ schema, ...options }: { secrets?: boolean; schema?: boolean }) => {
+      if (schema) return await printSchema(face);
       const { validate } = await import('../../operations/validate.ts');
       await face.perform(validate, options, await face.uses(), {
         wrong: (output) => !output.ok,
@@ -30,4 +32,17 @@ export function add(program: Command, face: Face): void {
         },
       });
     });
+}
+
+/** Needs no file: it is for those who are about to write one. */
+async function printSchema(face: Face): Promise<void> {
+  const { configSchema } = await import('../../operations/config-schema.ts');
+  const [drivers, storageKinds, hostKinds, channelKinds] = await Promise.all([
+    face.parts.drivers(),
+    face.parts.storageKinds(),
+    face.parts.hostKinds(),
+    face.parts.channelKinds(),
+  ]);
+  const text = (schema: object): string => JSON.stringify(schema, undefined, 1);
+  await face.perform(configSchema, {}, { drivers, storageKinds, hostKinds, channelKinds }, { text });
 }
