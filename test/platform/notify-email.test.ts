@@ -1,9 +1,10 @@
 /** E-mail against real SMTP servers: sign-in, STARTTLS, TLS, refusals, silence. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { HoldfastError } from '../../src/base/errors.ts';
 import { email } from '../../src/notify/email/index.ts';
+import { type EximServer, eximFolder, startExim } from '../servers/exim.ts';
 import { type SmtpOptions, SmtpServer, startSilent } from '../servers/smtp.ts';
 import { failure, messageOf, openOne, plansOf, trialEvent } from '../support/channels.ts';
 
@@ -178,5 +179,54 @@ describe('a mail', () => {
     expect(() => plansOf(yamlOf('smtp://host', '', '"a@b.example\\r\\nRCPT TO: <c@d>"'))).toThrow(
       'email.to has the wrong form',
     );
+  });
+});
+
+describe('Exim', () => {
+  let server: EximServer | undefined;
+  beforeAll(async () => {
+    const folder = await eximFolder();
+    server = folder === undefined ? undefined : await startExim(folder, env.P);
+  });
+  afterAll(async () => await server?.[Symbol.asyncDispose]());
+
+  test('takes a mail over STARTTLS and over TLS, with a password', async ({ skip }) => {
+    if (!server) return skip();
+    const rest = `, password: { env: P }, ca: ${server.ca}`;
+    for (const [scheme, port] of [
+      ['smtp', server.port],
+      ['smtps', server.securePort],
+    ] as const) {
+      const channel = await openOne(
+        yamlOf(`${scheme}://anna@127.0.0.1:${port}`, rest, '[anna@example.com, ben@example.com]'),
+        env,
+      );
+      await channel.send(messageOf(failure({ remedy: '.\r\n.line that begins with a dot' })), signal);
+    }
+    const mails = server.queue();
+    expect(mails).toHaveLength(2);
+    for (const { envelope, text } of mails) {
+      for (const part of ['-auth_id anna', '-tls_cipher', 'anna@example.com', 'ben@example.com', 'Auto-Submitted']) {
+        expect(envelope).toContain(part);
+      }
+      expect(text).toContain('.line that begins with a dot');
+    }
+  });
+
+  test('refuses a wrong password and a strange recipient, and the errors say so', async ({ skip }) => {
+    if (!server) return skip();
+    const before = server.queue().length;
+    const rest = `, password: { env: P }, ca: ${server.ca}`;
+    const wrong = await openOne(yamlOf(`smtp://anna@127.0.0.1:${server.port}`, rest), { P: 'wrong horse' });
+    expect(await refusalOf(wrong)).toMatchObject({
+      retry: 'never',
+      message: expect.stringContaining('refused the sign-in: 535'),
+    });
+    const strange = await openOne(yamlOf(`smtp://anna@127.0.0.1:${server.port}`, rest, 'nobody@example.com'), env);
+    expect(await refusalOf(strange)).toMatchObject({
+      retry: 'never',
+      message: expect.stringContaining('no such person'),
+    });
+    expect(server.queue()).toHaveLength(before);
   });
 });
