@@ -51,7 +51,8 @@ async function newestOf(
   promised: readonly Promised[],
 ): Promise<Map<string, number>> {
   const found = new Map<string, number>();
-  const every = promised.map((one) => (kind === 'backup' ? one.backupEveryMs : one.drillEveryMs) ?? 0);
+  const everyOf = (one: Promised): number | undefined => (kind === 'backup' ? one.backupEveryMs : one.drillEveryMs);
+  const every = promised.map((one) => everyOf(one) ?? 0);
   // Most are found among the runs of the time that is promised; only the others are looked up one by one.
   const runs = await db
     .selectFrom('run')
@@ -80,8 +81,9 @@ async function newestOf(
   for (const { source, atMs } of [...runs, ...listed]) {
     if (source !== null && atMs !== null) found.set(source, Math.max(found.get(source) ?? 0, Number(atMs)));
   }
-  for (const { source } of promised) {
-    if (found.has(source)) continue;
+  for (const one of promised) {
+    const { source } = one;
+    if (found.has(source) || everyOf(one) === undefined) continue;
     const row = await db
       .selectFrom('run')
       .select('startedAtMs')
