@@ -35,7 +35,7 @@ export async function answer(route: Route, asked: Asked, parts: ApiParts): Promi
   try {
     requireSomewhere(principal, route.access);
     const given = await readInput(route, { ...asked, mostBodyBytes: parts.settings.mostBodyBytes });
-    const uses = usesFor(route, request, caller, parts);
+    const uses = { ...usesFor(route, request, caller, parts), address: facts.address };
     const input = await authorised(route, given, uses);
     const call: Call = { caller, uses, facts, parts, request };
     const response = await performOnce(route, { input, given, call });
