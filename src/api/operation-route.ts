@@ -12,6 +12,8 @@ interface OperationRouteOptions<Input, Output>
   /** Members of the input that a request cannot give: they mean something on the caller's own machine only. */
   readonly without?: readonly (keyof Input & string)[];
   readonly where: (input: Input) => Subject;
+  /** Another route is what stands for the operation on a remote command line. */
+  readonly unnamed?: boolean;
   /** Leaves out what the caller may not see. */
   readonly filter?: (output: Output, call: Call) => Output;
   /** Refuses what the subjects alone do not tell. */
@@ -80,7 +82,7 @@ export function parametersOf<Input, Uses>(
   operation: Operation<Input, unknown, Uses>,
   options: Omit<OperationRouteOptions<Input, never>, 'filter' | 'check'>,
 ): Omit<Route, 'answer' | 'run'> {
-  const { fixed, without, where, ...rest } = options;
+  const { fixed, without, where, unnamed, ...rest } = options;
   const shape = shapeOf(operation);
   const inPath = new Set([...options.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]));
   const gone = new Set<string>([...Object.keys(fixed ?? {}), ...(without ?? [])]);
@@ -91,7 +93,7 @@ export function parametersOf<Input, Uses>(
   return {
     ...rest,
     access: operation.permission,
-    operation: operation.name,
+    ...(unnamed ? {} : { operation: operation.name }),
     params: z.strictObject(params),
     query: z.strictObject(isGet ? others : {}),
     ...(hasBody ? { body: z.strictObject(others) } : {}),

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { CatalogueAccess, Execution, Operation, SourceAccess } from '../operations/operation.ts';
+import type { RemoteServer } from './remote/server.ts';
 import type { Screen } from './screen.ts';
 
 /** What this program was built with; each part is loaded when a command needs it. */
@@ -16,6 +17,23 @@ export interface Parts {
   serve(): Promise<(request: ServeRequest) => Promise<void>>;
   work(): Promise<(request: WorkRequest) => Promise<void>>;
   mcp(): Promise<(request: McpRequest) => Promise<void>>;
+  agent(): Promise<AgentProgram>;
+}
+
+/** What a machine does that is an agent of a server elsewhere. */
+export interface AgentProgram {
+  join(request: {
+    readonly token: string;
+    readonly stateDirectory: string;
+    readonly replace: boolean;
+  }): Promise<{ readonly name: string; readonly address: string }>;
+  run(request: {
+    readonly clock: Clock;
+    readonly signal: AbortSignal;
+    readonly env: SourceAccess['env'];
+    readonly stateDirectory: string;
+    readonly logLevel: string;
+  }): Promise<void>;
 }
 
 /** What `serve` is given: it is put together elsewhere. */
@@ -48,6 +66,8 @@ export interface FaceOptions {
   readonly env: SourceAccess['env'];
   /** As given with --config. */
   readonly configFile?: string;
+  /** As given with --server: what is done is done there. */
+  readonly server?: string;
 }
 
 const defaultFile = 'holdfast.yaml';
@@ -60,7 +80,10 @@ export class Face {
   readonly env: SourceAccess['env'];
   /** 0 until a command says that something is wrong. */
   exitStatus = 0;
+  /** Address of the server that does what is asked for, instead of this machine. */
+  readonly server: string | undefined;
   readonly #namedFile: string | undefined;
+  #remote: Promise<RemoteServer> | undefined;
 
   constructor(options: FaceOptions) {
     this.parts = options.parts;
@@ -68,6 +91,7 @@ export class Face {
     this.clock = options.clock;
     this.signal = options.signal;
     this.env = options.env;
+    this.server = options.server ?? (options.env.HOLDFAST_SERVER || undefined);
     this.#namedFile = options.configFile ?? (options.env.HOLDFAST_CONFIG || undefined);
   }
 
@@ -84,6 +108,7 @@ export class Face {
    * no configuration: without a file there is then nothing declared.
    */
   async uses(repository?: string): Promise<SourceAccess & Execution> {
+    if (this.server !== undefined) return nothingHere(this.execution);
     const addressed = repository !== undefined && /[/:]/.test(repository) && this.#namedFile === undefined;
     const uses = await this.#uses((error) => addressed && hasCode(error, 'config.missing'));
     const { repairLeftWindows } = await import('../operations/left-windows.ts');
@@ -100,6 +125,7 @@ export class Face {
 
   /** The same where a configuration is about to be written: one that is missing or wrong counts for nothing. */
   async bareUses(): Promise<SourceAccess & Execution> {
+    if (this.server !== undefined) throw onlyHere();
     return await this.#uses((error) => hasCode(error, 'config.missing', 'config.invalid'));
   }
 
@@ -123,6 +149,37 @@ export class Face {
     return { config, ...kinds, localHost, openContainers, env: this.env, ...this.execution };
   }
 
+  /** Performs it, here or on the server. */
+  async run<Input, Output, Uses>(operation: Operation<Input, Output, Uses>, input: Input, uses: Uses): Promise<Output> {
+    if (this.server === undefined) return await operation.run(input, uses);
+    const [{ performRemotely }, server] = await Promise.all([import('./remote/perform.ts'), this.#openServer()]);
+    const { emit } = uses as { emit?: (item: never) => Promise<void> };
+    return await performRemotely(operation, input, { server, report: this.screen.report, emit });
+  }
+
+  async #openServer(): Promise<RemoteServer> {
+    this.#remote ??= this.#connect(this.server!);
+    return await this.#remote;
+  }
+
+  async #connect(url: string): Promise<RemoteServer> {
+    const [{ RemoteServer }, { readToken }] = await Promise.all([
+      import('./remote/server.ts'),
+      import('./remote/token.ts'),
+    ]);
+    const { clock, signal, env } = this;
+    let token: ReturnType<typeof readToken> | undefined;
+    const server = new RemoteServer({
+      ...{ url, clock, signal },
+      token: () => {
+        token ??= readToken(env);
+        return token;
+      },
+    });
+    if (server.isInTheClear) this.screen.say(`warning: the token travels unencrypted to ${server.url}: use https`);
+    return server;
+  }
+
   /** Runs an operation and shows its outcome; `wrong` says whether the outcome means exit status 1. */
   async perform<Input, Output extends object, Uses>(
     operation: Operation<Input, Output, Uses>,
@@ -139,8 +196,29 @@ export class Face {
         remedy: `See: holdfast ${operation.name} --help`,
       });
     }
-    const output = await operation.run(parsed.data, uses);
+    const output = await this.run(operation, parsed.data, uses);
     this.screen.result(output, this.screen.json ? '' : show.text(output));
     if (show.wrong?.(output)) this.exitStatus = 1;
   }
+}
+
+/** With --server, nothing of this machine is used: a command that needs it says so instead of doing something else here. */
+function nothingHere(execution: Execution): SourceAccess & Execution {
+  return new Proxy(execution as SourceAccess & Execution, {
+    get: (target, name, receiver) => {
+      // What waits for a promise looks whether this is one.
+      if (typeof name === 'symbol' || name === 'then' || name === 'emit' || Object.hasOwn(target, name)) {
+        return Reflect.get(target, name, receiver) as unknown;
+      }
+      throw onlyHere();
+    },
+  });
+}
+
+function onlyHere(): HoldfastError {
+  return new HoldfastError({
+    code: 'usage.invalid',
+    message: 'this is not done through a server',
+    remedy: 'Run it on the machine of the server, without --server (and without HOLDFAST_SERVER).',
+  });
 }

@@ -10,7 +10,7 @@ import { families } from './families.ts';
 import { Screen } from './screen.ts';
 
 /** Options of the program itself that take a value. */
-const valued = new Set(['--config']);
+const valued = new Set(['--config', '--server']);
 const wholeHelp = new Set(['completion', 'help']);
 
 /** Runs `holdfast ARGV…`; resolves with the exit status (SPEC 8): 0 done, 1 failed, 2 wrong use, 130 cancelled. */
@@ -28,6 +28,7 @@ export async function runCli(argv: readonly string[], parts: Parts): Promise<num
     signal: stop.signal,
     env: process.env,
     configFile: optionValue('--config', words),
+    server: optionValue('--server', words),
   });
   try {
     const program = await buildProgram(face, requested(argv));
@@ -44,6 +45,7 @@ export async function buildProgram(face: Face, only: string | undefined): Promis
     .description('Backups that are proven by restoring them.')
     .version(programVersion, '--version', 'print the version')
     .option('--config <file>', 'the configuration (default: holdfast.yaml, or what HOLDFAST_CONFIG names)')
+    .option('--server <url>', 'ask a server to do it, with the token in HOLDFAST_TOKEN or ~/.config/holdfast/token')
     .option('--json', 'print JSON: one document, or lines for commands that make progress')
     .helpOption('-h, --help', 'print help')
     .exitOverride()

@@ -6,6 +6,10 @@ export async function withCatalogue<Result>(
   face: Face,
   work: (uses: SourceAccess & Execution & CatalogueAccess) => Promise<Result>,
 ): Promise<Result> {
+  if (face.server !== undefined) {
+    // The server uses its own.
+    return await work((await face.uses()) as SourceAccess & Execution & CatalogueAccess);
+  }
   const [uses, { openLocalCatalogue }] = await Promise.all([face.uses(), import('../operations/open-catalogue.ts')]);
   await using access = await openLocalCatalogue(uses);
   return await work({ ...uses, catalogue: access.catalogue, principal: access.principal });

@@ -17,6 +17,8 @@ export type StoredFileRequest = z.infer<typeof storedFileRequest>;
 
 export interface StoredFile extends AsyncDisposable {
   readonly snapshot: string;
+  /** When it was made, RFC 3339. */
+  readonly time: string;
   readonly name: string;
   /** Of a file; a tar file is made while it is read. */
   readonly bytes?: number;
@@ -35,7 +37,7 @@ export async function openStoredFile(
     const path = posix.resolve('/', request.path ?? only);
     const node = path === '/' ? undefined : await contents.node(path);
     if (path !== '/' && node?.type !== 'file' && node?.type !== 'dir') throw missing(snapshot.id, path);
-    const dispose = { snapshot: snapshot.id, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
+    const dispose = { snapshot: snapshot.id, time: snapshot.time, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
     if (node?.type === 'file') {
       const parts = node.size === 0 ? none() : contents.read(path);
       return { ...dispose, name: posix.basename(path), bytes: node.size, parts };

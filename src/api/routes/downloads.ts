@@ -24,7 +24,11 @@ export const downloadRoutes: readonly Route[] = [
       ...storedFileRequest.shape,
       forSeconds: z.number().int().min(1).max(mostSeconds).default(usualSeconds),
     },
-    answer: { form: 'json', schema: z.object({ url: z.string(), expiresAtMs: z.number() }), status: 201 },
+    answer: {
+      form: 'json',
+      schema: z.object({ url: z.string(), expiresAtMs: z.number(), snapshot: z.string(), time: z.string() }),
+      status: 201,
+    },
     where: ({ snapshot, repository }) => ({ snapshots: [snapshot], in: repository }),
     run: async ({ forSeconds, ...input }, { uses, facts, parts }) => {
       // What cannot be read is said now, not to who follows the link; and «latest» is what it is now.
@@ -35,7 +39,12 @@ export const downloadRoutes: readonly Route[] = [
         forMs: forSeconds * 1000,
       };
       const { token, expiresAtMs } = await makeLink(link, { catalogue: parts.catalogue, nowMs: parts.clock.nowMs() });
-      return { url: `${facts.origin}/download/${token.reveal()}`, expiresAtMs };
+      return {
+        url: `${facts.origin}/download/${token.reveal()}`,
+        expiresAtMs,
+        snapshot: found.snapshot,
+        time: found.time,
+      };
     },
   }),
   route({

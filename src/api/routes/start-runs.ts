@@ -91,6 +91,7 @@ export const startRoutes: readonly Route[] = [
     ...{ method: 'post', path: '/api/restores/preview', id: 'previewRestore', tag: 'snapshots' },
     summary: 'What a restore would do; nothing is touched.',
     fixed: { dryRun: true },
+    unnamed: true,
     ...restoreOptions,
   }),
   operationRoute(forget, {

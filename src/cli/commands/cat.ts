@@ -13,6 +13,6 @@ export function add(program: Command, face: Face): void {
       const { cat } = await import('../../operations/read-file.ts');
       const uses = await face.uses(options.repository);
       const emit = (part: Uint8Array): Promise<void> => write(face.screen.stdout, part);
-      await cat.run(cat.input.parse({ snapshot, path, ...options }), { ...uses, emit });
+      await face.run(cat, cat.input.parse({ snapshot, path, ...options }), { ...uses, emit });
     });
 }

@@ -23,7 +23,7 @@ export function add(program: Command, face: Face): void {
         line: (one: DifferenceView) => `${signs[one.change]} ${printableName(one.path)}`,
       };
       const output = await emitList<DifferenceView, DiffOutput>(face, form, (emit) =>
-        diff.run(diff.input.parse({ before, after, ...options }), { ...uses, emit }),
+        face.run(diff, diff.input.parse({ before, after, ...options }), { ...uses, emit }),
       );
       if (face.screen.json) return;
       const sizes = `${formatBytes(output.addedBytes)} came, ${formatBytes(output.removedBytes)} went`;

@@ -22,7 +22,7 @@ export function add(program: Command, face: Face): void {
         line: (one: Match) => `${nodeLine(one)}  in ${one.snapshots.map((s) => shortId(s.id)).join(' ')}`,
       };
       const output = await emitList<Match, { count: number }>(face, form, (emit) =>
-        find.run(find.input.parse({ patterns, ...options }), { ...uses, emit }),
+        face.run(find, find.input.parse({ patterns, ...options }), { ...uses, emit }),
       );
       if (output.count === 0) face.screen.say('nothing found');
     });

@@ -16,7 +16,7 @@ export function add(program: Command, face: Face): void {
       const { ls } = await import('../../operations/ls.ts');
       const uses = await face.uses(options.repository);
       await emitList<NodeView, object>(face, { key: 'entries', line: nodeLine }, (emit) =>
-        ls.run(ls.input.parse({ snapshot, path, ...options }), { ...uses, emit }),
+        face.run(ls, ls.input.parse({ snapshot, path, ...options }), { ...uses, emit }),
       );
     });
 }

@@ -71,10 +71,11 @@ async function showLog(id: string, options: { follow?: boolean; after: string },
   const line = ({ seq, atMs, event }: RunLogLine): string => `${seq}  ${localTime(atMs)}  ${describeEvent(event)}`;
   await withCatalogue(face, async (uses) => {
     const output = await emitList(face, { key: 'lines', line }, async (emit) => {
-      if (options.follow) return { run: await followLog.run({ id, after }, { ...uses, emit }) };
+      if (options.follow) return { run: await face.run(followLog, { id, after }, { ...uses, emit }) };
       let next: number | undefined = after;
       while (next !== undefined) {
-        const page: Awaited<ReturnType<typeof showPage.run>> = await showPage.run(
+        const page: Awaited<ReturnType<typeof showPage.run>> = await face.run(
+          showPage,
           { id, after: next, limit: 500 },
           uses,
         );
