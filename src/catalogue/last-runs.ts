@@ -2,7 +2,9 @@
  * The last run of each source and kind that ended. Kept in memory for each catalogue and brought up to date by what has
  * happened since: asking a million runs takes a second, asking what is new a millisecond.
  */
-import type { RunError, RunKind, RunState } from '../model/run-record.ts';
+import { setImmediate } from 'node:timers/promises';
+import { sql } from 'kysely';
+import { type RunError, type RunKind, type RunState, runKinds } from '../model/run-record.ts';
 import type { Catalogue } from './open.ts';
 
 export interface EndedRun {
@@ -29,6 +31,7 @@ interface Memory {
 const memories = new WeakMap<Catalogue, Promise<Memory>>();
 const final = ['succeeded', 'failed', 'cancelled', 'missed'];
 const readAtOnce = 500;
+const sourcesAtOnce = 500;
 const columns = [
   'run.id',
   'run.kind',
@@ -59,16 +62,45 @@ export async function lastRuns(catalogue: Catalogue): Promise<LastRuns> {
 async function load(catalogue: Catalogue): Promise<Memory> {
   const { db } = catalogue;
   const newest = await db.selectFrom('happening').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst();
-  const last = db
-    .selectFrom('run')
-    .select((eb) => eb.fn.max('id').as('lastId'))
-    .where('source', 'is not', null)
-    .where('state', 'in', final)
-    .groupBy(['source', 'kind']);
-  const rows = await db.selectFrom(last.as('last')).innerJoin('run', 'run.id', 'last.lastId').select(columns).execute();
   const memory: Memory = { runs: new Map(), seen: newest?.id ?? '' };
-  for (const row of rows) remember(memory, row);
+  const sources = await sourcesWithRuns(catalogue);
+  for (let at = 0; at < sources.length; at += sourcesAtOnce) {
+    const ids = await lastIds(catalogue, sources.slice(at, at + sourcesAtOnce));
+    const rows = ids.length === 0 ? [] : await db.selectFrom('run').select(columns).where('id', 'in', ids).execute();
+    for (const row of rows) remember(memory, row);
+    // SQLite answers in this process: let others have their turn.
+    await setImmediate();
+  }
   return memory;
+}
+
+/** By jumps along an index from each source to the next: their number counts, not that of the runs. */
+async function sourcesWithRuns({ db }: Catalogue): Promise<string[]> {
+  const { rows } = await sql<{ source: string }>`
+    with recursive jump(source) as (
+      select min(source) from run
+      union all
+      select (select min(source) from run where run.source > jump.source) from jump where jump.source is not null
+    )
+    select source from jump where source is not null`.execute(db);
+  return rows.map((row) => row.source);
+}
+
+/** Of the newest run of each kind that ended. */
+async function lastIds({ db, kind }: Catalogue, sources: readonly string[]): Promise<string[]> {
+  const each = (names: readonly string[], name: string) =>
+    kind === 'sqlite'
+      ? sql`json_each(${JSON.stringify(names)}) as ${sql.ref(name)}`
+      : sql`jsonb_array_elements_text(${JSON.stringify(names)}::jsonb) as ${sql.ref(name)}(value)`;
+  const ended = sql.join(final.map((state) => sql.lit(state)));
+  const { rows } = await sql<{ id: string | null }>`
+    select (
+      select run.id from run
+      where run.source = name.value and run.kind = verb.value and run.state in (${ended})
+      order by run.id desc limit 1
+    ) as id
+    from ${each(sources, 'name')} cross join ${each(runKinds, 'verb')}`.execute(db);
+  return rows.flatMap(({ id }) => (id === null ? [] : [id]));
 }
 
 /** Every run that ends says so in an event of the same transaction, and events are read in the order they were written. */

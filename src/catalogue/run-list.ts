@@ -1,24 +1,15 @@
 /** What was run: pages, counts, and what waits. Ids sort by time, so the newest are the greatest and a cursor is an id. */
-import type { ExpressionBuilder, SelectQueryBuilder } from 'kysely';
 import { sortableId } from '../base/sortable-id.ts';
-import { type RunKind, type RunRecord, type RunState, runStates } from '../model/run-record.ts';
-import { isAmong } from './among.ts';
+import { type RunRecord, type RunState, runStates } from '../model/run-record.ts';
 import type { Catalogue } from './open.ts';
 import { type ListedRow, listedColumns, recordOf } from './run-rows.ts';
-import type { Tables } from './tables.ts';
+import { type RunChoice, type RunQuery, waysTo } from './run-ways.ts';
 import { inTransaction } from './transaction.ts';
 
-export interface RunFilter {
-  readonly states?: readonly RunState[];
-  readonly kinds?: readonly RunKind[];
-  readonly source?: string;
-  readonly repository?: string;
-  readonly policy?: string;
+export interface RunFilter extends RunChoice {
   /** By when they were queued: from this instant, and before that one. */
   readonly sinceMs?: number;
   readonly untilMs?: number;
-  /** Only runs about what somebody may see: of these sources, and of these repositories where a run has no source. */
-  readonly visible?: { readonly sources: readonly string[]; readonly repositories: readonly string[] };
 }
 
 export interface RunPage {
@@ -27,9 +18,6 @@ export interface RunPage {
   /** Give it to get what follows; absent after the last. */
   readonly next?: string;
 }
-
-/** Of what somebody may see up to so many names are looked up one by one; beyond, runs are read until enough are found. */
-const mostLookedUp = 100;
 
 /** The run of that id, or the only one whose id begins so (10 letters or more say when it was queued). With its result. */
 export async function findRun({ db }: Catalogue, wanted: string): Promise<RunRecord | undefined> {
@@ -52,61 +40,35 @@ export async function listRuns(
 ): Promise<RunPage> {
   const until = filter.untilMs === undefined ? undefined : firstIdOf(filter.untilMs);
   const before = cursor !== undefined && (until === undefined || cursor < until) ? cursor : until;
-  const query = catalogue.db
-    .selectFrom('run')
-    .where((eb) => matching(eb, filter))
-    .$if(before !== undefined, (q) => q.where('id', '<', before!))
-    .orderBy('id', 'desc')
-    .limit(limit + 1);
-  const rows = await rowsOf(catalogue, query, filter);
+  const { sinceMs } = filter;
+  const inTime = (query: RunQuery): RunQuery =>
+    query
+      .$if(sinceMs !== undefined, (q) => q.where('id', '>=', firstIdOf(sinceMs!)))
+      .$if(before !== undefined, (q) => q.where('id', '<', before!));
+  const ways = waysTo(filter, catalogue.kind).map((way) => (query: RunQuery) => way(inTime(query)));
+  const rows = await rowsOf(catalogue, ways, limit + 1);
   const runs = rows.slice(0, limit).map(recordOf);
   return { runs, ...(rows.length > limit ? { next: runs[limit - 1].id } : {}) };
 }
 
-type Matching = SelectQueryBuilder<Tables, 'run', object>;
-
-async function rowsOf({ db, kind }: Catalogue, query: Matching, { visible }: RunFilter): Promise<ListedRow[]> {
-  if (!visible) return await query.select(listedColumns).execute();
-  const { sources, repositories } = visible;
-  if (sources.length + repositories.length <= mostLookedUp) {
-    const own = query.where('source', 'in', sources.length > 0 ? sources : ['']).select('id');
-    const theirs = query
-      .where('source', 'is', null)
-      .where('repository', 'in', repositories.length > 0 ? repositories : [''])
-      .select('id');
-    return await db
-      .selectFrom('run')
-      .select(listedColumns)
-      .where((eb) =>
-        eb.or([
-          eb('id', 'in', db.selectFrom(own.as('own')).select('id')),
-          eb('id', 'in', db.selectFrom(theirs.as('theirs')).select('id')),
-        ]),
-      )
-      .orderBy('id', 'desc')
-      .execute();
-  }
-  return await query
-    .where(({ eb, ref, and, or }) =>
-      or([
-        isAmong(kind, ref('source'), sources),
-        and([eb('source', 'is', null), isAmong(kind, ref('repository'), repositories)]),
-      ]),
-    )
+/** The newest of what all the ways give. */
+async function rowsOf(
+  { db }: Catalogue,
+  ways: readonly ((query: RunQuery) => RunQuery)[],
+  limit: number,
+): Promise<ListedRow[]> {
+  const newest = (way: (query: RunQuery) => RunQuery) => way(db.selectFrom('run')).orderBy('id', 'desc').limit(limit);
+  if (ways.length === 0) return [];
+  if (ways.length === 1) return await newest(ways[0]).select(listedColumns).execute();
+  const [first, ...others] = ways.map((way, i) => db.selectFrom(newest(way).select('id').as(`part${i}`)).select('id'));
+  const all = others.reduce((union, part) => union.unionAll(part), first);
+  const ids = db.selectFrom(all.as('parts')).select('id').orderBy('id', 'desc').limit(limit);
+  return await db
+    .selectFrom('run')
     .select(listedColumns)
+    .where('id', 'in', db.selectFrom(ids.as('found')).select('id'))
+    .orderBy('id', 'desc')
     .execute();
-}
-
-function matching(eb: ExpressionBuilder<Tables, 'run'>, filter: RunFilter) {
-  const { states, kinds, source, repository, policy, sinceMs } = filter;
-  return eb.and([
-    ...(states ? [eb('state', 'in', states.length > 0 ? states : [''])] : []),
-    ...(kinds ? [eb('kind', 'in', kinds.length > 0 ? kinds : [''])] : []),
-    ...(source === undefined ? [] : [eb('source', '=', source)]),
-    ...(repository === undefined ? [] : [eb('repository', '=', repository)]),
-    ...(policy === undefined ? [] : [eb('policy', '=', policy)]),
-    ...(sinceMs === undefined ? [] : [eb('id', '>=', firstIdOf(sinceMs))]),
-  ]);
 }
 
 /** Not greater than any id made at that instant or later. */
