@@ -129,7 +129,7 @@ function shapeOf(schema: z.ZodType): Shape {
     io: 'input',
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
-      const given = zodSchema as z.ZodType;
+      const given = zodSchema as unknown as z.ZodType;
       if (isSecretSetting(given)) Object.assign(jsonSchema, secretReference);
       else if (isTextOrReferenceSetting(given)) Object.assign(jsonSchema, secretReference);
       else if (isSecretMapSetting(given)) Object.assign(jsonSchema, { additionalProperties: secretReference });
