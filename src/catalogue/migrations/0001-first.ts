@@ -310,6 +310,7 @@ const rest: Readonly<Record<string, Shape>> = {
 const indexes: readonly { name: string; table: string; columns: readonly string[]; unique?: true }[] = [
   { name: 'run_slot', table: 'run', columns: ['slotKey'], unique: true },
   { name: 'run_state', table: 'run', columns: ['state', 'notBeforeMs'] },
+  { name: 'run_by_slot', table: 'run', columns: ['slotMs', 'policy'] },
   { name: 'run_by_state', table: 'run', columns: ['state', 'id'] },
   { name: 'run_by_source', table: 'run', columns: ['source', 'kind', 'id'] },
   { name: 'run_by_repository', table: 'run', columns: ['repository', 'state', 'id'] },

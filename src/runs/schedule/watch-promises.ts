@@ -90,7 +90,7 @@ async function newestOf(
       .where('source', '=', source)
       .where('kind', '=', kind)
       .where('state', '=', 'succeeded')
-      .orderBy('queuedAtMs', 'desc')
+      .orderBy('id', 'desc')
       .limit(1)
       .executeTakeFirst();
     if (row?.startedAtMs) found.set(source, row.startedAtMs);
