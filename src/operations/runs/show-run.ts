@@ -1,5 +1,6 @@
 /** One run, and what it told. */
 import { z } from 'zod';
+import { readLogEnd } from '../../catalogue/log-end.ts';
 import { findRun } from '../../catalogue/run-list.ts';
 import { readLog, tailLog } from '../../catalogue/run-log.ts';
 import type { RunLogLine, RunRecord } from '../../model/run-record.ts';
@@ -69,3 +70,17 @@ export const followLog = operation({
 async function seenRun(wanted: string, uses: Uses): Promise<RunRecord> {
   return requireRun(wanted, await findRun(uses.catalogue, wanted), 'viewer', uses);
 }
+
+const endInput = z.object({ id, limit: z.number().int().min(1).max(1000).default(50) });
+
+/** The end of its log, oldest line first. */
+export const showLogEnd = operation({
+  name: 'runs log',
+  permission: 'viewer',
+  input: endInput,
+  output: z.object({ lines: z.array(logLineView) }),
+  run: async ({ limit, ...request }: z.infer<typeof endInput>, uses: Uses) => {
+    const run = await seenRun(request.id, uses);
+    return { lines: await readLogEnd(uses.catalogue, { id: run.id, limit }) };
+  },
+});
