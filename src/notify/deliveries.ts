@@ -2,7 +2,7 @@
  * Events on their way through channels, as the catalogue keeps them.
  *
  *     waiting ──▶ sent      the other side took it
- *        │ ▲ └──▶ folded    it was told with another event of the same message
+ *        │ ▲ └──▶ folded    it was told with another event of the same message, or was over before it was to be told
  *        │ └ tried again, later each time
  *        └──────▶ failed    it could not be delivered for a day, or its channel is gone
  */
@@ -54,18 +54,17 @@ export async function insertDelivery(db: Database, { channel, trouble, dueAtMs, 
     .execute();
 }
 
-/** What waits to be told of troubles that are over goes with the message that tells so. */
-export async function pullForward(
+/** What waits to be told of troubles goes with another message, then; without a time it is not told any more. */
+export async function moveWaiting(
   db: Database,
-  { channel, troubles, dueAtMs }: { channel: string; troubles: readonly string[]; dueAtMs: number },
+  { channel, troubles, dueAtMs }: { channel: string; troubles: readonly string[]; dueAtMs?: number },
 ): Promise<void> {
   if (troubles.length === 0) return;
   await db
     .updateTable('delivery')
-    .set({ nextAtMs: dueAtMs })
+    .set(dueAtMs === undefined ? { state: 'folded' } : { nextAtMs: dueAtMs })
     .where('channel', '=', channel)
     .where('state', '=', 'waiting')
-    .where('nextAtMs', '>', dueAtMs)
     .where('attempts', '=', 0)
     .where('trouble', 'in', [...troubles])
     .execute();

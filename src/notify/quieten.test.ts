@@ -23,6 +23,7 @@ const event = (type: EventType, atMs: number, more: Partial<HoldfastEvent> = {})
 class Listener {
   readonly standing = new Map<string, Standing>();
   readonly told: { type: EventType; dueAtMs: number; times: number; isRecovery: boolean; sinceMs: number }[] = [];
+  readonly dropped: string[] = [];
   lastSentMs: number | undefined;
   readonly audience: 'people' | 'machines';
   readonly takes: (event: HoldfastEvent) => boolean;
@@ -33,16 +34,17 @@ class Listener {
   }
 
   hear(one: HoldfastEvent): this {
-    const { tell, stands, over } = decide(one, {
+    const { tell, stands, over, drops } = decide(one, {
       nowMs: one.atMs,
       rules: quietRules[this.audience],
       isTaken: this.takes(one),
-      standing: this.standing.values(),
+      standing: this.standing,
       lastSentMs: this.lastSentMs,
     });
     for (const trouble of over) this.standing.delete(trouble);
     if (stands) this.standing.set(stands.trouble, stands);
     if (tell) this.told.push({ type: one.type, ...tell });
+    this.dropped.push(...drops);
     return this;
   }
 }
@@ -77,6 +79,42 @@ describe('when a channel is told', () => {
     for (let night = 0; night < 5; night++) listener.hear(event('backup.failed', night * 24 * hour));
     expect(listener.told.map(({ dueAtMs }) => dueAtMs / hour)).toEqual([0, 24, 48, 72, 96].map((at) => at + 1 / 120));
     expect(listener.told.at(-1)).toMatchObject({ times: 5, sinceMs: 0 });
+  });
+
+  test('a failure that is tried again by itself is told when that failed, too, and else not at all', () => {
+    const retried = (atMs: number) => event('backup.failed', atMs, { facts: { retryAtMs: atMs + 5 * minute } });
+    const once = new Listener().hear(retried(0)).hear(event('backup.succeeded', 6 * minute));
+    expect(once.told.map(({ type }) => type)).toEqual(['backup.failed']);
+    expect(once.dropped).toHaveLength(1);
+    const thrice = new Listener()
+      .hear(retried(0))
+      .hear(retried(5 * minute))
+      .hear(event('backup.failed', 10 * minute));
+    expect(thrice.told.map(({ dueAtMs }) => dueAtMs / minute)).toEqual([65, 70, 10.5]);
+    expect(thrice.told.at(-1)).toMatchObject({ times: 3, sinceMs: 0 });
+    thrice.hear(event('backup.succeeded', 2 * hour));
+    expect(thrice.told.at(-1)).toMatchObject({ isRecovery: true, times: 3 });
+  });
+
+  test('also where it fails with another error then', () => {
+    const first = event('backup.failed', 0, { errorCode: 'storage.unreachable', facts: { retryAtMs: 5 * minute } });
+    const { told, dropped, standing } = new Listener()
+      .hear(first)
+      .hear(event('backup.failed', 6 * minute, { errorCode: 'repository.damaged' }));
+    expect(told.at(-1)).toMatchObject({ dueAtMs: 6.5 * minute, times: 2, sinceMs: 0 });
+    expect(dropped).toHaveLength(1);
+    expect(standing.size).toBe(1);
+  });
+
+  test('it is told in any case when nothing is heard of it for an hour, and after six hours', () => {
+    const listener = new Listener();
+    for (let i = 0; i < 10; i++)
+      listener.hear(event('backup.failed', i * hour, { facts: { retryAtMs: (i + 1) * hour } }));
+    expect(Math.min(...listener.told.map(({ dueAtMs }) => dueAtMs))).toBe(2 * hour);
+    expect(listener.told.slice(0, 6).every(({ dueAtMs }) => dueAtMs <= 6 * hour)).toBe(true);
+    expect(
+      new Listener('machines', () => true).hear(event('backup.failed', 0, { facts: { retryAtMs: 1 } })).told[0].dueAtMs,
+    ).toBe(0);
   });
 
   test('another error of the same source is told at once', () => {

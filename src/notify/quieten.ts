@@ -12,11 +12,13 @@ export interface QuietRules {
   readonly spacingMs: number;
   /** The same trouble is told again after this time at the earliest. */
   readonly repeatMs: number;
+  /** What is tried again by itself is told when that failed, too; or so long after it was to begin. */
+  readonly retryMs: number;
 }
 
 export const quietRules: Readonly<Record<'people' | 'machines', QuietRules>> = {
-  people: { gatherMs: 30_000, spacingMs: 5 * 60_000, repeatMs: 12 * 3_600_000 },
-  machines: { gatherMs: 0, spacingMs: 0, repeatMs: 0 },
+  people: { gatherMs: 30_000, spacingMs: 5 * 60_000, repeatMs: 12 * 3_600_000, retryMs: 3_600_000 },
+  machines: { gatherMs: 0, spacingMs: 0, repeatMs: 0, retryMs: 0 },
 };
 
 /** A trouble the channel was told of, or is about to be. */
@@ -28,6 +30,8 @@ export interface Standing {
   readonly times: number;
   /** When the newest message about it is due, or was. */
   readonly dueAtMs: number;
+  /** The first message is held back: it is tried again. */
+  readonly isHeld: boolean;
 }
 
 export interface Situation {
@@ -35,8 +39,8 @@ export interface Situation {
   readonly rules: QuietRules;
   /** Whether the channel's own rules take the event. */
   readonly isTaken: boolean;
-  /** Of this channel. */
-  readonly standing: Iterable<Standing>;
+  /** Of this channel, by their keys. */
+  readonly standing: ReadonlyMap<string, Standing>;
   /** When the channel's newest message went out. */
   readonly lastSentMs?: number;
 }
@@ -51,9 +55,17 @@ export interface Decision {
   };
   /** What stands now that did not stand so before. */
   readonly stands?: Standing;
-  /** Troubles that are over; what is not told of them yet goes with this event. */
+  /** Troubles that are over. */
   readonly over: readonly string[];
+  /** What waits to be told of these goes with this event. */
+  readonly takes: readonly string[];
+  /** What waits to be told of these is not told any more. */
+  readonly drops: readonly string[];
 }
+
+const nothing: Decision = { over: [], takes: [], drops: [] };
+/** However often it is tried again. */
+const longestHoldMs = 6 * 3_600_000;
 
 /** Decides on one event and one channel; events come in their order. */
 export function decide(event: HoldfastEvent, situation: Situation): Decision {
@@ -61,20 +73,44 @@ export function decide(event: HoldfastEvent, situation: Situation): Decision {
 }
 
 function decideOnTrouble(event: HoldfastEvent, situation: Situation): Decision {
-  if (!situation.isTaken) return { over: [] };
+  if (!situation.isTaken) return nothing;
   const trouble = troubleKey(event);
   const { nowMs, rules } = situation;
-  const known = find(situation.standing, (one) => one.trouble === trouble);
+  const known = situation.standing.get(trouble);
   const isSame = known && (lasts(event.type) || nowMs < known.dueAtMs + rules.repeatMs);
-  const soon = soonest(situation);
-  const times = isSame ? known.times + 1 : 1;
-  const sinceMs = isSame ? known.firstAtMs : event.atMs;
-  const dueAtMs = isSame ? nextTelling(known, situation, soon) : soon;
+  const isUntold = !isSame || isHeldBack(known, nowMs);
+  // The try before failed with another error, of which nobody was told.
+  const before = [...situation.standing.values()].filter(
+    (one) => one.trouble !== trouble && isHeldBack(one, nowMs) && isAboutSame(one.event, event),
+  );
+  const same = isSame ? [...before, known] : before;
+  const times = same.reduce((sum, one) => sum + one.times, 1);
+  const sinceMs = Math.min(event.atMs, ...same.map((one) => one.firstAtMs));
+  const heldUntilMs = isUntold ? holdOf(event, sinceMs, rules) : undefined;
+  const soon = Math.max(soonest(situation), heldUntilMs ?? 0);
+  const dueAtMs = isUntold ? soon : nextTelling(known, situation, soon);
+  const replaced = before.map((one) => one.trouble);
   return {
     tell: { dueAtMs, times, sinceMs, isRecovery: false },
-    stands: { trouble, event, firstAtMs: sinceMs, times, dueAtMs },
-    over: [],
+    stands: { trouble, event, firstAtMs: sinceMs, times, dueAtMs, isHeld: heldUntilMs !== undefined },
+    over: replaced,
+    takes: isSame && isUntold ? [trouble] : [],
+    drops: replaced,
   };
+}
+
+function isHeldBack({ isHeld, dueAtMs }: Standing, nowMs: number): boolean {
+  return isHeld && nowMs < dueAtMs;
+}
+
+function isAboutSame(a: HoldfastEvent, b: HoldfastEvent): boolean {
+  return a.type === b.type && a.source === b.source && a.repository === b.repository;
+}
+
+/** Until when a failure is kept back because it is tried again by itself. */
+function holdOf({ facts }: HoldfastEvent, sinceMs: number, { retryMs }: QuietRules): number | undefined {
+  if (retryMs === 0 || typeof facts.retryAtMs !== 'number') return undefined;
+  return Math.min(facts.retryAtMs + retryMs, sinceMs + longestHoldMs);
 }
 
 /** With the message that is to come, or the next time it may be told. */
@@ -84,22 +120,20 @@ function nextTelling({ dueAtMs }: Standing, { nowMs, rules }: Situation, soon: n
 }
 
 function decideOnNews(event: HoldfastEvent, situation: Situation): Decision {
-  const over = [...situation.standing].filter((one) => ends(event, one.event));
-  if (!situation.isTaken && over.length === 0) return { over: [] };
-  const isRecovery = over.length > 0;
-  const times = isRecovery ? over.reduce((sum, one) => sum + one.times, 0) : 1;
-  const sinceMs = isRecovery ? Math.min(...over.map((one) => one.firstAtMs)) : event.atMs;
+  const ended = [...situation.standing.values()].filter((one) => ends(event, one.event));
+  const over = ended.map((one) => one.trouble);
+  const isRecovery = ended.some((one) => !isHeldBack(one, situation.nowMs));
+  if (!situation.isTaken && !isRecovery) return { over, takes: [], drops: over };
+  const times = isRecovery ? ended.reduce((sum, one) => sum + one.times, 0) : 1;
+  const sinceMs = isRecovery ? Math.min(...ended.map((one) => one.firstAtMs)) : event.atMs;
   return {
     tell: { dueAtMs: soonest(situation), times, sinceMs, isRecovery },
-    over: over.map((one) => one.trouble),
+    over,
+    takes: isRecovery ? over : [],
+    drops: isRecovery ? [] : over,
   };
 }
 
 function soonest({ nowMs, rules, lastSentMs }: Situation): number {
   return Math.max(nowMs + rules.gatherMs, (lastSentMs ?? -Infinity) + rules.spacingMs);
-}
-
-function find<T>(items: Iterable<T>, fits: (item: T) => boolean): T | undefined {
-  for (const item of items) if (fits(item)) return item;
-  return undefined;
 }

@@ -62,6 +62,21 @@ describe.each(places)('in $title', ({ make }) => {
     expect(states).not.toContain('waiting');
   });
 
+  test('a failure that is tried again wakes nobody if the next try succeeds', async () => {
+    const desk = await deskOf(people, program);
+    for (const source of ['shop', 'wiki'])
+      await desk.failsAt(source, { facts: { retryAtMs: desk.nowMs + 5 * minute } });
+    await desk.pass(6 * minute);
+    await desk.succeedsAt('shop');
+    await desk.failsAt('wiki', { errorCode: 'repository.damaged' });
+    await desk.pass(3 * hour);
+    expect(desk.channels.titles('phone').map((title) => title.replace(/ since .*\)/, ')'))).toEqual([
+      'The backup of wiki failed (2 times)',
+    ]);
+    expect((await statesOf(desk)).toSorted((a, b) => a.localeCompare(b))).toEqual(['folded', 'folded', 'sent']);
+    expect(desk.channels.titles('program')).toHaveLength(4);
+  });
+
   test('what was before the first start is not told', async () => {
     const real = await place.open();
     const before = await Desk.open(real, []);

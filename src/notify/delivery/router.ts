@@ -5,7 +5,7 @@ import type { Catalogue, Database } from '../../catalogue/open.ts';
 import { inTransaction } from '../../catalogue/transaction.ts';
 import type { HoldfastEvent } from '../../model/event.ts';
 import type { AnyChannelKind } from '../channel.ts';
-import { insertDelivery, pullForward } from '../deliveries.ts';
+import { insertDelivery, moveWaiting } from '../deliveries.ts';
 import { type Decision, decide, quietRules, type Standing } from '../quieten.ts';
 import { type ChannelPlan, type Routing, takes } from '../route.ts';
 import { isTrouble, lasts, troubleKey } from '../subject.ts';
@@ -54,7 +54,7 @@ export class Router {
       if (!(await advance(db, event.id))) return made;
       for (const plan of plans) {
         const rules = quietRules[this.#kindOf(plan)?.audience ?? 'people'];
-        const standing = this.#of(plan.name).values();
+        const standing = this.#of(plan.name);
         const lastSentMs = rules.spacingMs === 0 ? undefined : await lastSent(db, plan.name);
         const isTaken = chosen.includes(plan);
         const decision = decide(event, { nowMs, rules, isTaken, standing, lastSentMs });
@@ -104,7 +104,7 @@ async function write(
   db: Database,
   { event, channel, decision }: { event: HoldfastEvent; channel: string; decision: Decision },
 ): Promise<void> {
-  const { tell, stands, over } = decision;
+  const { tell, stands, over, takes: taken, drops } = decision;
   if (over.length > 0) {
     await db
       .deleteFrom('standing')
@@ -120,10 +120,11 @@ async function write(
       .onConflict((conflict) => conflict.columns(['channel', 'trouble']).doUpdateSet({ document }))
       .execute();
   }
+  await moveWaiting(db, { channel, troubles: drops });
+  await moveWaiting(db, { channel, troubles: taken, dueAtMs: tell?.dueAtMs });
   if (!tell) return;
   const { dueAtMs, ...detail } = tell;
   await insertDelivery(db, { channel, trouble: stands?.trouble ?? null, dueAtMs, telling: { event, ...detail } });
-  await pullForward(db, { channel, troubles: over, dueAtMs });
 }
 
 /** False if the bookmark is there already, or beyond. */

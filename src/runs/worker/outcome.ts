@@ -76,9 +76,11 @@ function failed(
   const again = delayMs === undefined ? [] : [repeatOf(run, { nowMs: facts.nowMs, delayMs, attempt: run.attempt + 1 })];
   const title = `the ${titleOf(run)} failed${again.length > 0 ? ', and is tried again' : ''}`;
   const event = happeningOf(run, { type: `${run.kind}.failed` as EventType, title, error });
+  const retryAt = again.map(({ notBeforeMs = facts.nowMs }) => ({ retryAtMs: notBeforeMs }))[0];
   return {
     outcome: { state: 'failed', error, ...gave },
-    events: [withFacts(event, run, gave, facts)],
+    // Who tells people waits for what comes of the next try.
+    events: [withFacts({ ...event, facts: { ...event.facts, ...retryAt } }, run, gave, facts)],
     next: [...next, ...again],
   };
 }
