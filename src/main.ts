@@ -1,4 +1,5 @@
 /** The program: the only place that names concrete drivers, storages and hosts. */
+import type { AgentParts } from './agent/perform.ts';
 import { runCli } from './cli/run.ts';
 
 process.exitCode = await runCli(process.argv.slice(2), {
@@ -14,6 +15,8 @@ process.exitCode = await runCli(process.argv.slice(2), {
     return (request) => serve({ ...request, channelKinds });
   },
   work: async () => (await import('./daemon/worker.ts')).work,
+  mcp: async () => (await import('./mcp/stdio.ts')).serveStdio,
+  agent: async () => (await import('./agent/program.ts')).agentProgram(loadAgentParts),
   openContainers: async () => (await import('./hosts/registry.ts')).openContainerEngine(),
   localHost: async () => {
     const { localHost } = await import('./hosts/registry.ts');
@@ -24,3 +27,15 @@ process.exitCode = await runCli(process.argv.slice(2), {
     };
   },
 });
+
+async function loadAgentParts(): Promise<AgentParts> {
+  const [{ drivers }, { storageKinds }, hosts, { channelKinds }] = await Promise.all([
+    import('./drivers/registry.ts'),
+    import('./storage/registry.ts'),
+    import('./hosts/registry.ts'),
+    import('./notify/registry.ts'),
+  ]);
+  const local = hosts.localHost();
+  const openContainers = async () => await hosts.openContainerEngine();
+  return { drivers, storageKinds, channelKinds, hostKinds: hosts.hostKinds, localHost: () => local, openContainers };
+}

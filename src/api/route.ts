@@ -20,6 +20,7 @@ export const tags = {
   configuration: 'What is declared',
   access: 'Who may do what',
   sign: 'Signing in and out',
+  agents: 'Machines that do their own backups',
   server: 'The server itself',
 } as const satisfies Record<string, string>;
 export type Tag = keyof typeof tags;
@@ -80,6 +81,8 @@ export interface Route {
   readonly secret?: boolean;
   /** A change that is not worth a line in the audit log, or writes its own. */
   readonly unaudited?: boolean;
+  /** What was done is written down by the operation; what was refused is not. */
+  readonly auditsItself?: boolean;
   where(input: unknown): Subject;
   /** JSON for `json`, or a `Response` with headers of its own; a `Response` for `stream` and `redirect`. */
   run(input: unknown, call: Call): Promise<unknown>;

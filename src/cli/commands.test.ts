@@ -20,6 +20,8 @@ const face = new Face({
     openContainers: unused,
     serve: unused,
     work: unused,
+    mcp: unused,
+    agent: unused,
   },
   screen: new Screen({ json: false, stdout: process.stdout, stderr: process.stderr, clock: systemClock }),
   clock: systemClock,

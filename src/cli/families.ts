@@ -27,6 +27,11 @@ export const families: readonly Family[] = [
   },
   { name: 'apply', summary: 'put holdfast.yaml to use', load: () => import('./commands/apply.ts') },
   {
+    name: 'object',
+    summary: 'entries of the configuration that the file does not own',
+    load: () => import('./commands/object.ts'),
+  },
+  {
     name: 'export',
     summary: 'print the whole configuration as one file',
     load: () => import('./commands/export.ts'),
@@ -89,6 +94,11 @@ export const families: readonly Family[] = [
   },
   { name: 'user', summary: 'who may sign in, and what they may do', load: () => import('./commands/user.ts') },
   { name: 'token', summary: 'tokens for programs that use the API', load: () => import('./commands/token.ts') },
+  {
+    name: 'agent',
+    summary: 'other machines that do their own backups, for this server',
+    load: () => import('./commands/agent.ts'),
+  },
   { name: 'audit', summary: 'who did what', load: () => import('./commands/audit.ts') },
   { name: 'metrics', summary: 'figures for Prometheus', load: () => import('./commands/metrics.ts') },
   {
@@ -103,6 +113,7 @@ export const families: readonly Family[] = [
   { name: 'driver', summary: 'try out a driver on a source', load: () => import('./commands/driver.ts') },
   { name: 'host', summary: 'try out a host', load: () => import('./commands/host.ts') },
   { name: 'storage', summary: 'try out a place to store', load: () => import('./commands/storage.ts') },
+  { name: 'mcp', summary: 'let an assistant ask and act', load: () => import('./commands/mcp.ts') },
   {
     name: 'completion',
     summary: 'print a completion script for a shell',

@@ -20,14 +20,18 @@ import { renderMetrics } from '../operations/metrics/render.ts';
 import { catalogueAddress } from '../operations/open-catalogue.ts';
 import type { Execution, SourceAccess } from '../operations/operation.ts';
 import { startRunsHere } from '../operations/runs/runs-here.ts';
+import type { Runs } from '../runs/start-runs.ts';
+import { type GateHere, type GateHereOptions, openGateHere } from './agents/gate-here.ts';
 import { Background } from './background.ts';
 import { listen } from './http-server.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { type LiveConfiguration, openConfiguration } from './live-configuration.ts';
+import { withMcp } from './mcp-endpoint.ts';
 import { keepTextfile } from './metrics-textfile.ts';
 import { notify } from './notifications.ts';
 import { secretReader } from './read-secrets.ts';
 import { readinessOf } from './readiness.ts';
+import { reloadOnSignal } from './reload-on-signal.ts';
 
 export interface ServeRequest {
   readonly uses: SourceAccess & Execution;
@@ -59,10 +63,14 @@ export async function serve(request: ServeRequest): Promise<void> {
   const parts = { clock, catalogue, log };
   // Runs end by `stop`, not by the signal that asks the server to: they get a while.
   const execution = { clock, signal: new AbortController().signal };
-  const app = createApp(await apiParts({ ...parts, configuration, closing: closing.signal }));
+  const api = createApp(await apiParts({ ...parts, configuration, closing: closing.signal }));
+  const app = withMcp(api, { ...parts, access, stopping: closing.signal });
   const settings = { ...access().config.server, ...listenOf(request) };
   await using http = await listen({ app, settings, clock, log, secret: secretReader({ ...access(), signal }) });
-  await using runs = await startRunsHere({ catalogue, log, execution, access });
+  const started = Promise.withResolvers<Runs>();
+  await using agents = await openAgents({ ...parts, access, runs: started.promise });
+  await using runs = await startRunsHere({ catalogue, log, execution, access, elsewhere: agents?.elsewhere });
+  started.resolve(runs);
   const background = startBackground(request, { ...parts, configuration });
   say(`Holdfast ${programVersion} listens on ${http.url}`);
   await tellSetUp(parts, settings.url ?? http.url, say);
@@ -79,6 +87,12 @@ export async function serve(request: ServeRequest): Promise<void> {
   await runs.stop(patienceMs);
   await background.stop();
   log.info('stopped');
+}
+
+/** `undefined` where the configuration lets none in. */
+async function openAgents(options: Omit<GateHereOptions, 'settings'>): Promise<GateHere | undefined> {
+  const settings = options.access().config.server.agents;
+  return settings && (await openGateHere({ ...options, settings }));
 }
 
 function listenOf({ listen: given }: ServeRequest) {
@@ -110,6 +124,7 @@ function startBackground({ channelKinds }: ServeRequest, { configuration, ...par
   const { access, store } = configuration;
   const background = new Background(parts);
   background.add('configuration', (signal) => store.follow(signal));
+  background.add('reload', (signal) => reloadOnSignal(store, parts.log, signal));
   background.add('notifications', (signal) => notify({ ...parts, access, kinds: channelKinds }, signal));
   background.add('metrics textfile', (signal) =>
     keepTextfile({

@@ -1,9 +1,11 @@
 /** Every route there is. */
 import type { Route } from '../route.ts';
+import { agentRoutes } from './agents.ts';
 import { configurationRoutes } from './configuration.ts';
 import { downloadRoutes } from './downloads.ts';
 import { meRoutes } from './me.ts';
 import { notificationRoutes } from './notifications.ts';
+import { peopleRoutes } from './people.ts';
 import { repositoryRoutes } from './repositories.ts';
 import { runRoutes } from './runs.ts';
 import { serverRoutes } from './server.ts';
@@ -24,6 +26,8 @@ export const routes: readonly Route[] = [
   ...runRoutes,
   ...configurationRoutes,
   ...notificationRoutes,
+  ...agentRoutes,
+  ...peopleRoutes,
   ...streamRoutes,
   ...signInRoutes,
   ...meRoutes,

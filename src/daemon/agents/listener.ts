@@ -68,8 +68,13 @@ export class AgentListener implements AsyncDisposable {
     this.#server.headersTimeout = patienceMs;
     this.#server.requestTimeout = patienceMs;
     this.#server.maxConnections = 2000;
-    this.#server.on('request', (request, response) => void this.#answer(request, response));
-    this.#server.on('upgrade', (request, socket, head) => void this.#admit(request, socket, head));
+    this.#server.on('request', (request, response) => {
+      // Who hangs up in the middle must not end anything but their own request.
+      this.#answer(request, response).catch(() => response.destroy());
+    });
+    this.#server.on('upgrade', (request, socket, head) => {
+      this.#admit(request, socket, head).catch(() => socket.destroy());
+    });
     // What a stranger's handshake fails with is no concern of the log's.
     this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
   }
@@ -112,15 +117,15 @@ export class AgentListener implements AsyncDisposable {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const address = request.socket.remoteAddress;
     try {
       if (request.method !== 'POST' || request.url !== '/enrol') return reply(response, 404, { error: nothingHere });
-      const given = enrolRequest.safeParse(JSON.parse(await readBody(request)));
+      const given = enrolRequest.safeParse(jsonOf(await readBody(request)));
       if (!given.success) return reply(response, 400, { error: notUnderstood });
       reply(response, 200, await this.#enrol(given.data));
     } catch (error) {
-      const { code, message, remedy } = error instanceof SyntaxError ? notUnderstood : describeError(error);
+      const { code, message, remedy } = describeError(error);
       const isOurs = hasCode(error, 'agent.refused');
-      const { remoteAddress: address } = request.socket;
       this.#options.log.warn({ address }, `an agent was not let in: ${message}`);
       // What broke inside is for the log.
       reply(response, isOurs ? 403 : 500, { error: isOurs ? { code, message, remedy } : { ...notUnderstood, code } });
@@ -184,14 +189,27 @@ export class AgentListener implements AsyncDisposable {
 type Enrolling = ReturnType<typeof enrolRequest.parse>;
 
 async function readBody(request: IncomingMessage): Promise<string> {
+  if (Number(request.headers['content-length'] ?? 0) > mostBodyBytes) throw tooLong();
   const parts: Buffer[] = [];
   let length = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
     length += part.length;
-    if (length > mostBodyBytes) throw refusal('the request is too long', notUnderstood.remedy);
+    if (length > mostBodyBytes) throw tooLong();
     parts.push(part);
   }
   return Buffer.concat(parts).toString('utf8');
+}
+
+function tooLong(): HoldfastError {
+  return refusal('the request is too long', notUnderstood.remedy);
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function reply(response: ServerResponse, status: number, body: object): void {

@@ -62,7 +62,7 @@ export async function makeAuthority(nowMs: number): Promise<Credentials> {
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  return { key, certificate: certificate.toString('pem') };
+  return { key, certificate: `${certificate.toString('pem')}\n` };
 }
 
 /** For the names and addresses agents connect to. */
@@ -137,7 +137,8 @@ async function issue(authority: Credentials, subject: Subject): Promise<string> 
       ...subject.extensions,
     ],
   });
-  return certificate.toString('pem');
+  // Ended by a line end: PEM texts are put behind one another.
+  return `${certificate.toString('pem')}\n`;
 }
 
 /** An agent's own new key. */
