@@ -35,7 +35,7 @@ export async function answer(route: Route, asked: Asked, parts: ApiParts): Promi
   try {
     requireSomewhere(principal, route.access);
     const given = await readInput(route, { ...asked, mostBodyBytes: parts.settings.mostBodyBytes });
-    const uses = { ...usesFor(route, request, caller, parts), address: facts.address };
+    const uses = usesFor(route, asked, caller, parts);
     const input = await authorised(route, given, uses);
     const call: Call = { caller, uses, facts, parts, request };
     const response = await performOnce(route, { input, given, call });
@@ -60,10 +60,10 @@ async function recognise(route: Route, { request, facts }: Asked, parts: ApiPart
 }
 
 /** What changes something goes on when the caller hangs up; what only reads does not. */
-function usesFor(route: Route, request: Request, { principal }: Authenticated, parts: ApiParts): ApiUses {
+function usesFor(route: Route, { request, facts }: Asked, { principal }: Authenticated, parts: ApiParts): ApiUses {
   const { clock, catalogue, stopping } = parts;
   const signal = isUnsafe(route.method) ? stopping : AbortSignal.any([stopping, request.signal]);
-  return { ...parts.access(), clock, signal, report: silent, catalogue, principal };
+  return { ...parts.access(), clock, signal, report: silent, catalogue, principal, address: facts.address };
 }
 
 /** The input, with snapshots by their full ids where it was looked up whose they are. */
@@ -121,7 +121,7 @@ async function keptOf(response: Response): Promise<Kept> {
 }
 
 async function audit(route: Route, input: unknown, call: Call, outcome: AuditFacts['outcome']): Promise<void> {
-  if (!isUnsafe(route.method) || route.unaudited) return;
+  if (!isUnsafe(route.method) || route.unaudited || route.auditsItself) return;
   const { facts, uses, parts } = call;
   const subject = subjectText(route, input);
   await recordAudit(

@@ -6,7 +6,7 @@ import type { ApiUses } from './parts.ts';
 import type { Answer, Call, Route, Subject } from './route.ts';
 
 interface OperationRouteOptions<Input, Output>
-  extends Pick<Route, 'method' | 'path' | 'id' | 'tag' | 'summary' | 'description' | 'secret'> {
+  extends Pick<Route, 'method' | 'path' | 'id' | 'tag' | 'summary' | 'description' | 'secret' | 'auditsItself'> {
   /** Members of the input that are not taken from a request, with what stands in their place. */
   readonly fixed?: Partial<Input>;
   /** Members of the input that a request cannot give: they mean something on the caller's own machine only. */

@@ -1,5 +1,7 @@
 /** What is done, was done, and is to be done; and what happened. */
+import { report } from '../../operations/report/report.ts';
 import { cancelRun } from '../../operations/runs/cancel-run.ts';
+import { diagnoseRun } from '../../operations/runs/diagnose-run.ts';
 import { listEvents } from '../../operations/runs/list-events.ts';
 import { countRunStates, listRuns } from '../../operations/runs/list-runs.ts';
 import { showLog, showRun } from '../../operations/runs/show-run.ts';
@@ -28,6 +30,16 @@ export const runRoutes: readonly Route[] = [
   operationRoute(showLog, {
     ...{ method: 'get', path: '/api/runs/{id}/log', id: 'showRunLog', tag: 'runs' },
     summary: 'A page of the log of a run.',
+    where: theirs,
+  }),
+  operationRoute(diagnoseRun, {
+    ...{ method: 'get', path: '/api/diagnosis', id: 'diagnoseRun', tag: 'runs' },
+    summary: 'Why a run failed, and what to do: by its id, or the last one of a source.',
+    where: theirs,
+  }),
+  operationRoute(report, {
+    ...{ method: 'get', path: '/api/report', id: 'showReport', tag: 'status' },
+    summary: 'What was done over some time: runs by day, what did not go well, how repositories grew.',
     where: theirs,
   }),
   operationRoute(cancelRun, {
