@@ -5,7 +5,6 @@ import { compilePatterns } from '../../base/patterns.ts';
 import type { Config } from '../../config/index.ts';
 import type { DeclaredSource, Gap } from '../../policy/coverage/facts.ts';
 import { judgeCoverage } from '../../policy/coverage/judge.ts';
-import { HostPool } from '../host-pool.ts';
 import { type Execution, operation, type SourceAccess } from '../operation.ts';
 import { status } from '../status.ts';
 import { declaredRepositories, declaredSources } from './declared.ts';
@@ -74,15 +73,13 @@ export const coverage = operation({
   output,
   run: async (request: Request, uses: SourceAccess & Execution): Promise<CoverageOutput> => {
     const { config } = uses;
-    await using hosts = new HostPool(uses);
-    const bounded = { ...uses, hosts };
     const { look, timeoutMs } = request;
     uses.report({ type: 'stage', stage: 'looking around' });
     const [state, machines] = await Promise.all([
       status.run({}, uses),
-      look ? lookAtMachines(request, bounded) : { seen: [], silent: [] },
+      look ? lookAtMachines(request, uses) : { seen: [], silent: [] },
     ]);
-    const sources = await declaredSources(state, { timeoutMs, asks: look }, bounded);
+    const sources = await declaredSources(state, { timeoutMs, asks: look }, uses);
     const isOwn = ownPaths(config);
     const seen = machines.seen.map((one) => ({ ...one, files: one.files.filter(({ path }) => !isOwn(path)) }));
     const repositories = declaredRepositories(config);

@@ -6,6 +6,7 @@ import { inTime } from '../../base/in-time.ts';
 import type { Config, PolicyEntry, SourceEntry } from '../../config/index.ts';
 import type { DeclaredCopy, DeclaredRepository, DeclaredSource } from '../../policy/coverage/facts.ts';
 import { describeError } from '../describe-error.ts';
+import { HostPool } from '../host-pool.ts';
 import { contextOf, driverNamed } from '../source-access.ts';
 import type { StatusOutput } from '../status.ts';
 import type { LookUses } from './look-at.ts';
@@ -67,7 +68,8 @@ async function leftOut(
   });
   try {
     return await inTime({ clock, signal, timeoutMs }, late, async (inner) => {
-      const context = await contextOf(source, { ...uses, signal: inner });
+      await using hosts = new HostPool({ ...uses, signal: inner });
+      const context = await contextOf(source, { ...uses, hosts, signal: inner });
       return { leftOut: (await driverNamed(uses.drivers, source.driver).leftOut?.(context)) ?? [] };
     });
   } catch (error) {

@@ -6,7 +6,7 @@ import { localHost } from '../../config/index.ts';
 import type { EngineContents, Host } from '../../hosts/host.ts';
 import type { SeenMachine, SilentMachine } from '../../policy/coverage/facts.ts';
 import { describeError } from '../describe-error.ts';
-import type { HostPool } from '../host-pool.ts';
+import { HostPool } from '../host-pool.ts';
 import { lookAround, usualRoots } from '../look-around.ts';
 import type { Execution, SourceAccess } from '../operation.ts';
 import { lookScript, parseLook } from './look-script.ts';
@@ -19,7 +19,8 @@ export interface LookRequest {
   readonly timeoutMs: number;
 }
 
-export type LookUses = SourceAccess & Execution & { readonly hosts: HostPool };
+export type LookUses = SourceAccess & Execution;
+type HostedUses = LookUses & { readonly hosts: HostPool };
 
 const mostDatabases = 2000;
 /** Bytes of what a machine tells; more is cut, and the machine counts as not seen to the end. */
@@ -56,7 +57,9 @@ async function tryToSee(machine: Machine, request: LookRequest, uses: LookUses):
   });
   try {
     return await inTime({ clock, signal, timeoutMs }, late, async (inner) => {
-      const bounded = { ...uses, signal: inner };
+      // Hosts of its own: what does not answer is given up with the signal, and closes with nothing else.
+      await using hosts = new HostPool({ ...uses, signal: inner });
+      const bounded = { ...uses, hosts, signal: inner };
       return await (machine.name === localHost ? seeLocal(request, bounded) : seeFar(machine, request, bounded));
     });
   } catch (error) {
@@ -66,7 +69,7 @@ async function tryToSee(machine: Machine, request: LookRequest, uses: LookUses):
   }
 }
 
-async function seeLocal({ roots, timeoutMs }: LookRequest, uses: LookUses): Promise<SeenMachine> {
+async function seeLocal({ roots, timeoutMs }: LookRequest, uses: HostedUses): Promise<SeenMachine> {
   const { clock, signal } = uses;
   const longestMs = timeoutMs * 0.8;
   const [contents, found, told] = await Promise.all([
@@ -99,7 +102,7 @@ async function engineContents({ openContainers }: LookUses): Promise<EngineConte
   }
 }
 
-async function seeFar({ name, machine }: Machine, { roots }: LookRequest, uses: LookUses): Promise<SeenMachine> {
+async function seeFar({ name, machine }: Machine, { roots }: LookRequest, uses: HostedUses): Promise<SeenMachine> {
   const host = await uses.hosts.get(name);
   const looked = parseLook(await tell(host, roots.length > 0 ? roots : usualRoots, uses.signal), false);
   const names = [machine.replace(/:\d+$/, ''), host.hostname];
