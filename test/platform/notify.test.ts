@@ -27,7 +27,7 @@ describe.each(places)('in $title', ({ make }) => {
     const desk = await deskOf(people, program);
     for (let i = 0; i < 20; i++) {
       await desk.failsAt(`app-${i}`);
-      await desk.pass(10_000, 10_000);
+      await desk.pass(10_000);
     }
     await desk.pass(20 * minute);
     expect(desk.channels.titles('phone')).toEqual([
@@ -50,7 +50,7 @@ describe.each(places)('in $title', ({ make }) => {
     await desk.succeedsAt('shop');
     await desk.pass(hour);
     await desk.succeedsAt('shop');
-    await desk.pass(24 * hour, hour);
+    await desk.pass(24 * hour);
     const titles = desk.channels.titles('phone').map((title) => title.replace(/ since .*\)/, ')'));
     expect(titles).toEqual([
       'The backup of shop failed',
@@ -100,7 +100,7 @@ describe.each(places)('in $title', ({ make }) => {
     await desk.pass(10 * minute);
     expect(desk.channels.titles('phone')[1]).toMatch(/^Shop was backed up \(it had failed at /);
     await desk.restart();
-    await desk.pass(24 * hour, hour);
+    await desk.pass(24 * hour);
     expect(desk.channels.sent).toHaveLength(5);
   });
 
@@ -115,7 +115,7 @@ describe.each(places)('in $title', ({ make }) => {
       if (one.channel === 'phone') attemptsAt.push((desk.nowMs - startMs - 30_000) / minute);
       return behave(one, signal);
     };
-    await desk.pass(4 * hour, minute / 2);
+    await desk.pass(4 * hour);
     expect(attemptsAt.slice(0, 8)).toEqual([0, 0.5, 1.5, 3.5, 8.5, 18.5, 38.5, 78.5]);
     expect(desk.channels.titles('mail')).toEqual(['Notifications do not get through the channel phone']);
     await desk.failsAt('wiki');
@@ -137,10 +137,10 @@ describe.each(places)('in $title', ({ make }) => {
       return attemptsAt.length < 3 ? Promise.reject(refusal('later', 7 * minute)) : undefined;
     };
     await desk.failsAt('shop');
-    await desk.pass(3 * minute, 10_000);
+    await desk.pass(3 * minute);
     await desk.failsAt('wiki');
     await desk.restart();
-    await desk.pass(30 * minute, 10_000);
+    await desk.pass(30 * minute);
     expect(attemptsAt).toEqual([30_000, 7.5 * minute, 14.5 * minute]);
     expect(desk.channels.titles('phone')).toEqual(['2 backups failed: shop, wiki']);
   });
@@ -154,7 +154,7 @@ describe.each(places)('in $title', ({ make }) => {
       'The backup of shop failed',
       'Notifications do not get through the channel phone',
     ]);
-    await desk.pass(26 * hour, 10 * minute);
+    await desk.pass(26 * hour);
     expect(await statesOf(desk)).toEqual(['failed']);
     const [delivery] = await listDeliveries(desk.catalogue, { channel: 'phone', limit: 1 });
     expect(delivery.lastError).toBe('it says no (Ask it.)');
@@ -166,7 +166,7 @@ describe.each(places)('in $title', ({ make }) => {
     const desk = await deskOf(people, planOf('mail', 'people'));
     desk.channels.behave = () => Promise.reject(refusal('never'));
     await desk.failsAt('shop');
-    await desk.pass(30 * hour, 10 * minute);
+    await desk.pass(30 * hour);
     const { count } = await desk.catalogue.db
       .selectFrom('happening')
       .select((eb) => eb.fn.countAll<number>().as('count'))
@@ -190,7 +190,7 @@ describe.each(places)('in $title', ({ make }) => {
     await desk.failsAt('wiki');
     await desk.pass(10 * minute);
     for (const channel of ['phone', 'program']) expect(told(channel)).toContain('wiki');
-    await desk.pass(30 * hour, 10 * minute);
+    await desk.pass(30 * hour);
     expect(await statesOf(desk)).not.toContain('waiting');
     expect(desk.channels.sent.length).toBeLessThan(15);
   });

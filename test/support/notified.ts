@@ -4,7 +4,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { HoldfastError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
-import { type NewHappening, recordHappening } from '../../src/catalogue/happenings.ts';
+import { listHappenings, type NewHappening, recordHappening } from '../../src/catalogue/happenings.ts';
 import type { Catalogue } from '../../src/catalogue/open.ts';
 import type { AnyChannelKind, BegunRun } from '../../src/notify/channel.ts';
 import { Router } from '../../src/notify/delivery/router.ts';
@@ -141,22 +141,27 @@ export class Desk {
     await this.happens({ type: 'backup.succeeded', title: `${source} was backed up`, source });
   }
 
-  /** Minute by minute, or in steps. */
-  async pass(ms: number, stepMs = minute): Promise<void> {
+  /** From one thing that is due to the next. */
+  async pass(ms: number): Promise<void> {
     const untilMs = this.nowMs + ms;
-    await this.work();
-    while (this.nowMs < untilMs) {
-      this.#time.nowMs = Math.min(this.nowMs + stepMs, untilMs);
-      await this.work();
+    for (;;) {
+      const nextMs = await this.work();
+      if (nextMs > untilMs) break;
+      this.#time.nowMs = Math.max(nextMs, this.nowMs);
     }
+    this.#time.nowMs = untilMs;
+    await this.work();
   }
 
-  async work(): Promise<void> {
+  /** All there is to do now; when there is more. */
+  async work(): Promise<number> {
     const { signal } = new AbortController();
-    for (let again = true; again; ) {
-      again = await this.#routeAll();
-      for (const plan of this.plans) await this.#sender.sendDue(plan, signal);
-      again = (await this.#routeAll()) || again;
+    for (;;) {
+      await this.#routeAll();
+      const next: (number | undefined)[] = [];
+      for (const plan of this.plans) next.push(await this.#sender.sendDue(plan, signal));
+      // A channel that failed, or came back, is something that happened.
+      if (!(await this.#routeAll())) return Math.min(...next.map((one) => one ?? Infinity));
     }
   }
 
@@ -167,7 +172,6 @@ export class Desk {
       .where('id', '>', this.#seen)
       .orderBy('id')
       .execute();
-    const { listHappenings } = await import('../../src/catalogue/happenings.ts');
     if (rows.length === 0) return false;
     const { events } = await listHappenings(this.catalogue, {}, { limit: rows.length });
     for (const event of events.toReversed()) await this.#router.route(event, this.plans);
