@@ -2,6 +2,7 @@
  * How fast a full catalogue answers: 10,000 sources and 1,000,000 runs, an event each, 300,000 snapshots.
  *
  *   node bench/catalogue.ts [--kinds sqlite,postgres] [--runs 1000000] [--sources 10000] [--place /var/tmp] [--rounds 100]
+ *   node bench/catalogue.ts --at FILE-OR-URL [--only-fill]      fills what is there, or uses what was filled before
  *
  * Times are of the call, from the statement to the objects. SQLite answers in this process: nothing else goes on meanwhile.
  */
@@ -40,6 +41,8 @@ const { values } = parseArgs({
     sources: { type: 'string', default: '10000' },
     place: { type: 'string', default: '/var/tmp' },
     rounds: { type: 'string', default: '100' },
+    at: { type: 'string' },
+    'only-fill': { type: 'boolean', default: false },
     /** Of the process that is measured when it starts. */
     open: { type: 'string' },
   },
@@ -194,6 +197,7 @@ async function measure(
   const start = performance.now();
   const seeded = await seedCatalogue(opened, { runs: Number(values.runs), sources: Number(values.sources), nowMs });
   await opened[Symbol.asyncDispose]();
+  if (values['only-fill']) return;
   const sizeMiB = Math.round((await sizeOf()) / 2 ** 20);
   console.log(`\n${title}: filled in ${Math.round((performance.now() - start) / 1000)} s, ${sizeMiB} MiB`);
   for (const time of ['first', 'second']) {
@@ -212,6 +216,10 @@ async function measure(
 
 if (values.open !== undefined) {
   await measureOpening(JSON.parse(values.open));
+} else if (values.at !== undefined) {
+  const { at } = values;
+  if (/^postgres(?:ql)?:/.test(at)) await measure('PostgreSQL', { kind: 'postgres', url: at }, () => 0);
+  else await measure('SQLite', { kind: 'sqlite', path: at }, () => statSync(at).size);
 } else {
   const kinds = values.kinds.split(',');
   if (kinds.includes('sqlite')) {
