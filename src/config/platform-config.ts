@@ -93,6 +93,7 @@ export interface ChannelEntry {
   /** Only what concerns one of these; empty: everything. */
   readonly sources: readonly string[];
   readonly policies: readonly string[];
+  readonly repositories: readonly string[];
   readonly workspaces: readonly string[];
 }
 

@@ -16,7 +16,7 @@ export function checkPlatformReferences(
     if (repository !== undefined) refer(reading, 'repositories', repository, [...path, 'repository']);
   }
   for (const channel of notifications.values()) {
-    for (const section of ['sources', 'policies', 'workspaces'] as const) {
+    for (const section of ['sources', 'policies', 'repositories', 'workspaces'] as const) {
       referToEach(reading, section, { named: channel[section], path: ['notifications', channel.name, section] });
     }
   }

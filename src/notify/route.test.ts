@@ -9,6 +9,7 @@ const plan = (given: Partial<ChannelPlan> = {}): ChannelPlan => ({
   on: [],
   sources: [],
   policies: [],
+  repositories: [],
   workspaces: [],
   ...given,
 });

@@ -14,7 +14,7 @@ export interface ChannelPlan {
   readonly severity?: Severity;
   readonly sources: readonly string[];
   readonly policies: readonly string[];
-  readonly repositories?: readonly string[];
+  readonly repositories: readonly string[];
   readonly workspaces: readonly string[];
 }
 
@@ -40,7 +40,7 @@ export function concerns(
   return (
     includes(plan.sources, event.source) &&
     includes(plan.policies, event.policy) &&
-    includes(plan.repositories ?? [], event.repository) &&
+    includes(plan.repositories, event.repository) &&
     (plan.workspaces.length === 0 || workspacesOf(event).some((one) => plan.workspaces.includes(one)))
   );
 }

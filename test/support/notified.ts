@@ -64,7 +64,7 @@ export function planOf(
   kind: 'people' | 'machines' | 'checks',
   more: Partial<ChannelPlan> = {},
 ): ChannelPlan {
-  return { name, kind, settings: {}, on: [], sources: [], policies: [], workspaces: [], ...more };
+  return { name, kind, settings: {}, on: [], sources: [], policies: [], repositories: [], workspaces: [], ...more };
 }
 
 export function refusal(retry: 'never' | 'later', retryAfterMs?: number): HoldfastError {

@@ -28,6 +28,7 @@ export const channelSection = z.strictObject({
   severity: z.enum(severities).optional().describe('the least: info, warning or error'),
   sources: names.optional().describe('only what concerns one of these sources'),
   policies: names.optional().describe('only what concerns one of these policies'),
+  repositories: names.optional().describe('only what concerns one of these repositories'),
   workspaces: names.optional().describe('only what concerns one of these workspaces'),
 });
 
@@ -42,8 +43,9 @@ export function readNotifications(reading: Reading): Map<string, ChannelEntry> {
     if (!kind) return undefined;
     const settings = checkSettings(reading, kind.settings, parts.own, { path, general: generalKeys });
     if (!entry || !settings) return undefined;
-    const { on = [], severity, sources = [], policies = [], workspaces = [] } = entry;
-    return { name, kind: kind.name, settings: settings.value, on, severity, sources, policies, workspaces };
+    const { on = [], severity, sources = [], policies = [], repositories = [], workspaces = [] } = entry;
+    const only = { sources, policies, repositories, workspaces };
+    return { name, kind: kind.name, settings: settings.value, on, severity, ...only };
   });
 }
 
