@@ -23,6 +23,8 @@ export interface RunsHereOptions {
   readonly log: Pick<Log, 'warn'>;
   /** How many runs at once here; absent: as many as `server: limits: runs` allows everywhere. 0: this process only schedules. */
   readonly capacity?: number;
+  /** How long a worker is believed to live that says nothing; default a minute. */
+  readonly leaseMs?: number;
   /** Who performs a run that is not performed here: an agent. Absent: this process has none, and leaves such runs to others. */
   readonly elsewhere?: (run: RunRecord) => Execute | undefined;
 }
@@ -47,6 +49,7 @@ export async function startRunsHere(options: RunsHereOptions): Promise<Runs & As
     isElsewhere: (run) => elsewhere?.(run) !== undefined,
     lanes: elsewhere ? ['any', 'agents'] : ['any'],
     laneOf: (run) => laneOf(run, access()),
+    leaseMs: options.leaseMs,
   });
   return {
     get waiting() {
