@@ -96,6 +96,26 @@ describe('when a channel is told', () => {
     expect(thrice.told.at(-1)).toMatchObject({ isRecovery: true, times: 3 });
   });
 
+  test('the same in the night after one in which all tries failed; its end is told then', () => {
+    const listener = new Listener();
+    const night = 24 * hour;
+    listener
+      .hear(event('backup.failed', 0))
+      .hear(event('backup.failed', night, { facts: { retryAtMs: night + 5 * minute } }));
+    expect(listener.told[1]).toMatchObject({ dueAtMs: night + 65 * minute, times: 2 });
+    const failed = event('backup.failed', night + 6 * minute);
+    const { tell, takes } = decide(failed, {
+      nowMs: failed.atMs,
+      rules: quietRules.people,
+      isTaken: true,
+      standing: listener.standing,
+    });
+    expect(tell).toMatchObject({ dueAtMs: night + 6.5 * minute, times: 3 });
+    expect(takes).toHaveLength(1);
+    listener.hear(event('backup.succeeded', night + 6 * minute));
+    expect(listener.told.at(-1)).toMatchObject({ type: 'backup.succeeded', isRecovery: true, times: 2 });
+  });
+
   test('also where it fails with another error then', () => {
     const first = event('backup.failed', 0, { errorCode: 'storage.unreachable', facts: { retryAtMs: 5 * minute } });
     const { told, dropped, standing } = new Listener()

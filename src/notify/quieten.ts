@@ -30,8 +30,10 @@ export interface Standing {
   readonly times: number;
   /** When the newest message about it is due, or was. */
   readonly dueAtMs: number;
-  /** The first message is held back: it is tried again. */
+  /** That message is held back: what failed is tried again by itself. */
   readonly isHeld: boolean;
+  /** There was a message about it before that one. */
+  readonly wasTold: boolean;
 }
 
 export interface Situation {
@@ -64,7 +66,6 @@ export interface Decision {
 }
 
 const nothing: Decision = { over: [], takes: [], drops: [] };
-/** However often it is tried again. */
 const longestHoldMs = 6 * 3_600_000;
 
 /** Decides on one event and one channel; events come in their order. */
@@ -76,27 +77,40 @@ function decideOnTrouble(event: HoldfastEvent, situation: Situation): Decision {
   if (!situation.isTaken) return nothing;
   const trouble = troubleKey(event);
   const { nowMs, rules } = situation;
-  const known = situation.standing.get(trouble);
-  const isSame = known && (lasts(event.type) || nowMs < known.dueAtMs + rules.repeatMs);
-  const isUntold = !isSame || isHeldBack(known, nowMs);
+  const newest = situation.standing.get(trouble);
+  const known = newest && (lasts(event.type) || nowMs < newest.dueAtMs + rules.repeatMs) ? newest : undefined;
   // The try before failed with another error, of which nobody was told.
   const before = [...situation.standing.values()].filter(
     (one) => one.trouble !== trouble && isHeldBack(one, nowMs) && isAboutSame(one.event, event),
   );
-  const same = isSame ? [...before, known] : before;
-  const times = same.reduce((sum, one) => sum + one.times, 1);
+  const same = known ? [...before, known] : before;
   const sinceMs = Math.min(event.atMs, ...same.map((one) => one.firstAtMs));
-  const heldUntilMs = isUntold ? holdOf(event, sinceMs, rules) : undefined;
-  const soon = Math.max(soonest(situation), heldUntilMs ?? 0);
-  const dueAtMs = isUntold ? soon : nextTelling(known, situation, soon);
+  const times = same.reduce((sum, one) => sum + one.times, 1);
+  const wasTold = same.some((one) => one.wasTold || nowMs >= one.dueAtMs);
+  const { dueAtMs, isHeld } = nextTelling(event, { known, sinceMs }, situation);
   const replaced = before.map((one) => one.trouble);
   return {
     tell: { dueAtMs, times, sinceMs, isRecovery: false },
-    stands: { trouble, event, firstAtMs: sinceMs, times, dueAtMs, isHeld: heldUntilMs !== undefined },
+    stands: { trouble, event, firstAtMs: sinceMs, times, dueAtMs, isHeld, wasTold },
     over: replaced,
-    takes: isSame && isUntold ? [trouble] : [],
+    takes: known && isHeldBack(known, nowMs) ? [trouble] : [],
     drops: replaced,
   };
+}
+
+/** With the message that is to come, or as soon as it may be told again; later where it is tried again by itself. */
+function nextTelling(
+  event: HoldfastEvent,
+  { known, sinceMs }: { known: Standing | undefined; sinceMs: number },
+  situation: Situation,
+): { dueAtMs: number; isHeld: boolean } {
+  const { nowMs, rules } = situation;
+  const isWaiting = known !== undefined && nowMs < known.dueAtMs;
+  if (isWaiting && !known.isHeld && rules.repeatMs > 0) return { dueAtMs: known.dueAtMs, isHeld: false };
+  const againMs = known && !isWaiting ? known.dueAtMs + rules.repeatMs : 0;
+  const openMs = Math.max(soonest(situation), againMs);
+  const heldUntilMs = holdOf(event, sinceMs, rules);
+  return { dueAtMs: Math.max(openMs, heldUntilMs), isHeld: heldUntilMs > openMs };
 }
 
 function isHeldBack({ isHeld, dueAtMs }: Standing, nowMs: number): boolean {
@@ -107,22 +121,17 @@ function isAboutSame(a: HoldfastEvent, b: HoldfastEvent): boolean {
   return a.type === b.type && a.source === b.source && a.repository === b.repository;
 }
 
-/** Until when a failure is kept back because it is tried again by itself. */
-function holdOf({ facts }: HoldfastEvent, sinceMs: number, { retryMs }: QuietRules): number | undefined {
-  if (retryMs === 0 || typeof facts.retryAtMs !== 'number') return undefined;
-  return Math.min(facts.retryAtMs + retryMs, sinceMs + longestHoldMs);
-}
-
-/** With the message that is to come, or the next time it may be told. */
-function nextTelling({ dueAtMs }: Standing, { nowMs, rules }: Situation, soon: number): number {
-  if (rules.repeatMs === 0) return soon;
-  return nowMs < dueAtMs ? dueAtMs : Math.max(soon, dueAtMs + rules.repeatMs);
+/** Until when a failure is kept back because it is tried again by itself: not for ever, however often. */
+function holdOf({ facts, atMs }: HoldfastEvent, sinceMs: number, { retryMs }: QuietRules): number {
+  if (retryMs === 0 || typeof facts.retryAtMs !== 'number') return 0;
+  const recentMs = atMs - sinceMs < longestHoldMs ? sinceMs : atMs;
+  return Math.min(facts.retryAtMs + retryMs, recentMs + longestHoldMs);
 }
 
 function decideOnNews(event: HoldfastEvent, situation: Situation): Decision {
   const ended = [...situation.standing.values()].filter((one) => ends(event, one.event));
   const over = ended.map((one) => one.trouble);
-  const isRecovery = ended.some((one) => !isHeldBack(one, situation.nowMs));
+  const isRecovery = ended.some((one) => one.wasTold || !isHeldBack(one, situation.nowMs));
   if (!situation.isTaken && !isRecovery) return { over, takes: [], drops: over };
   const times = isRecovery ? ended.reduce((sum, one) => sum + one.times, 0) : 1;
   const sinceMs = isRecovery ? Math.min(...ended.map((one) => one.firstAtMs)) : event.atMs;
