@@ -98,12 +98,26 @@ describe('texts', () => {
 
   test('never hold half a character and never get longer than they may', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), fc.integer({ min: 0, max: 40 }), (text, most) => {
-        const short = cut(text, most);
-        expect(short.length).toBeLessThanOrEqual(most);
-        expect(short.isWellFormed()).toBe(true);
-      }),
+      fc.property(
+        fc.string({ unit: fc.constantFrom('a', ' ', 'é', 'e\u0301', '👩', '\u200d', '👧🏽', '🇪🇸', '\r', '\n', 'क्षि') }),
+        fc.integer({ min: 0, max: 40 }),
+        (text, most) => {
+          const short = cut(text, most);
+          expect(short.length).toBeLessThanOrEqual(most);
+          expect(short.isWellFormed()).toBe(true);
+        },
+      ),
     );
+  });
+
+  test('of a thousand events at once are made without holding up the program', () => {
+    const events = Array.from({ length: 1000 }, (_, i) =>
+      event(String(i).padStart(4, '0'), 'backup.failed', { source: `app-${i}`, message: 'x'.repeat(5000) }),
+    );
+    const { message } = compose(events.map((one) => telling(one)));
+    const text = render(message, plain, { most: 4000 });
+    expect(text.length).toBeLessThanOrEqual(4000);
+    expect(text).toMatch(/and 9\d\d more$/);
   });
 
   test('hold no line ends, control characters, or marks that turn writing around', () => {

@@ -25,8 +25,7 @@ export function compose(
   tellings: readonly Telling[],
   { serverUrl, standing = 0 }: { serverUrl?: string; standing?: number } = {},
 ): Composed {
-  const told = tellings.filter((one, at) => !isOvertaken(one, tellings.slice(at + 1)));
-  const folded = tellings.filter((one) => !told.includes(one)).map(({ event }) => event.id);
+  const { told, folded } = withoutOvertaken(tellings);
   const items = told.map((one) => itemOf(one, serverUrl)).toSorted(worstFirst);
   const links = new Set(items.map(({ link }) => link));
   const overview = serverUrl === undefined ? undefined : `${serverUrl}/`;
@@ -43,13 +42,22 @@ export function compose(
   return { message, folded };
 }
 
-/** True if something later in the same message says it all: the same trouble again, or its end. */
-function isOvertaken({ event }: Telling, later: readonly Telling[]): boolean {
-  if (!isTrouble(event)) return false;
-  const key = troubleKey(event);
-  return later.some((one) =>
-    isTrouble(one.event) ? troubleKey(one.event) === key : one.isRecovery && ends(one.event, event),
-  );
+/** Without what something later in the same message says, too: the same trouble again, or its end. */
+function withoutOvertaken(tellings: readonly Telling[]): { told: readonly Telling[]; folded: readonly string[] } {
+  const told: Telling[] = [];
+  const folded: string[] = [];
+  const keys = new Set<string>();
+  const recoveries: HoldfastEvent[] = [];
+  for (const one of tellings.toReversed()) {
+    const { event } = one;
+    const key = isTrouble(event) ? troubleKey(event) : undefined;
+    const isOvertaken = key !== undefined && (keys.has(key) || recoveries.some((good) => ends(good, event)));
+    if (isOvertaken) folded.push(event.id);
+    else told.push(one);
+    if (key !== undefined) keys.add(key);
+    else if (one.isRecovery) recoveries.push(event);
+  }
+  return { told: told.reverse(), folded: folded.reverse() };
 }
 
 function itemOf({ event, times, sinceMs, isRecovery }: Telling, serverUrl: string | undefined): MessageItem {

@@ -23,6 +23,9 @@ export interface Limit {
   readonly titleElsewhere?: boolean;
 }
 
+/** Nothing shorter says anything. */
+const leastItemLength = 40;
+
 /**
  * The whole text of a message: what, when, why, what to do, and where to look. Where it is too long, long explanations are
  * cut first, then events are left out at the end, and the text says how many. Cut before it is escaped, so that no escape
@@ -30,7 +33,8 @@ export interface Limit {
  */
 export function render(message: Message, markup: Markup, limit: Limit): string {
   const size = limit.size ?? ((text: string) => text.length);
-  for (const most of [2000, 1400, 1000, 700, 400, 200, 80]) {
+  const isMany = message.items.length * leastItemLength > limit.most;
+  for (const most of isMany ? [] : [2000, 1400, 1000, 700, 400, 200, 80]) {
     const text = renderItems(message, markup, { most, count: message.items.length, limit });
     if (size(text) <= limit.most) return text;
   }

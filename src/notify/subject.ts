@@ -35,11 +35,11 @@ export function troubleKey({ type, source = '', repository = '', errorCode = '',
 
 /** True if `good` says that what `bad` told is over. What names no repository is about every one of its source. */
 export function ends(good: AboutSubject, bad: AboutSubject): boolean {
-  if (!endsTypes(good.type).includes(bad.type)) return false;
+  if (good.source !== bad.source || !endsTypes(good.type).includes(bad.type)) return false;
   if (bad.type === 'run.lost' && bad.facts.kind !== undefined && bad.facts.kind !== good.type.split('.')[0])
     return false;
   const repositories = new Set([good.repository, bad.repository].filter((one) => one !== undefined));
-  return good.source === bad.source && repositories.size < 2 && thing(good.facts) === thing(bad.facts);
+  return repositories.size < 2 && thing(good.facts) === thing(bad.facts);
 }
 
 function thing(facts: HoldfastEvent['facts']): string {

@@ -10,11 +10,7 @@ export function cut(text: string, most: number): string {
   if (most < 1) return '';
   // What a reader sees as one character is never longer than this in texts that mean something.
   const near = text.slice(0, most + 64);
-  let end = 0;
-  for (const { index, segment } of graphemes.segment(near)) {
-    if (index + segment.length > most - 1) break;
-    end = index + segment.length;
-  }
+  const end = graphemes.segment(near).containing(most - 1)?.index ?? 0;
   return `${text.slice(0, end).trimEnd()}…`;
 }
 
