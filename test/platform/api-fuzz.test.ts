@@ -16,7 +16,7 @@ sources: { notes: { driver: files, paths: [FOLDER/notes], repository: main } }
 );
 let routes: DocumentedRoute[];
 /** Requests for each route; more with FUZZ=100. */
-const rounds = Number(process.env.FUZZ ?? 6);
+const rounds = Number(process.env.FUZZ ?? 3);
 
 beforeAll(async () => {
   serving.write('notes/file.txt', 'a note');
