@@ -58,7 +58,7 @@ const list = z.object({ agents: z.array(view) });
 export type AgentList = z.infer<typeof list>;
 
 /** The server writes down once a minute who is there. */
-const recentMs = 150_000;
+const recentMs = 120_000;
 
 export const agentList = operation({
   name: 'agent list',
