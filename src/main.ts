@@ -15,7 +15,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
     return (request) => serve({ ...request, channelKinds });
   },
   work: async () => (await import('./daemon/worker.ts')).work,
-  mcp: async () => (await import('./mcp/stdio.ts')).serveStdio,
+  mcp: async () => await import('./mcp/stdio.ts'),
   agent: async () => (await import('./agent/program.ts')).agentProgram(loadAgentParts),
   openContainers: async () => (await import('./hosts/registry.ts')).openContainerEngine(),
   localHost: async () => {

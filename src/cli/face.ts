@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
+import type { Secret } from '../base/secrets.ts';
 import type { CatalogueAccess, Execution, Operation, SourceAccess } from '../operations/operation.ts';
 import type { RemoteServer } from './remote/server.ts';
 import type { Screen } from './screen.ts';
@@ -16,7 +17,7 @@ export interface Parts {
   openContainers: SourceAccess['openContainers'];
   serve(): Promise<(request: ServeRequest) => Promise<void>>;
   work(): Promise<(request: WorkRequest) => Promise<void>>;
-  mcp(): Promise<(request: McpRequest) => Promise<void>>;
+  mcp(): Promise<McpProgram>;
   agent(): Promise<AgentProgram>;
 }
 
@@ -52,7 +53,13 @@ export interface WorkRequest {
   readonly say: (text: string) => void;
 }
 
-/** What `mcp` is given; `isServed`: a server performs what is queued in the catalogue. */
+/** What `mcp` does here, or hands on to a server. */
+export interface McpProgram {
+  serveStdio(request: McpRequest): Promise<void>;
+  proxyStdio(request: { readonly url: string; readonly token: Secret; readonly signal: AbortSignal }): Promise<void>;
+}
+
+/** `isServed`: a server performs what is queued in the catalogue. */
 export type McpRequest = SourceAccess &
   Execution &
   Pick<CatalogueAccess, 'principal'> &

@@ -5,6 +5,8 @@ import { LocalRuns } from './local-runs.ts';
 import type { McpUses } from './parts.ts';
 import { createMcpServer } from './server.ts';
 
+export { proxyStdio } from './proxy.ts';
+
 /** Until the client goes or the signal is aborted; what was begun is ended first. */
 export async function serveStdio(uses: McpUses & { readonly isServed: boolean }): Promise<void> {
   const { clock, principal, signal } = uses;

@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listAudit } from '../../src/auth/index.ts';
@@ -20,7 +21,7 @@ import { refreshRepository } from '../../src/operations/catalogue/refresh-reposi
 import { loadConfig } from '../../src/operations/configuration.ts';
 import type { SourceAccess } from '../../src/operations/operation.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
-import type { Trial } from '../e2e/trial.ts';
+import { program, type Trial } from '../e2e/trial.ts';
 import { addPerson } from '../support/api-people.ts';
 import { attack, call, mcpTrial } from '../support/mcp-trial.ts';
 
@@ -247,5 +248,17 @@ describe('over HTTP', () => {
     for (const name of ['start_backup', 'start_drill', 'restore']) expect(names).not.toContain(name);
     expect((await call(client, 'runbook', { source: 'app' })).value.text).toContain('# Runbook');
     expect((await client.listResources()).resources).toHaveLength(2);
+  });
+
+  test('a client that only starts programs reaches it through this one, under the token in its environment', async () => {
+    const { token } = await addPerson(catalogue, 'viewer:shop');
+    const { PATH = '', HOME = '' } = trial.env as Record<string, string>;
+    const env = { PATH, HOME, HOLDFAST_TOKEN: token };
+    const client = new Client({ name: 'test', version: '1' });
+    const args = ['--server', url.origin, 'mcp'];
+    await client.connect(new StdioClientTransport({ command: program, args, cwd: '/', env }));
+    clients.push(client);
+    expect((await call(client, 'list_sources')).value.sources).toMatchObject([{ name: 'notes' }]);
+    expect((await call(client, 'list_snapshots', { source: 'app' })).value.error.code).toBe('auth.forbidden');
   });
 });

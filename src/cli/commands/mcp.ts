@@ -5,18 +5,23 @@ export function add(program: Command, face: Face): void {
   program
     .command('mcp')
     .description('let an assistant ask and act, over stdin and stdout (Model Context Protocol)')
-    .action(async () => {
-      const [{ findLocalCatalogue }, { isServed }, { localPrincipal }, { currentUser }] = await Promise.all([
-        import('../../operations/open-catalogue.ts'),
-        import('../../operations/served.ts'),
-        import('../../model/principal.ts'),
-        import('../../base/current-user.ts'),
-      ]);
-      const serveStdio = await face.parts.mcp();
-      const uses = { ...(await face.uses()), principal: localPrincipal(currentUser().username) };
-      await using found = await findLocalCatalogue(uses);
-      // One that nobody keeps up to date says less than the repositories themselves.
-      const catalogue = found && (await isServed(found.catalogue)) ? found.catalogue : undefined;
-      await serveStdio({ ...uses, ...(catalogue ? { catalogue } : {}), isServed: catalogue !== undefined });
-    });
+    .action(async () => await (face.server === undefined ? serveHere(face) : handOn(face, face.server)));
+}
+
+async function serveHere(face: Face): Promise<void> {
+  const [{ findServedCatalogue }, { localPrincipal }, { currentUser }] = await Promise.all([
+    import('../../operations/served.ts'),
+    import('../../model/principal.ts'),
+    import('../../base/current-user.ts'),
+  ]);
+  const { serveStdio } = await face.parts.mcp();
+  const uses = { ...(await face.uses()), principal: localPrincipal(currentUser().username) };
+  await using served = await findServedCatalogue(uses);
+  await serveStdio({ ...uses, ...(served ? { catalogue: served.catalogue } : {}), isServed: served !== undefined });
+}
+
+/** To the server, with the token that the other commands use. */
+async function handOn(face: Face, url: string): Promise<void> {
+  const [{ proxyStdio }, { readToken }] = await Promise.all([face.parts.mcp(), import('../remote/token.ts')]);
+  await proxyStdio({ url, token: await readToken(face.env), signal: face.signal });
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Face } from '../face.ts';
+import { withServed } from '../served.ts';
 
 export function add(program: Command, face: Face): void {
   program
@@ -8,8 +9,10 @@ export function add(program: Command, face: Face): void {
     .option('--textfile <file>', 'write them to this file in one step, for the node_exporter (NAME.prom)')
     .action(async (options: object) => {
       const { metrics } = await import('../../operations/metrics/metrics.ts');
-      await face.perform(metrics, options, await face.uses(), {
-        text: ({ file, text }) => (file === undefined ? (text ?? '').trimEnd() : `✓ wrote ${file}`),
+      await withServed(face, false, async (uses) => {
+        await face.perform(metrics, options, uses, {
+          text: ({ file, text }) => (file === undefined ? (text ?? '').trimEnd() : `✓ wrote ${file}`),
+        });
       });
     });
 }

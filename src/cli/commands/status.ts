@@ -3,6 +3,7 @@ import { formatDuration } from '../../base/bytes.ts';
 import { parseInstant } from '../../base/clock.ts';
 import type { SourceState, StatusOutput } from '../../operations/status.ts';
 import type { Face } from '../face.ts';
+import { withServed } from '../served.ts';
 import { counted, localTime, table } from '../table.ts';
 
 export function add(program: Command, face: Face): void {
@@ -10,9 +11,12 @@ export function add(program: Command, face: Face): void {
     .command('status')
     .description('what is not safely restorable now, and why (exit status 1 if anything)')
     .option('--only <what>', 'concerns: leave out what is safe')
-    .action(async (options: object) => {
+    .option('--ask', 'ask the repositories themselves, also while a server runs here')
+    .action(async ({ ask = false, ...options }: { ask?: boolean }) => {
       const { status } = await import('../../operations/status.ts');
-      await face.perform(status, options, await face.uses(), { text: describe, wrong: (output) => !output.ok });
+      await withServed(face, ask, async (uses) => {
+        await face.perform(status, options, uses, { text: describe, wrong: (output) => !output.ok });
+      });
     });
 }
 
