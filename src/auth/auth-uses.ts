@@ -36,6 +36,11 @@ export interface Sealing {
   open(sealed: string, purpose: string): Secret;
 }
 
+/** As the audit log names who did it: somebody at the machine's command line is no account, whatever they are called. */
+export function actorOf({ kind, name }: Principal): string {
+  return kind === 'local' ? `local:${name}` : name;
+}
+
 export type Transacting = Transaction<Tables>;
 
 /**

@@ -98,6 +98,16 @@ describeAuth('accounts', (trial) => {
       await expect(make(byToken, { title: 'y' })).rejects.toEqual(failing('auth.forbidden', /no further tokens/));
     });
 
+    test('one that is held to some sources rules over nobody', async () => {
+      const anna = await trial().person('anna', 'owner');
+      await trial().add('bob', 'viewer');
+      const { token } = await make(anna, { role: 'owner', sources: ['shop'] });
+      const asker = { principal: await principalOf({ bearer: token }, trial().uses) };
+      const give = setRole({ name: 'bob', workspace: '*', role: 'admin' }, asker, trial().uses);
+      await expect(give).rejects.toEqual(failing('auth.forbidden'));
+      await expect(removeAccount('bob', asker, trial().uses)).rejects.toEqual(failing('auth.forbidden'));
+    });
+
     test('its owner and admins end it; to others it does not exist', async () => {
       const anna = await trial().person('anna', 'operator');
       const bob = await trial().person('bob', 'operator');
@@ -149,7 +159,7 @@ describeAuth('accounts', (trial) => {
     test('guessing at the code is limited', async () => {
       await openSetUp(trial().uses);
       const guess = () => completeSetUp({ ...olga, code: 'AAAAA-AAAAA-AAAAA-AAAAA' }, from(), trial().uses);
-      for (let i = 0; i < 10; i++) await expect(guess()).rejects.toEqual(failing('auth.refused'));
+      for (let i = 0; i < 40; i++) await expect(guess()).rejects.toEqual(failing('auth.refused'));
       await expect(guess()).rejects.toEqual(failing('auth.limited'));
     });
 
@@ -216,7 +226,7 @@ describeAuth('accounts', (trial) => {
     test('a name is taken once, in any case, and is one that can stand in a URL', async () => {
       await trial().add('anna', 'viewer');
       await expect(trial().add('ANNA')).rejects.toEqual(failing('request.invalid', /already/));
-      for (const name of ['', 'a b', '-a', 'ä', 'a/b', 'x'.repeat(65)]) {
+      for (const name of ['nobody', 'Provider', '', 'a b', '-a', 'ä', 'a/b', 'x'.repeat(65)]) {
         await expect(trial().add(name)).rejects.toEqual(failing('request.invalid'));
       }
       await expect(trial().add('bob', 'nowhere:viewer')).rejects.toEqual(failing('object.unknown', /workspace/));

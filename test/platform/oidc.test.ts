@@ -89,7 +89,9 @@ describeAuth('a provider', (trial) => {
   });
 
   test('roles are looked at anew at each sign-in, and what others gave stays', async () => {
-    const first = await enter('anna', { preferred_username: 'anna', groups: ['backup-admins'] });
+    const email = 'anna@example.org';
+    const anna = { preferred_username: 'anna', email, email_verified: true };
+    const first = await enter('anna', { ...anna, groups: ['backup-admins'] });
     const { principal } = await trial().asks(first);
     const wanted = { user: 'anna', title: 'ci', role: 'admin', workspace: '*' } as const;
     const { token } = await createToken(wanted, { principal }, trial().uses);
@@ -103,7 +105,7 @@ describeAuth('a provider', (trial) => {
     await expect(out).rejects.toEqual(failing('auth.forbidden', /none of your groups/));
     await expect(trial().asks(second)).rejects.toEqual(failing('auth.required'));
     expect((await principalOf({ bearer: token }, trial().uses)).roles.size).toBe(0);
-    const declared = { name: 'anna', roles: new Map<string, Role>([['*', 'viewer']]) };
+    const declared = { name: 'anna', email, roles: new Map<string, Role>([['*', 'viewer']]) };
     await reconcileAccounts({ users: [declared], workspaces: [{ name: 'shop', title: 'Shop' }] }, trial().uses);
     const third = await enter('anna', { groups: ['devs', 'backup-admins'] });
     const now = Object.fromEntries((await trial().asks(third)).principal.roles);
@@ -241,6 +243,30 @@ describeAuth('a provider', (trial) => {
     await expect(enter('anna', claims, linking())).rejects.toEqual(failing('auth.refused', /disabled/));
   });
 
+  test('whoever called themselves so at the provider does not get what the file declares for that name', async () => {
+    await trial().add('olga', 'owner');
+    await enter('mallory', {
+      preferred_username: 'zoe',
+      email: 'm@example.org',
+      email_verified: true,
+      groups: ['devs'],
+    });
+    const zoe = { name: 'zoe', roles: new Map<string, Role>([['*', 'admin']]) };
+    const declare = (email?: string) => reconcileAccounts({ users: [{ ...zoe, email }], workspaces: [] }, trial().uses);
+    for (const email of [undefined, 'zoe@example.org']) {
+      expect(await declare(email)).toMatchObject({
+        changed: [],
+        warnings: [expect.stringContaining('came from the provider')],
+      });
+    }
+    expect(await account('zoe')).toMatchObject({ roles: { shop: 'restorer' }, origin: 'oidc' });
+    expect(await declare('M@example.org')).toMatchObject({ changed: ['zoe'], warnings: [] });
+    // Names of the audit log's own are nobody's.
+    expect(await enter('eve', { preferred_username: 'nobody', groups: ['devs'] })).toMatchObject({
+      name: 'eve',
+    });
+  });
+
   test('an address that two accounts have links neither', async () => {
     const users = ['anna', 'anne'].map((name) => ({ name, email: 'a@example.org', roles: new Map<string, Role>() }));
     await reconcileAccounts({ users, workspaces: [] }, trial().uses);
@@ -250,12 +276,14 @@ describeAuth('a provider', (trial) => {
 
   test('who is signed in links a provider to their account, unless the identity is somebody else’s', async () => {
     const bob = await trial().person('bob', 'operator');
-    const signedIn = await enter('robert', { groups: [] }, at(), { linkTo: bob.userId });
+    const signedIn = await enter('robert', { groups: [] }, at(), { linkTo: bob });
     expect((await trial().asks(signedIn)).principal).toMatchObject({ name: 'bob' });
     const eve = await trial().person('eve', 'viewer');
-    const stolen = enter('robert', { groups: [] }, at(), { linkTo: eve.userId });
+    const stolen = enter('robert', { groups: [] }, at(), { linkTo: eve });
     await expect(stolen).rejects.toEqual(failing('auth.refused', /another account/));
     expect(await enter('robert', { groups: [] })).toMatchObject({ name: 'bob' });
+    trial().advance(hour);
+    await expect(begin(at(), { linkTo: eve })).rejects.toEqual(failing('auth.refused', /too long ago/));
   });
 
   test('it goes on to pages of this server only', async () => {

@@ -65,7 +65,7 @@ export async function startOidc({ onlyUserInfo = false }: OidcServerOptions = {}
     },
     findAccount: async (_, id) => ({
       accountId: id,
-      claims: async () => ({ sub: `subject-of-${id}`, ...(people.get(id) ?? {}) }) as { sub: string },
+      claims: async () => ({ sub: id, ...(people.get(id) ?? {}) }) as { sub: string },
     }),
   };
   // It says on the console that its sign-in pages are for tests: that is what they are used for.

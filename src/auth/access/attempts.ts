@@ -12,7 +12,9 @@ import type { AuthUses } from '../auth-uses.ts';
 import { hashOf } from './random-text.ts';
 
 export const attemptWindowMs = 15 * 60_000;
-const limits = { pair: 10, address: 40, account: 100 };
+const limits = { pair: 10, address: 40 };
+/** Of one account from everywhere; codes have a million values only. */
+const accountLimit = (what: string): number => (what === 'code' ? 20 : 100);
 /** What is merely begun costs a row until it is tidied away; a whole office may share an address. */
 const begunPerAddress = 300;
 
@@ -37,7 +39,7 @@ export async function countAttempt(
     [`${what}/address/${place}`, what === 'begin' ? begunPerAddress : limits.address],
   ];
   if (who !== undefined) {
-    counted.push([`${what}/pair/${who}/${place}`, limits.pair], [`${what}/account/${who}`, limits.account]);
+    counted.push([`${what}/pair/${who}/${place}`, limits.pair], [`${what}/account/${who}`, accountLimit(what)]);
   }
   for (const [key, limit] of counted) {
     const count = await increase(key, windowMs, uses.catalogue.db);

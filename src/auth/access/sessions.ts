@@ -6,7 +6,7 @@ import { storable } from '../../catalogue/transaction.ts';
 import { accountByName } from '../accounts/find-account.ts';
 import { requireMayRule } from '../accounts/rights.ts';
 import type { Asker, AuthUses, Origin } from '../auth-uses.ts';
-import { refused } from '../auth-uses.ts';
+import { actorOf, refused } from '../auth-uses.ts';
 import { recordAudit } from './audit.ts';
 import { hashOf, newSecretText } from './random-text.ts';
 
@@ -112,7 +112,7 @@ export async function endSessionById(userId: string, id: string, asker: Asker, u
     });
   }
   const { principal, address } = asker;
-  await recordAudit({ actor: principal.name, action: 'session.end', outcome: 'done', address }, uses);
+  await recordAudit({ actor: actorOf(principal), action: 'session.end', outcome: 'done', address }, uses);
 }
 
 /** Signs somebody out everywhere, by who rules over them; gives how many sessions ended. */
@@ -121,7 +121,7 @@ export async function endAllSessions(name: string, asker: Asker, uses: AuthUses)
   await requireMayRule(asker, account, uses.catalogue.db);
   const sessions = await endSessionsOf(account.id, uses.catalogue.db);
   const { principal, address } = asker;
-  const entry = { actor: principal.name, action: 'user.sign-out', subject: account.name, address } as const;
+  const entry = { actor: actorOf(principal), action: 'user.sign-out', subject: account.name, address } as const;
   await recordAudit({ ...entry, outcome: 'done', facts: { sessions } }, uses);
   return sessions;
 }

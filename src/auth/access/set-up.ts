@@ -50,7 +50,7 @@ export interface SetUp {
 /** Makes the first owner and signs them in. `auth.refused`, `auth.forbidden` if there is one, `auth.limited`, `request.invalid`. */
 export async function completeSetUp(setUp: SetUp, origin: Origin, uses: AuthUses): Promise<SignedIn> {
   if (!(await isSetUpNeeded(uses))) throw isDone();
-  const attempt = await countAttempt('set-up', { account: 'set-up', address: origin.address }, uses);
+  const attempt = await countAttempt('set-up', { address: origin.address }, uses);
   await requireCode(setUp.code, uses, origin);
   await giveBack(attempt, uses);
   const name = accountName(setUp.name);

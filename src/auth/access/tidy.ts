@@ -3,11 +3,13 @@ import type { AuthUses } from '../auth-uses.ts';
 import { attemptWindowMs } from './attempts.ts';
 import { idleMs } from './sessions.ts';
 
+/** How long the audit log is kept unless somebody says otherwise. */
+const usualAuditMs = 400 * 86_400_000;
 const revokedTokenMs = 90 * 86_400_000;
 
 /** Sessions and steps that ended, attempts that no longer count, tokens revoked long ago, and entries of the audit log beyond `auditMs`. */
 export async function tidyAuth(
-  { auditMs }: { readonly auditMs?: number },
+  { auditMs = usualAuditMs }: { readonly auditMs?: number },
   { catalogue, clock }: AuthUses,
 ): Promise<void> {
   const { db } = catalogue;
@@ -25,10 +27,8 @@ export async function tidyAuth(
     .deleteFrom('token')
     .where('revokedAtMs', '<', nowMs - revokedTokenMs)
     .execute();
-  if (auditMs !== undefined) {
-    await db
-      .deleteFrom('audit')
-      .where('atMs', '<', nowMs - auditMs)
-      .execute();
-  }
+  await db
+    .deleteFrom('audit')
+    .where('atMs', '<', nowMs - auditMs)
+    .execute();
 }

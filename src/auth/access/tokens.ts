@@ -10,7 +10,7 @@ import { isAtLeast, type Role, roleIn } from '../../model/principal.ts';
 import { accountByName, heldRoles } from '../accounts/find-account.ts';
 import { effectiveRoles } from '../accounts/held-roles.ts';
 import { requireWorkspace } from '../accounts/workspaces.ts';
-import { type Asker, type AuthUses, forbidden } from '../auth-uses.ts';
+import { type Asker, type AuthUses, actorOf, forbidden } from '../auth-uses.ts';
 import { recordAudit } from './audit.ts';
 import { hashOf, newSecretText } from './random-text.ts';
 
@@ -94,7 +94,7 @@ export async function createToken(
   const { principal, address } = asker;
   await recordAudit(
     {
-      actor: principal.name,
+      actor: actorOf(principal),
       action: 'token.create',
       subject: `${owner.name}/${title}`,
       outcome: 'done',
@@ -144,8 +144,8 @@ export async function revokeToken(id: string, asker: Asker, uses: AuthUses): Pro
     .where('t.id', '=', storable(id))
     .executeTakeFirst();
   const { principal, address } = asker;
-  const may =
-    isAtLeast(roleIn(principal), 'admin') || (principal.kind === 'user' && principal.userId === found?.userId);
+  const rules = principal.sources === undefined && isAtLeast(roleIn(principal), 'admin');
+  const may = rules || (principal.kind === 'user' && principal.userId === found?.userId);
   if (found === undefined || !may) {
     throw new HoldfastError({
       code: 'user.unknown',
@@ -156,7 +156,7 @@ export async function revokeToken(id: string, asker: Asker, uses: AuthUses): Pro
   if (found.revokedAtMs !== null) return { title: found.title };
   await db.updateTable('token').set({ revokedAtMs: uses.clock.nowMs() }).where('id', '=', id).execute();
   const subject = `${found.name}/${found.title}`;
-  await recordAudit({ actor: principal.name, action: 'token.revoke', subject, outcome: 'done', address }, uses);
+  await recordAudit({ actor: actorOf(principal), action: 'token.revoke', subject, outcome: 'done', address }, uses);
   return { title: found.title };
 }
 

@@ -9,6 +9,7 @@ import type { Role } from '../../model/principal.ts';
 import { recordAudit } from '../access/audit.ts';
 import { endSessionsOf } from '../access/sessions.ts';
 import type { Asker, AuthUses } from '../auth-uses.ts';
+import { actorOf } from '../auth-uses.ts';
 import { hashPassword } from '../passwords/password-hash.ts';
 import { requireGoodPassword } from '../passwords/password-rules.ts';
 import { type Account, accountByName, accountName, findAccount } from './find-account.ts';
@@ -189,7 +190,7 @@ async function record(
   uses: AuthUses,
   db: Database,
 ): Promise<void> {
-  await recordAudit({ actor: principal.name, action, subject: name, outcome: 'done', address, facts }, uses, db);
+  await recordAudit({ actor: actorOf(principal), action, subject: name, outcome: 'done', address, facts }, uses, db);
 }
 
 function viewOf(account: Account) {

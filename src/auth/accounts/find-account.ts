@@ -9,16 +9,24 @@ import { effectiveRoles, type HeldRole, heldRolesOf } from './held-roles.ts';
 export type Account = Selectable<UserTable>;
 
 /** Lower-case letters, digits, `.`, `_`, `-`: what can be told apart, and stands in a URL and a log. */
-export const accountNamePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const accountNamePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+/** As the audit log calls who is nobody's account. */
+const reserved = new Set(['agent', 'cli', 'configuration', 'local', 'nobody', 'provider', 'schedule', 'system']);
+
+export function isAccountName(name: string): boolean {
+  return accountNamePattern.test(name) && !reserved.has(name);
+}
 
 /** Names are compared in lower case. `request.invalid` for what can be none. */
 export function accountName(text: string): string {
   const name = text.trim().toLowerCase();
-  if (accountNamePattern.test(name)) return name;
+  if (isAccountName(name)) return name;
   throw new HoldfastError({
     code: 'request.invalid',
     message: 'that is no name for an account',
-    remedy: 'Letters a to z, digits, dots, underscores and hyphens; 64 at the most.',
+    remedy:
+      'Letters a to z, digits, dots, underscores and hyphens, 64 at the most; and none of the names the audit log uses, like nobody.',
   });
 }
 

@@ -4,7 +4,7 @@ import type { Role } from '../../model/principal.ts';
 import { recordAudit } from '../access/audit.ts';
 import { type AuthUses, exclusively } from '../auth-uses.ts';
 import { insertAccount } from './accounts.ts';
-import { findAccount, heldRoles } from './find-account.ts';
+import { accountName, findAccount, heldRoles, isAccountName } from './find-account.ts';
 import { wouldLoseOwner } from './rights.ts';
 import { replaceWorkspaces, type WorkspaceView } from './workspaces.ts';
 
@@ -62,7 +62,7 @@ export async function reconcileAccounts(
 
 /** The same for one person who is not there yet, before a server ever started; who is there stays as they are. */
 export async function addDeclared(user: DeclaredUser, uses: AuthUses): Promise<void> {
-  const name = user.name.toLowerCase();
+  const name = accountName(user.name);
   await exclusively(uses, async (db) => {
     if ((await findAccount(name, db)) !== undefined) return;
     await insertAccount({ ...user, name, passwordHash: null, origin: 'file' }, uses.clock.nowMs(), db);
@@ -75,7 +75,15 @@ function isOwner({ roles }: DeclaredUser): boolean {
 }
 
 async function bring(user: DeclaredUser, changes: Changes, nowMs: number, db: Database): Promise<void> {
+  if (!isAccountName(user.name)) {
+    changes.warnings.push(`«${user.name}» cannot be the name of an account: letters a to z, digits, «.», «_» and «-»`);
+    return;
+  }
   const account = await findAccount(user.name, db);
+  if (account?.origin === 'oidc' && account.email !== (user.email?.trim().toLowerCase() ?? '')) {
+    changes.warnings.push(someoneElse(user.name));
+    return;
+  }
   if (account === undefined) {
     await insertAccount({ ...user, passwordHash: null, origin: 'file' }, nowMs, db);
     changes.added.push(user.name);
@@ -120,6 +128,11 @@ async function release(users: ReadonlyMap<string, DeclaredUser>, changes: Change
 
 async function dropFileRoles(userId: string, db: Database): Promise<void> {
   await db.deleteFrom('membership').where('userId', '=', userId).where('origin', '=', 'file').execute();
+}
+
+/** Who names themselves at a provider could wait for a role that is meant for another. */
+function someoneElse(name: string): string {
+  return `«${name}» is the account of somebody who came from the provider: declare their e-mail address to mean them, or take another name`;
 }
 
 function lastOwner(name: string): string {

@@ -11,8 +11,8 @@ import { effectiveRoles, heldRolesOf } from './held-roles.ts';
  */
 export async function requireMayRule({ principal }: Asker, account: Account, db: Database): Promise<void> {
   const held = await heldRoles(account.id, db);
-  const rules =
-    isAtLeast(roleIn(principal), 'admin') && held.every((one) => mayGive(principal, one.workspace, one.role));
+  const isAdmin = principal.sources === undefined && isAtLeast(roleIn(principal), 'admin');
+  const rules = isAdmin && held.every((one) => mayGive(principal, one.workspace, one.role));
   if (rules) return;
   throw forbidden(
     `${principal.name} may not change the account «${account.name}»`,
@@ -20,8 +20,9 @@ export async function requireMayRule({ principal }: Asker, account: Account, db:
   );
 }
 
-/** Admin there, and at least the role itself. `workspace`: `*` is everywhere. */
+/** Admin there, and at least the role itself. `workspace`: `*` is everywhere. Who is held to some sources gives nothing. */
 export function mayGive(principal: Principal, workspace: string, role: Role): boolean {
+  if (principal.sources !== undefined) return false;
   const own = roleIn(principal, workspace === '*' ? undefined : workspace);
   return isAtLeast(own, 'admin') && isAtLeast(own, role);
 }

@@ -2,14 +2,7 @@
  * Passkeys (WebAuthn Level 3) by @simplewebauthn/server. Each asks for the person (user verification), so one of them is two
  * factors by itself; each is found by the browser without a name (discoverable).
  */
-import {
-  type AuthenticationResponseJSON,
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  type RegistrationResponseJSON,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
-} from '@simplewebauthn/server';
+import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import { z } from 'zod';
 import { HoldfastError } from '../../base/errors.ts';
 import type { Secret } from '../../base/secrets.ts';
@@ -20,7 +13,7 @@ import { beginFlow, takeFlow } from '../access/flows.ts';
 import { requireRecentSignIn, type SignedIn, startSession } from '../access/sessions.ts';
 import { accountById, accountByName } from '../accounts/find-account.ts';
 import { requireMayRule } from '../accounts/rights.ts';
-import { type Asker, type AuthUses, forbidden, type Origin, refused } from '../auth-uses.ts';
+import { type Asker, type AuthUses, actorOf, forbidden, type Origin, refused } from '../auth-uses.ts';
 
 /** As people reach the server: `https://backup.example`. Passkeys belong to its host name. */
 export interface Site {
@@ -28,6 +21,8 @@ export interface Site {
 }
 
 const flowMs = 5 * 60_000;
+/** It takes longer to load than all else here, and 20 MB. */
+const webauthn = () => import('@simplewebauthn/server');
 const text = z.string().max(20_000);
 const registration = z.looseObject({
   id: text,
@@ -68,6 +63,7 @@ export async function beginPasskey(
   const { rpID } = relyingParty(site);
   const { name } = await accountById(userId, uses.catalogue.db);
   const known = await uses.catalogue.db.selectFrom('passkey').select(['id']).where('userId', '=', userId).execute();
+  const { generateRegistrationOptions } = await webauthn();
   const options = await generateRegistrationOptions({
     rpName: 'Holdfast',
     rpID,
@@ -97,6 +93,7 @@ export async function finishPasskey(
   if (begun.userId !== userId) throw refused('this was begun by somebody else', 'Begin again.');
   const { rpID, origin } = relyingParty(site);
   const { credential } = await judged(async () => {
+    const { verifyRegistrationResponse } = await webauthn();
     const found = await verifyRegistrationResponse({
       response: registration.parse(response) as unknown as RegistrationResponseJSON,
       expectedChallenge: begun.document.challenge,
@@ -134,6 +131,7 @@ export async function beginPasskeySignIn(
 ): Promise<{ readonly flow: Secret; readonly options: object }> {
   await countAttempt('begin', { address }, uses);
   const { rpID } = relyingParty(site);
+  const { generateAuthenticationOptions } = await webauthn();
   const options = await generateAuthenticationOptions({ rpID, userVerification: 'required', timeout: flowMs });
   const document = { challenge: options.challenge };
   return { flow: await beginFlow({ purpose: 'passkey-sign-in', document, forMs: flowMs }, uses), options };
@@ -179,6 +177,7 @@ async function prove(
   const key = await db.selectFrom('passkey').selectAll().where('id', '=', storable(given.id)).executeTakeFirst();
   if (key === undefined) throw unproven();
   const { newCounter } = await judged(async () => {
+    const { verifyAuthenticationResponse } = await webauthn();
     const found = await verifyAuthenticationResponse({
       response: given as unknown as AuthenticationResponseJSON,
       expectedChallenge: document.challenge,
@@ -252,7 +251,7 @@ export async function resetPasskeys(name: string, asker: Asker, uses: AuthUses):
   const { principal, address } = asker;
   const facts = { passkeys: Number(numDeletedRows) };
   await recordAudit(
-    { actor: principal.name, action: 'user.reset-passkeys', subject: name, outcome: 'done', address, facts },
+    { actor: actorOf(principal), action: 'user.reset-passkeys', subject: name, outcome: 'done', address, facts },
     uses,
   );
   return facts.passkeys;

@@ -7,7 +7,7 @@ import { beginFlow, lookAtFlow, takeFlow } from '../access/flows.ts';
 import { endSessionsOf, requireRecentSignIn } from '../access/sessions.ts';
 import { accountById, accountByName } from '../accounts/find-account.ts';
 import { requireMayRule } from '../accounts/rights.ts';
-import { type Asker, type AuthUses, exclusively, forbidden, refused, type Sealing } from '../auth-uses.ts';
+import { type Asker, type AuthUses, actorOf, exclusively, forbidden, refused, type Sealing } from '../auth-uses.ts';
 import { newRecoveryCodes } from './recovery-codes.ts';
 
 const stepMs = 30_000;
@@ -108,7 +108,7 @@ export async function removeTotp(
 export async function resetTotp(name: string, asker: Asker, uses: AuthUses): Promise<{ readonly hadOne: boolean }> {
   const account = await accountByName(name, uses.catalogue.db);
   await requireMayRule(asker, account, uses.catalogue.db);
-  await drop(account, { name: asker.principal.name, address: asker.address }, uses);
+  await drop(account, { name: actorOf(asker.principal), address: asker.address }, uses);
   await endSessionsOf(account.id, uses.catalogue.db);
   return { hadOne: account.totpSecret !== null };
 }

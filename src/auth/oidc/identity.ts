@@ -4,7 +4,7 @@ import type { Role } from '../../model/principal.ts';
 import { recordAudit } from '../access/audit.ts';
 import { endSessionsOf } from '../access/sessions.ts';
 import { insertAccount } from '../accounts/accounts.ts';
-import { type Account, accountById, accountNamePattern, findAccount, heldRoles } from '../accounts/find-account.ts';
+import { type Account, accountById, findAccount, heldRoles, isAccountName } from '../accounts/find-account.ts';
 import { wouldLoseOwner } from '../accounts/rights.ts';
 import { type AuthUses, exclusively, forbidden, refused } from '../auth-uses.ts';
 import { rolesOfGroups } from './group-roles.ts';
@@ -139,5 +139,5 @@ function asName(text: string | undefined): string | undefined {
     .replace(/[^a-z0-9._-]+/g, '-')
     .replace(/^[._-]+|[._-]+$/g, '')
     .slice(0, 50);
-  return accountNamePattern.test(name) ? name : undefined;
+  return isAccountName(name) ? name : undefined;
 }

@@ -17,7 +17,7 @@ import { storable } from '../../catalogue/transaction.ts';
 import { countAttempt, giveBack } from '../access/attempts.ts';
 import { recordAudit } from '../access/audit.ts';
 import { beginFlow, takeFlow } from '../access/flows.ts';
-import { type SignedIn, startSession } from '../access/sessions.ts';
+import { requireRecentSignIn, type SignedIn, startSession } from '../access/sessions.ts';
 import { type AuthUses, type Origin, refused } from '../auth-uses.ts';
 import { groupsOf } from './group-roles.ts';
 import { accountOfIdentity, type Identity } from './identity.ts';
@@ -35,7 +35,7 @@ interface Begun {
 
 /**
  * Where to send the browser (`url`), and what it has to bring back in a cookie (`flow`, see `flowCookie`; ten minutes).
- * `redirectUri`: the callback as the provider knows it. `linkTo`: the account of who is signed in and adds this way of doing
+ * `redirectUri`: the callback as the provider knows it. `linkTo`: the account of who is signed in, recently, and adds this way of doing
  * so. `auth.provider`, `auth.limited`.
  */
 export async function beginOidc(
@@ -44,11 +44,12 @@ export async function beginOidc(
     readonly redirectUri: string;
     /** A path of this server to go on to; anything else becomes `/`. */
     readonly returnTo?: string;
-    readonly linkTo?: string;
+    readonly linkTo?: { readonly userId: string; readonly session: { readonly createdAtMs: number } };
     readonly address: string;
   },
   uses: AuthUses,
 ): Promise<{ readonly url: string; readonly flow: Secret; readonly expiresAtMs: number }> {
+  if (begin.linkTo !== undefined) requireRecentSignIn(begin.linkTo.session, uses);
   await countAttempt('begin', { address: begin.address }, uses);
   const configuration = await provider.configuration();
   const document: Begun = {
@@ -67,7 +68,7 @@ export async function beginOidc(
     state: document.state,
     nonce: document.nonce,
   });
-  const flow = await beginFlow({ purpose: 'oidc', userId: begin.linkTo, document, forMs: oidcFlowMs }, uses);
+  const flow = await beginFlow({ purpose: 'oidc', userId: begin.linkTo?.userId, document, forMs: oidcFlowMs }, uses);
   return { url: url.href, flow, expiresAtMs: uses.clock.nowMs() + oidcFlowMs };
 }
 

@@ -9,7 +9,7 @@ import { endSessionsOf, requireRecentSignIn } from '../access/sessions.ts';
 import { type Account, accountById, accountByName } from '../accounts/find-account.ts';
 import { requireMayRule } from '../accounts/rights.ts';
 import type { Asker, AuthUses } from '../auth-uses.ts';
-import { exclusively, refused } from '../auth-uses.ts';
+import { actorOf, exclusively, refused } from '../auth-uses.ts';
 import { hashPassword, verifyPassword } from './password-hash.ts';
 import { requireGoodPassword } from './password-rules.ts';
 
@@ -63,7 +63,7 @@ export async function setPassword(
   await requireMayRule(asker, account, uses.catalogue.db);
   requireGoodPassword(password, account);
   const hash = await hashPassword(password);
-  const by = { name: asker.principal.name, address: asker.address };
+  const by = { name: actorOf(asker.principal), address: asker.address };
   await store({ id: account.id, name: account.name, hash }, by, uses);
 }
 
@@ -73,7 +73,7 @@ export async function issuePasswordLink(name: string, asker: Asker, uses: AuthUs
   await requireMayRule(asker, account, uses.catalogue.db);
   const { principal, address } = asker;
   await recordAudit(
-    { actor: principal.name, action: 'user.password-link', subject: name, outcome: 'done', address },
+    { actor: actorOf(principal), action: 'user.password-link', subject: name, outcome: 'done', address },
     uses,
   );
   return await beginFlow({ purpose: 'password-link', userId: account.id, forMs: passwordLinkMs }, uses);
@@ -85,13 +85,14 @@ export async function usePasswordLink(
   address: string,
   uses: AuthUses,
 ): Promise<{ readonly name: string }> {
-  await countAttempt('password-link', { address }, uses);
+  const attempt = await countAttempt('password-link', { address }, uses);
   const { userId } = await lookAtFlow('password-link', link, uses);
   const account = await accountById(userId ?? '', uses.catalogue.db);
   if (account.disabled !== 0) throw refused('the account is disabled', 'Ask who looks after this server.');
   requireGoodPassword(password, account);
   const hash = await hashPassword(password);
   await takeFlow('password-link', link, uses);
+  await giveBack(attempt, uses);
   await store({ id: account.id, name: account.name, hash }, { name: account.name, address }, uses);
   return { name: account.name };
 }

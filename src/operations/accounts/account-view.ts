@@ -47,7 +47,8 @@ export async function userNamed(name: string, uses: AccountUses): Promise<UserVi
 
 /** Who is declared in the configuration is there also before a server ever started with it. */
 export async function bringDeclared(name: string, uses: AccountUses): Promise<void> {
-  const declared = uses.config?.users.get(name.trim().toLowerCase());
+  const wanted = name.trim().toLowerCase();
+  const declared = [...(uses.config?.users.values() ?? [])].find((one) => one.name.toLowerCase() === wanted);
   if (declared !== undefined) await addDeclared(declared, uses);
 }
 

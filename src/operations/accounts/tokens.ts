@@ -80,7 +80,7 @@ export const revokeToken = operation({
 });
 
 function isOverAll(principal: Principal): boolean {
-  return isAtLeast(roleIn(principal), 'admin');
+  return principal.sources === undefined && isAtLeast(roleIn(principal), 'admin');
 }
 
 /** Of who is signed in, or whom a token acts for. `request.invalid` at the command line, where nobody is. */
