@@ -238,12 +238,25 @@ class RefreshedLock implements HeldLock {
       gid: user.gid,
     };
     surviveProbes();
-    const id = await saveUnpacked(this.#repository, 'locks', encodeLock(lock));
-    own.add(id);
+    const id = await this.#save(encodeLock(lock));
     const previous = this.id;
     this.id = id;
     this.#refreshedAtMs = clock.monotonicMs();
     if (previous) await this.#remove(previous);
+  }
+
+  /** It is ours before anybody can see it: another task of this process would take it for one that a dead process left. */
+  async #save(lock: Uint8Array): Promise<string> {
+    let made: string | undefined;
+    try {
+      return await saveUnpacked(this.#repository, 'locks', lock, async (id) => {
+        made = id;
+        own.add(id);
+      });
+    } catch (error) {
+      if (made !== undefined) own.delete(made);
+      throw error;
+    }
   }
 
   keepFresh(): void {
@@ -254,7 +267,6 @@ class RefreshedLock implements HeldLock {
     this.#released.abort();
     await this.#refreshing;
     if (!this.id) return;
-    own.delete(this.id);
     // Where it cannot be removed it is stale from now on for this host, in half an hour for others: no reason to fail
     // what was done under it, and not to hide the failure that may be on its way.
     await this.#remove(this.id).catch(() => undefined);
@@ -281,9 +293,12 @@ class RefreshedLock implements HeldLock {
   }
 
   async #remove(id: string): Promise<void> {
-    // From here on it is nobody's, whether or not it can be removed.
-    own.delete(id);
-    await removeWhereAllowed(this.#repository, id);
+    try {
+      await removeWhereAllowed(this.#repository, id);
+    } finally {
+      // From here on it is nobody's, whether or not it could be removed; before, nobody is to take it for one left over.
+      own.delete(id);
+    }
   }
 }
 
