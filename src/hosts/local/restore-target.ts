@@ -52,6 +52,9 @@ export function openLocalTarget(directory: string, existing: Existing, calls: Sy
   }
 }
 
+/** Counted for the whole process: two restores into one directory must not meet in a name. */
+let temporaries = 0;
+
 export class LocalTarget implements RestoreTarget {
   readonly #directories: Directories;
   readonly #rootFd: number;
@@ -59,7 +62,6 @@ export class LocalTarget implements RestoreTarget {
   readonly #calls: Syscalls;
   readonly #writers = new Set<FileWriter>();
   readonly #told = new Set<string>();
-  #temporaries = 0;
 
   constructor(directories: Directories, rootFd: number, existing: Existing, calls: Syscalls) {
     this.#directories = directories;
@@ -274,7 +276,7 @@ export class LocalTarget implements RestoreTarget {
   }
 
   #temporaryName(): string {
-    return `.holdfast-${process.pid}-${this.#temporaries++}`;
+    return `.holdfast-${process.pid}-${temporaries++}`;
   }
 }
 
