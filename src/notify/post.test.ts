@@ -73,6 +73,10 @@ describe('a request with a message', () => {
       request.resume().on('end', () => response.writeHead(429, { 'retry-after': '17' }).end());
     });
     expect((await failureOf(url)).context).toEqual({ retryAfterMs: 17_000 });
+    const inBody = await serve((request, response) => {
+      request.resume().on('end', () => response.writeHead(429).end('{"ok":false,"parameters":{"retry_after":1.5}}'));
+    });
+    expect((await failureOf(inBody)).context).toEqual({ retryAfterMs: 1500 });
     expect(retryAfter({ 'retry-after': '0.25' }, nowMs)).toBe(250);
     expect(retryAfter({ 'retry-after': 'Sat, 21 Nov 2026 14:01:00 GMT' }, nowMs)).toBe(60_000);
     expect(retryAfter({ 'retry-after': 'Sat, 21 Nov 2026 13:00:00 GMT' }, nowMs)).toBe(0);

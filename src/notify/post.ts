@@ -73,7 +73,7 @@ function unreachable(poster: Poster, error: unknown): unknown {
 
 function refused(poster: Poster, { status, headers }: HttpReply, text: string): HoldfastError {
   const said = cut(oneLine(masked(text, poster.secrets)), 200);
-  const retryAfterMs = retryAfter(headers, poster.clock.nowMs());
+  const retryAfterMs = retryAfter(headers, poster.clock.nowMs()) ?? retryAfterIn(text);
   const isLater = status === 408 || status === 425 || status === 429 || status >= 500;
   return failed(poster, `answered with status ${status}${said === '' ? '' : `: ${said}`}`, {
     retry: isLater ? 'later' : 'never',
@@ -91,6 +91,12 @@ export function retryAfter(headers: IncomingHttpHeaders, nowMs: number): number 
   if (value === undefined) return undefined;
   const atMs = /^\d+(\.\d+)?$/.test(value) ? nowMs + Number(value) * 1000 : parseHttpDate(value);
   return atMs === undefined ? undefined : Math.min(Math.max(Math.ceil(atMs - nowMs), 0), longestWaitMs);
+}
+
+/** Telegram and Discord say it in the body: `"retry_after": 1.5`, in seconds. */
+function retryAfterIn(text: string): number | undefined {
+  const seconds = /"retry_after"\s*:\s*(\d{1,9}(?:\.\d{1,9})?)/.exec(text)?.[1];
+  return seconds === undefined ? undefined : Math.min(Math.ceil(Number(seconds) * 1000), longestWaitMs);
 }
 
 export interface Failure {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { recordHappening } from '../../src/catalogue/happenings.ts';
+import { acquireLease } from '../../src/catalogue/leases.ts';
 import type { Catalogue } from '../../src/catalogue/open.ts';
 import { claimRun, finishRun, insertRun } from '../../src/catalogue/runs.ts';
 import { type NotifierParts, runNotifier } from '../../src/notify/notifier.ts';
@@ -149,6 +150,19 @@ describe.each([
     await using _ = new Running(catalogue, channels, () => plans);
     await vi.waitFor(() => expect(channels.begun.map(({ id }) => id)).toEqual([ids[0]]), patience);
     await vi.waitFor(() => expect(channels.beats).toBe(1), patience);
+  });
+
+  test('when a server died, another one takes over after its lease', async () => {
+    const catalogue = await place.open();
+    const channels = new TrialChannels();
+    await catalogue.db.insertInto('bookmark').values({ name: 'notifications', position: '' }).execute();
+    await acquireLease(catalogue, { name: 'notifications', holder: 'a server that died', leaseMs: 3_600_000 });
+    await using _ = new Running(catalogue, channels, () => [program]);
+    await recordHappening(catalogue, failed('shop'));
+    await systemClock.sleep(500);
+    expect(channels.attempts).toEqual([]);
+    await catalogue.db.updateTable('lease').set({ untilMs: 0 }).execute();
+    await vi.waitFor(() => expect(channels.titles('program')).toEqual(['The backup of shop failed']), patience);
   });
 
   test('while the catalogue is away nothing is lost and nothing ends', async () => {
