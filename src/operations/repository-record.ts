@@ -50,9 +50,20 @@ export async function readRecord(name: string, uses: Uses): Promise<RepositoryRe
   }
 }
 
+/** By file: what is being written. Runs of one server end at the same time, and each keeps what the others found. */
+const writing = new Map<string, Promise<void>>();
+
 /** Replaces the facts that are given. What cannot be written is reported: no run fails for it. Only of declared repositories. */
 export async function remember(name: string, facts: Facts, uses: Uses): Promise<void> {
   if (!uses.config.repositories.has(name)) return;
+  const file = fileOf(name, uses);
+  const mine = (writing.get(file) ?? Promise.resolve()).then(() => write(name, facts, uses));
+  writing.set(file, mine);
+  await mine;
+  if (writing.get(file) === mine) writing.delete(file);
+}
+
+async function write(name: string, facts: Facts, uses: Uses): Promise<void> {
   const file = fileOf(name, uses);
   const temporary = `${file}.${randomBytes(6).toString('hex')}`;
   const known = await readRecord(name, uses);
