@@ -36,6 +36,7 @@ export type {
 export { ConfigError, formatPath, formatProblem, type Problem } from './problems.ts';
 export type { Known, KnownChannel, SecretOpeners } from './reading.ts';
 export { performingHost } from './references.ts';
+export { isTimeZone } from './schemas/time-zone.ts';
 export { withoutSecretText } from './secrets/clean-text.ts';
 export { type SecretPlace, secretPlaces } from './secrets/secret-places.ts';
 export { readSecret, type SecretPlaces, type SecretReference } from './secrets/secret-reference.ts';

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { formatInstant, parseInstant } from '../../base/clock.ts';
 import { HoldfastError } from '../../base/errors.ts';
+import { isTimeZone } from '../../config/index.ts';
 import { defaultWorkspace, isAtLeast, type Principal, roleIn } from '../../model/principal.ts';
 import { runKinds } from '../../model/run-record.ts';
 import { type CatalogueAccess, type Execution, operation, type RepositoryAccess } from '../operation.ts';
@@ -22,7 +23,7 @@ const input = z.object({
   /** Default: now. */
   until: z.string().optional(),
   /** Of the days; default: the machine's. */
-  timezone: z.string().optional(),
+  timezone: z.string().refine(isTimeZone, 'is no time zone: write it like Europe/Madrid').optional(),
 });
 const counts = z.object({ succeeded: z.number(), failed: z.number(), missed: z.number(), cancelled: z.number() });
 const row = z.object({
