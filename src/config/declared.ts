@@ -2,6 +2,7 @@
 import { Document, isMap, isPair, isScalar, parseDocument } from 'yaml';
 import type { ConfigPath, Problem } from './problems.ts';
 import { formatPath } from './problems.ts';
+import { parseOptions } from './yaml/parse-options.ts';
 
 export type Origin = 'ui' | 'label';
 
@@ -56,11 +57,12 @@ export function declaredPlace(
 /** The text of the whole: the file's with its comments, and the others at the end of their sections. */
 export function mergedText(text: string, declared: readonly Declared[]): string {
   if (declared.length === 0) return text;
-  const document = parseDocument(text, { stringKeys: true, merge: true });
+  const document = parseDocument(text, parseOptions);
   for (const [section, entries] of Map.groupBy(declared, (one) => one.section)) {
     const given = document.get(section, true);
     if (isMap(given)) {
-      for (const { name, value } of entries) given.set(document.createNode(name), document.createNode(value));
+      // Not `set`, which looks through all of them: none of these is there yet.
+      for (const { name, value } of entries) given.items.push(document.createPair(name, value));
       continue;
     }
     const written = Object.fromEntries(entries.map((one) => [one.name, one.value]));

@@ -19,10 +19,22 @@ export function refer(reading: Reading, section: string, name: string, path: Con
   const given = reading.value[section];
   const entries = typeof given === 'object' && given !== null ? given : {};
   if (Object.hasOwn(entries, name)) return;
-  const names = Object.keys(entries);
   const noun = nouns[section] ?? section;
-  const remedy = names.length === 0 ? `Declare it under «${section}:».` : suggestion(name, names, noun);
+  const remedy = remedyFor(entries, { section, name, noun });
   reading.problem({ path, part: 'value', message: `names the ${noun} «${name}», which is not declared`, remedy });
+}
+
+const remedies = new WeakMap<object, Map<string, string>>();
+
+/** The nearest name is looked for once, however often a wrong one is written. */
+function remedyFor(entries: object, { section, name, noun }: { section: string; name: string; noun: string }): string {
+  const known = remedies.get(entries) ?? new Map<string, string>();
+  remedies.set(entries, known);
+  const names = Object.keys(entries);
+  const remedy =
+    known.get(name) ?? (names.length === 0 ? `Declare it under «${section}:».` : suggestion(name, names, noun));
+  known.set(name, remedy);
+  return remedy;
 }
 
 /** One that was written alone, or a list of them, each once. */

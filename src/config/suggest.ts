@@ -1,5 +1,7 @@
 /** "Did you mean": the known name nearest to what was typed. */
 
+const mostShown = 30;
+
 /** The nearest of `known`, if it is near enough to be what was meant. */
 export function nearest(typed: string, known: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.floor(typed.length / 3));
@@ -16,7 +18,9 @@ export function suggestion(typed: string, known: readonly string[], noun: string
   const near = nearest(typed, known);
   if (near !== undefined) return `Did you mean «${near}»?`;
   if (known.length === 0) return `There is no ${noun} yet.`;
-  return `Known: ${known.toSorted().join(', ')}.`;
+  const shown = known.toSorted().slice(0, mostShown);
+  const more = known.length - shown.length;
+  return `Known: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */

@@ -26,7 +26,7 @@ const known = {
     },
   ] as unknown as AnyDriver[],
   hostKinds: [],
-  channelKinds: [],
+  channelKinds: [{ name: 'ntfy', settings: z.looseObject({ ntfy: z.string() }) }],
   storageKinds: [
     { name: 'local', urlForm: '/path', recognises: (url: string) => url.startsWith('/') },
   ] as AnyStorageKind[],

@@ -9,6 +9,7 @@ import type { Config } from '../config.ts';
 import { parseConfig } from '../load.ts';
 import { type ConfigPath, formatPath } from '../problems.ts';
 import type { Known } from '../reading.ts';
+import { parseOptions } from '../yaml/parse-options.ts';
 import { cleanComment, cleanText, isUnmistakable, namesSecret, removedMark, writtenForms } from './clean-text.ts';
 import { secretPlaces } from './secret-places.ts';
 
@@ -61,7 +62,7 @@ function knownSecrets(config: Config, others: readonly string[]): KnownSecrets {
 
 function scalarEdits(text: string, secrets: KnownSecrets, replaced: { path: string; by: string }[]): Edit[] {
   const edits: Edit[] = [];
-  visit(parseDocument(text, { stringKeys: true, merge: true }), {
+  visit(parseDocument(text, parseOptions), {
     Scalar(key, node, ancestors) {
       if (key === 'key' || typeof node.value !== 'string' || !node.range) return;
       const path = pathOf(key, node, ancestors);

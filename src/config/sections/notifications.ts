@@ -36,7 +36,6 @@ const generalKeys = Object.keys(channelSection.shape);
 
 export function readNotifications(reading: Reading): Map<string, ChannelEntry> {
   return readSection(reading, 'notifications', (name, value, path) => {
-    if (reading.channelKinds.length === 0) return void warnOfNone(reading, path);
     const parts = splitEntry(value, generalKeys);
     const entry = reading.check(channelSection, parts.general, path);
     const kind = findChannelKind(reading, value, path);
@@ -57,12 +56,4 @@ function findChannelKind(reading: Reading, value: unknown, path: ConfigPath): Kn
   const message = found.length === 0 ? 'does not say how it is sent' : 'says twice how it is sent';
   reading.problem({ path, part: 'key', message, remedy: `Write one of these keys: ${known.join(', ')}.` });
   return undefined;
-}
-
-function warnOfNone(reading: Reading, path: ConfigPath): void {
-  const remedy = 'It is accepted as it is and has no effect.';
-  reading.problem(
-    { path, part: 'key', message: 'is not used: this program sends no notifications', remedy },
-    'warning',
-  );
 }

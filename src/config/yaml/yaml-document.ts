@@ -7,15 +7,19 @@ import {
   type Document,
   isAlias,
   isMap,
+  isNode,
   isScalar,
   isSeq,
   LineCounter,
   type Node,
   parseDocument,
+  visit,
   type YAMLError,
+  type YAMLMap,
 } from 'yaml';
 import { messageOf } from '../../base/errors.ts';
 import type { ConfigPath, Place } from '../problems.ts';
+import { parseOptions } from './parse-options.ts';
 
 export const mostConfigBytes = 4 << 20;
 const mostAliases = 100;
@@ -38,8 +42,9 @@ export function readYaml(bytes: Uint8Array): PositionedDocument | readonly Compl
   if (typeof text !== 'string') return [text];
   const lines = new LineCounter();
   try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, merge: true });
+    const document = parseDocument(text, { ...parseOptions, lineCounter: lines, prettyErrors: false });
     const complaints = [...document.errors, ...document.warnings].map((error) => complaintOf(error, lines));
+    complaints.push(...contradictions(document, lines));
     if (document.directives?.yaml.version === '1.1') complaints.push(oldVersion);
     if (complaints.length > 0) return complaints.slice(0, mostComplaints);
     const value: unknown = document.toJS({ maxAliasCount: mostAliases });
@@ -105,6 +110,40 @@ function complaintOf(error: YAMLError, lines: LineCounter): Complaint {
   return { line: Math.max(line, 1), column: Math.max(col, 1), message: `is not valid YAML: ${error.message}`, remedy };
 }
 
+/** Keys that stand twice, and things that contain themselves. Linear in the size of the document. */
+function contradictions(document: Document, lines: LineCounter): Complaint[] {
+  const found: { readonly offset: number; readonly message: string; readonly remedy: string }[] = [];
+  visit(document, {
+    Map(_, map) {
+      for (const { value, offset } of repeatedKeys(map)) {
+        const message = `is not valid YAML: the key «${value}» stands here twice`;
+        found.push({ offset, message, remedy: remedies.DUPLICATE_KEY! });
+      }
+    },
+    Alias(_, alias, ancestors) {
+      if (!ancestors.some((one) => isNode(one) && 'anchor' in one && one.anchor === alias.source)) return;
+      const message = `contains itself: *${alias.source} stands within &${alias.source}`;
+      found.push({ offset: alias.range?.[0] ?? 0, message, remedy: 'Write out what is meant.' });
+    },
+  });
+  return found
+    .toSorted((a, b) => a.offset - b.offset)
+    .map(({ offset, message, remedy }) => {
+      const { line, col } = lines.linePos(offset);
+      return { line: Math.max(line, 1), column: Math.max(col, 1), message, remedy };
+    });
+}
+
+function repeatedKeys(map: YAMLMap): { value: string; offset: number }[] {
+  const seen = new Set<unknown>();
+  return map.items.flatMap(({ key }) => {
+    if (!isScalar(key)) return [];
+    const isAgain = seen.has(key.value);
+    seen.add(key.value);
+    return isAgain ? [{ value: String(key.value), offset: key.range?.[0] ?? 0 }] : [];
+  });
+}
+
 function limitComplaint(error: unknown): Complaint {
   const message = messageOf(error);
   if (error instanceof RangeError) {
@@ -147,7 +186,18 @@ function locate(document: Document, lines: LineCounter, path: ConfigPath, part: 
 function childOf(node: unknown, step: string | number): { key: unknown; value: unknown } | undefined {
   if (isSeq(node) && typeof step === 'number') return { key: undefined, value: node.items[step] };
   if (!isMap(node)) return undefined;
-  return node.items.find((pair) => (isScalar(pair.key) ? pair.key.value : pair.key) === step);
+  return indexOf(node).get(step);
+}
+
+const indexes = new WeakMap<object, ReadonlyMap<unknown, { key: unknown; value: unknown }>>();
+
+/** Of thousands of entries, many may have something to be told of. */
+function indexOf(map: YAMLMap): ReadonlyMap<unknown, { key: unknown; value: unknown }> {
+  const known = indexes.get(map);
+  if (known) return known;
+  const made = new Map(map.items.map((pair) => [isScalar(pair.key) ? pair.key.value : pair.key, pair]));
+  indexes.set(map, made);
+  return made;
 }
 
 function isEmpty(node: unknown): boolean {
