@@ -26,7 +26,7 @@ const known = {
     },
   ] as unknown as AnyDriver[],
   hostKinds: [],
-  channelKinds: [{ name: 'ntfy', settings: z.looseObject({ ntfy: z.string() }) }],
+  channelKinds: [{ name: 'ntfy', settings: z.strictObject({ ntfy: z.string(), token: z.string() }) }],
   storageKinds: [
     { name: 'local', urlForm: '/path', recognises: (url: string) => url.startsWith('/') },
   ] as AnyStorageKind[],
