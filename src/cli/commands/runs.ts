@@ -8,6 +8,7 @@ import type { Face } from '../face.ts';
 import { emitList } from '../list-writer.ts';
 import { facts, localTime, table } from '../table.ts';
 import { withCatalogue } from '../with-catalogue.ts';
+import { addDiagnose } from './runs-diagnose.ts';
 
 interface ListOptions {
   readonly state?: string[];
@@ -22,6 +23,7 @@ interface ListOptions {
 export function add(program: Command, face: Face): void {
   const runs = program.command('runs').description('what was done, is being done, and waits');
   addList(runs, face);
+  addDiagnose(runs, face);
   runs
     .command('show')
     .description('one run: how it went, what it gave')
