@@ -45,8 +45,8 @@ export interface ServeRequest {
 
 /** How long requests under way may take when the server stops. */
 const graceMs = 10_000;
-/** And runs, before they are stopped: less than what service managers wait for. */
-const patienceMs = 60_000;
+/** And runs, before they are stopped in order: a minute less than the units in deploy/ give the whole. */
+const patienceMs = 9 * 60_000;
 const mostBodyBytes = 1 << 20;
 const tidyEveryMs = 3_600_000;
 const lookEveryMs = 900_000;
