@@ -5,6 +5,7 @@ import type { ContainerControl, ContainerEngine, Host } from '../hosts/host.ts';
 import {
   controlByProgram,
   MaintenanceWindow,
+  recordsIn,
   type Services,
   servicesOn,
   windowsDirectory,
@@ -13,7 +14,7 @@ import type { HostPool } from './host-pool.ts';
 import type { Execution, SourceAccess } from './operation.ts';
 
 type Uses = Pick<SourceAccess, 'config' | 'env' | 'openContainers'> &
-  Pick<Execution, 'clock' | 'report'> & { readonly hosts: HostPool };
+  Pick<Execution, 'clock' | 'report' | 'windows'> & { readonly hosts: HostPool };
 
 /** Opened when the first container has to be stopped or started; closed with the run. */
 export class Maintenance implements AsyncDisposable {
@@ -28,12 +29,12 @@ export class Maintenance implements AsyncDisposable {
   async windowOf(source: SourceEntry): Promise<MaintenanceWindow | undefined> {
     const { window: plan } = source;
     if (plan === undefined || plan.before.length + plan.after.length === 0) return undefined;
-    const { config, env, clock, report } = this.#uses;
+    const { config, env, clock, report, windows } = this.#uses;
     return new MaintenanceWindow({
       plan,
       ...{ clock, report },
       ...(await this.reach(source.host)),
-      directory: windowsDirectory(env),
+      records: windows ?? recordsIn(windowsDirectory(env)),
       about: { config: config.file, source: source.name, host: source.host },
     });
   }

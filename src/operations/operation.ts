@@ -11,6 +11,7 @@ import type { AnyHostKind, ContainerEngine, Host } from '../hosts/host.ts';
 import type { Principal, Role } from '../model/principal.ts';
 import type { Report } from '../model/run.ts';
 import type { AnyChannelKind } from '../notify/channel.ts';
+import type { WindowRecords } from '../runs/window/records.ts';
 import type { AnyStorageKind } from '../storage/storage.ts';
 
 export interface Operation<Input, Output, Uses> {
@@ -28,6 +29,8 @@ export interface Execution {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly report: Report;
+  /** Where it is written down what a maintenance window stopped; absent: in the state directory of this machine. */
+  readonly windows?: WindowRecords;
 }
 
 /** Takes what a long list gives, one by one; the list waits for it. */

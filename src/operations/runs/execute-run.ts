@@ -9,6 +9,7 @@ import type { DueRun } from '../../catalogue/runs.ts';
 import type { RunError, RunKind, RunRecord } from '../../model/run-record.ts';
 import { isEmptyRetention } from '../../policy/retention.ts';
 import type { Execute, Performed } from '../../runs/execute.ts';
+import type { WindowRecords } from '../../runs/window/records.ts';
 import { isAbsence } from '../absence.ts';
 import { type BackupOutput, backup } from '../backup.ts';
 import { drill } from '../drill.ts';
@@ -22,9 +23,9 @@ import { snapshots } from '../snapshots.ts';
 type Uses = SourceAccess & Execution;
 
 /** `access` is asked at the beginning of every run: it is then that a changed configuration counts. */
-export function executeWith(access: () => SourceAccess): Execute {
+export function executeWith(access: () => SourceAccess, windows?: (run: RunRecord) => WindowRecords): Execute {
   return async (run, { clock, signal, report }) =>
-    await performers[run.kind](run, { ...access(), clock, signal, report });
+    await performers[run.kind](run, { ...access(), clock, signal, report, windows: windows?.(run) });
 }
 
 const performers: Readonly<Record<RunKind, (run: RunRecord, uses: Uses) => Promise<Performed>>> = {

@@ -12,8 +12,9 @@ import { openRuns } from '../../runs/schedule/open-runs.ts';
 import { Scheduler } from '../../runs/schedule/scheduler.ts';
 import { Worker } from '../../runs/worker/worker.ts';
 import { type CatalogueAccess, type Execution, operation, type SourceAccess } from '../operation.ts';
+import { closeLeftWindows } from './close-left-windows.ts';
 import { executeWith } from './execute-run.ts';
-import { planOf, processName } from './runs-here.ts';
+import { planOf, processName, windowsOf } from './runs-here.ts';
 
 const input = z.object({});
 const output = z.object({
@@ -56,13 +57,15 @@ export const runDue = operation({
     };
     const queue = new EmbeddedQueue(clock);
     const access = () => uses;
-    const parts = { ...{ catalogue, clock, log, queue, leaseMs }, name: processName(), plan: planOf(access) };
+    const name = processName();
+    const parts = { ...{ catalogue, clock, log, queue, leaseMs, name }, plan: planOf(access) };
     const scheduler = new Scheduler({ ...parts, pollMs: lookEveryMs, laneOf: () => 'any' });
-    const execute = told(executeWith(access), report);
+    const execute = told(executeWith(access, windowsOf({ catalogue, env: uses.env, worker: name })), report);
     const capacity = uses.config.server.limits.runs;
     const worker = new Worker({ ...parts, execute, capacity, lanes: ['any'] });
     const first = await scheduler.look();
     if (!first.isLeading) throw somebodyElse();
+    await closeLeftWindows(uses, { leads: true });
     worker.start();
     try {
       using news = listenFor(catalogue, 'queue', clock);

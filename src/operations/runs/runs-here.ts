@@ -1,17 +1,21 @@
 /** Runs of the current configuration, in this process: what a server, a worker and one pass have in common. */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { hasCode, messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
 import { type Config, performingHost } from '../../config/index.ts';
+import type { Report } from '../../model/run.ts';
 import type { RunRecord } from '../../model/run-record.ts';
 import type { RunPlan } from '../../policy/run-plan.ts';
 import type { Execute } from '../../runs/execute.ts';
 import type { Lane, Queue } from '../../runs/queue/queue.ts';
 import { type Runs, startRuns } from '../../runs/start-runs.ts';
+import { recordsOfRun, type WindowRecords, windowsDirectory } from '../../runs/window/index.ts';
 import { refreshing } from '../catalogue/keep-current.ts';
 import { catalogueAddress } from '../open-catalogue.ts';
 import type { Execution, SourceAccess } from '../operation.ts';
+import { closeLeftWindows } from './close-left-windows.ts';
 import { executeWith } from './execute-run.ts';
 import { planRuns } from './plan-runs.ts';
 
@@ -29,6 +33,8 @@ export interface RunsHereOptions {
   readonly elsewhere?: (run: RunRecord) => Execute | undefined;
 }
 
+const windowsEveryMs = 20_000;
+
 /** Unique among all processes and starts. */
 export function processName(): string {
   return `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
@@ -39,10 +45,13 @@ export async function startRunsHere(options: RunsHereOptions): Promise<Runs & As
   const { catalogue, access, execution, log, elsewhere } = options;
   const { clock } = execution;
   const queue = await sharedQueue(options);
-  const perform = executeWith(access);
+  const name = processName();
+  const perform = executeWith(access, windowsOf({ catalogue, env: access().env, worker: name }));
+  const windows = new WindowWatch(() => runs.isLeading, options);
   const runs = startRuns({
+    onLost: async () => windows.look(),
     ...{ catalogue, clock, log, queue },
-    name: processName(),
+    name,
     plan: planOf(access),
     execute: refreshing((run, uses) => (elsewhere?.(run) ?? perform)(run, uses), options),
     capacity: options.capacity ?? access().config.server.limits.runs,
@@ -51,6 +60,7 @@ export async function startRunsHere(options: RunsHereOptions): Promise<Runs & As
     laneOf: (run) => laneOf(run, access()),
     leaseMs: options.leaseMs,
   });
+  windows.start();
   return {
     get waiting() {
       return runs.waiting;
@@ -65,10 +75,67 @@ export async function startRunsHere(options: RunsHereOptions): Promise<Runs & As
     resume: (hold) => runs.resume(hold),
     stop: (patienceMs) => runs.stop(patienceMs),
     async [Symbol.asyncDispose]() {
+      await windows.stop();
       await runs.stop(0);
       await queue?.[Symbol.asyncDispose]();
     },
   };
+}
+
+/** What a run stops stands in the catalogue, too, so that others see what a worker left stopped. */
+export function windowsOf({
+  catalogue,
+  env,
+  worker,
+}: Pick<RunsHereOptions, 'catalogue'> & Pick<SourceAccess, 'env'> & { readonly worker: string }) {
+  const directory = windowsDirectory(env);
+  return (run: RunRecord): WindowRecords => recordsOfRun({ catalogue, directory, run: run.id, worker });
+}
+
+/** Looks for what was stopped and not started again: at the beginning, from time to time, and when a run was lost. */
+class WindowWatch {
+  readonly #isLeading: () => boolean;
+  readonly #options: RunsHereOptions;
+  readonly #closing = new AbortController();
+  #ring = new AbortController();
+  #watched: Promise<void> | undefined;
+
+  constructor(isLeading: () => boolean, options: RunsHereOptions) {
+    this.#isLeading = isLeading;
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#watched = this.#watch();
+  }
+
+  look(): void {
+    this.#ring.abort();
+  }
+
+  async stop(): Promise<void> {
+    this.#closing.abort();
+    await this.#watched;
+  }
+
+  async #watch(): Promise<void> {
+    const { catalogue, access, execution, log } = this.#options;
+    const report: Report = (event) => {
+      if (event.type === 'warning') log.warn({ subject: event.subject }, event.message);
+    };
+    while (!this.#closing.signal.aborted) {
+      this.#ring = new AbortController();
+      try {
+        await closeLeftWindows({ ...access(), ...execution, report, catalogue }, { leads: this.#isLeading() });
+      } catch (error) {
+        log.warn({ error: messageOf(error) }, 'what was left stopped cannot be looked for; trying again');
+      }
+      const signal = AbortSignal.any([this.#closing.signal, this.#ring.signal]);
+      await execution.clock.sleep(windowsEveryMs, { signal, background: true }).catch((error: unknown) => {
+        if (!hasCode(error, 'cancelled')) throw error;
+      });
+    }
+  }
 }
 
 /** The plan of the configuration as it is now; the same object as long as that stays the same. */

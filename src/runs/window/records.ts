@@ -31,15 +31,28 @@ export function windowsDirectory(env: Readonly<Record<string, string | undefined
   return join(stateDirectory(env), 'windows');
 }
 
+/** Where it is written down what has to be started again. */
+export interface WindowRecords {
+  /** Returns when it is written. */
+  create(record: WindowRecord): Promise<OpenRecord>;
+}
+
+/** In a directory of this machine. */
+export function recordsIn(directory: string): WindowRecords {
+  return { create: (record) => createRecord(directory, record) };
+}
+
 /** A record that belongs to this process. */
 export interface OpenRecord {
+  readonly id: string;
   /** Returns when it is on the disk. */
   write(record: WindowRecord): Promise<void>;
   remove(): Promise<void>;
 }
 
 export async function createRecord(directory: string, record: WindowRecord): Promise<OpenRecord> {
-  const opened = recordAt(directory, `${randomBytes(8).toString('hex')}.${ownIdentity()}.json`);
+  const id = randomBytes(8).toString('hex');
+  const opened = recordAt(directory, id);
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await opened.write(record);
@@ -54,9 +67,11 @@ export async function createRecord(directory: string, record: WindowRecord): Pro
   return opened;
 }
 
-function recordAt(directory: string, name: string): OpenRecord {
-  const path = join(directory, name);
+/** One of this process. */
+function recordAt(directory: string, id: string): OpenRecord {
+  const path = join(directory, `${id}.${ownIdentity()}.json`);
   return {
+    id,
     async write(record) {
       const temporary = `${path}.new`;
       await rm(temporary, { force: true });
@@ -77,6 +92,7 @@ function recordAt(directory: string, name: string): OpenRecord {
 
 export interface LeftRecord {
   readonly name: string;
+  readonly id: string;
   /** `undefined` if it cannot be read, or if others than this user could have written it. */
   readonly record: WindowRecord | undefined;
 }
@@ -89,25 +105,25 @@ export async function leftRecords(directory: string, { own = false } = {}): Prom
   });
   const left: LeftRecord[] = [];
   for (const name of names.toSorted((a, b) => a.localeCompare(b))) {
-    const owner = nameForm.exec(name.replace(/\.new$/, ''))?.[2];
+    const [, id, owner] = nameForm.exec(name.replace(/\.new$/, '')) ?? [];
     if (owner === undefined || (isAlive(owner) && !(own && owner === ownIdentity()))) continue;
     // Half written: the one before it counts, or nothing had been stopped yet.
     if (name.endsWith('.new')) await rm(join(directory, name), { force: true });
-    else left.push({ name, record: await readRecord(join(directory, name)) });
+    else left.push({ name, id, record: await readRecord(join(directory, name)) });
   }
   return left;
 }
 
 /** `undefined` if another process was faster. */
-export async function takeOver(directory: string, { name }: LeftRecord): Promise<OpenRecord | undefined> {
-  const mine = `${nameForm.exec(name)?.[1]}.${ownIdentity()}.json`;
+export async function takeOver(directory: string, { name, id }: LeftRecord): Promise<OpenRecord | undefined> {
+  const mine = `${id}.${ownIdentity()}.json`;
   try {
     await rename(join(directory, name), join(directory, mine));
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
   }
-  return recordAt(directory, mine);
+  return recordAt(directory, id);
 }
 
 async function readRecord(path: string): Promise<WindowRecord | undefined> {

@@ -28,9 +28,9 @@ export interface Repaired {
 export async function repairWindows(tools: RepairTools): Promise<Repaired[]> {
   const repaired: Repaired[] = [];
   for (const left of await leftRecords(tools.directory)) {
-    const { name, record } = left;
+    const { name, id, record } = left;
     if (record && !tools.isOurs(record)) continue;
-    const result = record ? await repairOne({ name, record }, tools) : unreadable(name, tools.directory);
+    const result = record ? await repairOne({ name, id, record }, tools) : unreadable(name, tools.directory);
     if (result) repaired.push(result);
   }
   return repaired;

@@ -17,7 +17,7 @@ import type { ContainerControl } from '../../hosts/host.ts';
 import { localHost } from '../../hosts/local/index.ts';
 import type { RunEvent } from '../../model/run.ts';
 import type { HookStep, StopStep, WindowPlan } from '../../model/window.ts';
-import { leftRecords, type WindowRecord } from './records.ts';
+import { leftRecords, recordsIn, type WindowRecord } from './records.ts';
 import { repairWindows } from './repair.ts';
 import { controlByProgram, servicesOn } from './services.ts';
 import { MaintenanceWindow } from './window.ts';
@@ -81,7 +81,7 @@ function windowOf(machine: Machine, wanted: WindowPlan, events: RunEvent[] = [])
     services: servicesOn(host, async () => machine),
     clock: machine.clock,
     report: (event) => events.push(event),
-    directory,
+    records: recordsIn(directory),
     about: { config: '/etc/holdfast.yaml', source: 'shop', host: 'local' },
   });
 }

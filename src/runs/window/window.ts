@@ -8,15 +8,14 @@ import { mustSucceed } from '../../hosts/run-to-end.ts';
 import type { Report } from '../../model/run.ts';
 import { type HookStep, type StopStep, titleOf, type WindowPlan } from '../../model/window.ts';
 import { closeWindow } from './close-window.ts';
-import { createRecord, type OpenRecord, type WindowRecord } from './records.ts';
+import type { OpenRecord, WindowRecord, WindowRecords } from './records.ts';
 
 type Tools = Parameters<typeof closeWindow>[1];
 
 export interface WindowRequest extends Tools {
   readonly plan: WindowPlan;
   readonly report: Report;
-  /** Where records are kept. */
-  readonly directory: string;
+  readonly records: WindowRecords;
   readonly about: Pick<WindowRecord, 'config' | 'source' | 'host'>;
 }
 
@@ -60,9 +59,9 @@ export class MaintenanceWindow {
 
   /** Performs `before`. Rejects with the first failure unless the plan says to continue; call `end` all the same. */
   async begin(signal: AbortSignal): Promise<void> {
-    const { directory, plan, report } = this.#request;
+    const { records, plan, report } = this.#request;
     throwIfCancelled(signal);
-    this.#record = await createRecord(directory, this.#content());
+    this.#record = await records.create(this.#content());
     this.#isUsed = true;
     for (const step of plan.before) {
       throwIfCancelled(signal);
