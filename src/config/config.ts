@@ -92,14 +92,14 @@ export interface PolicyEntry {
   readonly name: string;
   readonly schedule?: string;
   readonly timezone?: string;
-  /** Instead of `schedule`: this long after the last one was due. */
+  /** Instead of `schedule`. Counted from the epoch: `6h` is 00:00, 06:00, 12:00 and 18:00 UTC. */
   readonly everyMs?: number;
   readonly jitterMs?: number;
   /** Nothing is started outside of it; what is due waits. In its time zone. */
   readonly window?: DayHours;
   /**
-   * Policies whose runs come first. With a schedule: what is due waits until those of theirs that are queued or running have
-   * ended. Without one: it is due whenever all of theirs have ended.
+   * Policies whose runs come first: what is due waits until the newest due ones of theirs have ended. Without a schedule of
+   * its own it is due when they are.
    */
   readonly after: readonly string[];
   /** What was missed while nothing ran is done once, late; otherwise it is reported only. Default true. */

@@ -25,8 +25,7 @@ export function starterConfig(facts: StarterFacts): string {
     '',
     'policies:',
     '  nightly:',
-    '    # This version starts nothing by itself: run «holdfast backup --policy nightly» from cron or a systemd timer.',
-    '    # «holdfast status» takes the schedule for what you expect, and says when it is not met.',
+    '    # «holdfast serve» keeps to it, day and night. Without a server: «holdfast run» from cron or a systemd timer does what is due.',
     '    schedule: "0 2 * * *"',
     '    repositories:',
     '      # How many snapshots «holdfast forget --policy nightly» leaves: the newest 3, one a day for 7 days, …',
@@ -38,8 +37,32 @@ export function starterConfig(facts: StarterFacts): string {
     ...sourceLines(facts),
     ...serverLines(facts),
     '',
+    ...platformLines,
   ].join('\n');
 }
+
+/** What a first configuration can do without. */
+const platformLines = [
+  '# Who is told when something is not safe. Try it with: holdfast notify test',
+  '# notifications:',
+  '#   phone: { ntfy: "https://ntfy.sh/a-topic-only-you-know", on: [backup.failed, drill.failed, source.overdue] }',
+  '',
+  '# Restores that come by themselves, for example into a place for tests.',
+  '# restores:',
+  '#   rehearsal: { source: configs, schedule: "0 5 * * 0", to: /srv/rehearsal, overwrite: true }',
+  '',
+  '# For «holdfast serve»: where it listens, how much it does at once, and labels of containers that declare sources, too.',
+  '# server:',
+  '#   listen: 127.0.0.1:8321',
+  '#   limits: { runs: 4, perHost: 1, perRepository: 2 }',
+  '#   labels: true',
+  '#   metrics: { textfile: /var/lib/node_exporter/holdfast.prom }',
+  '',
+  '# Who may do what there, beside who set it up.',
+  '# users:',
+  '#   anna: { email: anna@example.org, role: viewer }',
+  '',
+];
 
 function sourceLines(facts: StarterFacts): string[] {
   const taken = new Set<string>(['configs', 'latest', 'all']);

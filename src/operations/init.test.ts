@@ -8,13 +8,14 @@ import { parseConfig } from '../config/index.ts';
 import { drivers } from '../drivers/registry.ts';
 import { hostKinds } from '../hosts/registry.ts';
 import { silent } from '../model/run.ts';
+import { channelKinds } from '../notify/registry.ts';
 import { storageKinds } from '../storage/registry.ts';
 import { init } from './init.ts';
 import { starterConfig } from './init-text.ts';
 import { lookAround } from './look-around.ts';
 
 let folder: string;
-const known = { drivers, storageKinds, hostKinds, channelKinds: [] };
+const known = { drivers, storageKinds, hostKinds, channelKinds };
 const signal = new AbortController().signal;
 
 beforeEach(() => {
@@ -50,6 +51,21 @@ describe('init', () => {
     ]);
     expect(found.composeFiles).toEqual([join(folder, 'srv/app/docker-compose.yml')]);
     expect(found.incomplete).toBe(false);
+  });
+
+  it('shows what else there is as comments, which are valid as they stand', async () => {
+    const { file } = await run();
+    const text = readFileSync(file, 'utf8');
+    const from = text.indexOf('# Who is told');
+    const shown =
+      text.slice(0, from) + text.slice(from).replaceAll(/^# ((?:notifications|restores|server|users):| .*)$/gm, '$1');
+    const config = parseConfig(file, Buffer.from(shown), known);
+    expect([...config.notifications.keys(), ...config.restores.keys(), ...config.users.keys()]).toEqual([
+      'phone',
+      'rehearsal',
+      'anna',
+    ]);
+    expect(config.server.labels).toBe(true);
   });
 
   it('writes a configuration that is valid and a password only its owner reads', async () => {
