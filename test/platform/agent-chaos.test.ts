@@ -8,12 +8,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { joinServer } from '../../src/agent/join.ts';
 import { issueAgentToken } from '../../src/auth/agents/issue-token.ts';
 import { type Catalogue, openCatalogue } from '../../src/catalogue/open.ts';
+import { insertDueRun } from '../../src/catalogue/runs.ts';
 import { Trial } from '../e2e/trial.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { type RcloneServer, startRclone } from '../servers/rclone.ts';
@@ -49,29 +51,41 @@ beforeAll(async () => {
   trial = new Trial();
   trial.write('pw', 'chaos');
   await initCheaply(trial.path('repo'), 'chaos');
-  const restPort = await freePort();
-  rest = await startRclone({
-    protocol: 'restic',
-    directory: trial.path('repo'),
-    options: ['--addr', `${address}:${restPort}`],
-  });
+  rest = await startRclone({ protocol: 'restic', directory: trial.path('repo') });
+  const restPort = await passOn(address, rest.port);
   const url = `postgres://postgres@${address}:${postgres.port}/postgres`;
-  const config = (every: string) => `server:
+  const config = `server:
   catalogue: { postgres: "${url}" }
   limits: { runs: 6, perHost: 4, perRepository: 8 }
 hosts: { far: { agent: far } }
 repositories: { main: { url: "rest:http://${address}:${restPort}/", password: { file: pw } } }
-policies: { often: { ${every}retry: { attempts: 20, delay: 1s }, repositories: [main] } }
+policies: { often: { retry: { attempts: 20, delay: 1s }, repositories: [main] } }
 sources:
   far-one: { driver: command, host: far, shell: ${JSON.stringify(shellOf('far-one'))}, policy: often }
   far-two: { driver: command, host: far, shell: ${JSON.stringify(shellOf('far-two'))}, policy: often }
   near: { driver: command, shell: ${JSON.stringify(shellOf('near'))}, policy: often }
 `;
-  trial.write('holdfast.yaml', config('every: 3s, '));
-  trial.write('quiet.yaml', config(''));
+  trial.write('holdfast.yaml', config);
   catalogue = await openCatalogue({ kind: 'postgres', url }, () => Date.now());
   await meet(address);
 }, 180_000);
+
+/** What listens here only, for those elsewhere. */
+async function passOn(address: string, to: number): Promise<number> {
+  const relay = createServer((near) => {
+    const far = connect(to, '127.0.0.1');
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ]) {
+      one.pipe(other);
+      one.on('error', () => other.destroy()).on('close', () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => relay.listen(0, address, resolve));
+  relay.unref();
+  return (relay.address() as AddressInfo).port;
+}
 
 /** Who takes part; the agent joins while the server runs. */
 async function meet(address: string): Promise<void> {
@@ -80,17 +94,17 @@ async function meet(address: string): Promise<void> {
     ...{ argv, cable, ended: Promise.resolve(), said: '' },
     env: { ...trial.env, HOLDFAST_STATE: trial.path(state), HOLDFAST_CACHE: 'off' },
   });
-  const serving = (file: string) => [
+  const serving = [
     script('agent-process.ts'),
     'server',
-    trial.path(file),
+    trial.path('holdfast.yaml'),
     String(leaseMs),
     String(port),
     address,
   ];
   const working = [script('worker-process.ts'), trial.path('holdfast.yaml'), '2', String(leaseMs)];
   machines = {
-    server: machine(serving('holdfast.yaml'), 'server'),
+    server: machine(serving, 'server'),
     worker: machine(working, 'worker', network.add('worker')),
     agent: machine([script('agent-process.ts'), 'agent'], 'agent', network.add('agent')),
   };
@@ -190,6 +204,8 @@ test(
   `${blows} blows lose nothing and double nothing`,
   async () => {
     const counts: Record<string, number> = {};
+    const enough = new AbortController();
+    const asking = keepAsking(enough.signal);
     await until(async () => (await succeeded('far-one')) > 0, 'the agent does something');
     for (let i = 0; i < blows; i++) {
       await sleep(Math.random() * 2000);
@@ -199,6 +215,8 @@ test(
       const before = await succeeded(source);
       await until(async () => (await succeeded(source)) >= before + 2, `work goes on with ${source}`);
     }
+    enough.abort();
+    await asking;
     await quieten();
     const states = await catalogue.db.selectFrom('run').select(['state', 'errorCode']).execute();
     const figures = Object.fromEntries(
@@ -216,11 +234,28 @@ test(
   300_000 + blows * 40_000,
 );
 
+/** As a schedule would: of each source one is open at any time, until the signal. */
+async function keepAsking(signal: AbortSignal): Promise<void> {
+  for (let slotMs = Date.now(); !signal.aborted; slotMs = Date.now()) {
+    const rows = await catalogue.db
+      .selectFrom('run')
+      .select('source')
+      .where('state', 'in', ['queued', 'running'])
+      .execute();
+    const open = new Set(rows.map((row) => row.source));
+    for (const source of ['far-one', 'far-two', 'near'].filter((one) => !open.has(one))) {
+      await insertDueRun(catalogue, {
+        ...{ kind: 'backup', source, host: source === 'near' ? 'local' : 'far', policy: 'often', input: {} },
+        ...{ trigger: 'schedule', askedBy: 'schedule', slotMs, slotKey: `${source}@${slotMs}`, notBeforeMs: slotMs },
+      });
+    }
+    await sleep(300);
+  }
+}
+
 /** Nothing new is due; what is open comes to its end. */
 async function quieten(): Promise<void> {
   await Promise.all([kill(machines.server, 'SIGTERM'), kill(machines.worker, 'SIGTERM')]);
-  const quiet = machines.server.argv.map((word) => word.replace('holdfast.yaml', 'quiet.yaml'));
-  machines = { ...machines, server: { ...machines.server, argv: quiet } };
   await start(machines.server);
   const open = async (): Promise<number> => {
     const rows = await catalogue.db
