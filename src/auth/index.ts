@@ -74,6 +74,7 @@ export {
   signInWithPasskey,
 } from './factors/passkeys.ts';
 export { beginTotp, confirmTotp, removeTotp, renewRecoveryCodes, resetTotp, type TotpOffer } from './factors/totp.ts';
+export { listLinks, removeLinks } from './oidc/links.ts';
 export { beginOidc, completeOidc } from './oidc/oidc-sign-in.ts';
 export { OidcProvider, type OidcSettings } from './oidc/provider.ts';
 export {

@@ -7,10 +7,12 @@ import {
   createToken,
   listAccounts,
   listAudit,
+  listLinks,
   OidcProvider,
   type OidcSettings,
   principalOf,
   reconcileAccounts,
+  removeLinks,
   setDisabled,
 } from '../../src/auth/index.ts';
 import { Secret } from '../../src/base/secrets.ts';
@@ -284,6 +286,19 @@ describeAuth('a provider', (trial) => {
     expect(await enter('robert', { groups: [] })).toMatchObject({ name: 'bob' });
     trial().advance(hour);
     await expect(begin(at(), { linkTo: eve })).rejects.toEqual(failing('auth.refused', /too long ago/));
+  });
+
+  test('a link is taken away again, with what the groups gave, if something else still lets one in', async () => {
+    const bob = await trial().person('bob', 'shop:viewer');
+    await enter('robert', { groups: ['backup-admins'] }, at(), { linkTo: bob });
+    expect(await listLinks(bob.userId, trial().uses)).toEqual([server.issuer]);
+    expect(await account('bob')).toMatchObject({ roles: { '*': 'admin', shop: 'viewer' } });
+    await removeLinks(bob, '::1', trial().uses);
+    expect(await account('bob')).toMatchObject({ roles: { shop: 'viewer' }, identities: 0 });
+    const signedIn = await enter('anna', { preferred_username: 'anna', groups: ['devs'] });
+    const { session } = await trial().asks(signedIn);
+    const anna = { userId: signedIn.userId, session: session! };
+    await expect(removeLinks(anna, '::1', trial().uses)).rejects.toEqual(failing('auth.forbidden', /no way left/));
   });
 
   test('it goes on to pages of this server only', async () => {

@@ -1,14 +1,18 @@
 /** What who is signed in sees and changes of their own account. */
 import { z } from 'zod';
 import {
+  beginOidc,
   beginPasskey,
   beginTotp,
   changePassword,
   confirmTotp,
   endSessionById,
   finishPasskey,
+  flowCookie,
+  listLinks,
   listPasskeys,
   listSessions,
+  removeLinks,
   removePasskey,
   removeTotp,
   renewRecoveryCodes,
@@ -17,6 +21,7 @@ import { HoldfastError } from '../../base/errors.ts';
 import { Secret } from '../../base/secrets.ts';
 import { roles } from '../../model/principal.ts';
 import { type Call, type Route, route } from '../route.ts';
+import { callbackPath, providerOf } from './sign-in.ts';
 
 /** AUTH writes the audit log of these itself. */
 const own = { tag: 'sign', access: 'signed-in', unaudited: true } as const;
@@ -163,6 +168,39 @@ export const meRoutes: readonly Route[] = [
     answer: nothing,
     run: async ({ passkey: id }, call) => {
       await removePasskey({ ...selfOf(call), id }, call.facts.address, call.parts);
+    },
+  }),
+  route({
+    ...own,
+    ...{ method: 'get', path: '/api/me/provider', id: 'showMyProvider' },
+    summary: 'The providers of identities that one’s own account is linked to.',
+    answer: { form: 'json', schema: z.object({ issuers: z.array(z.string()) }) },
+    run: async (_, call) => ({ issuers: await listLinks(selfOf(call).userId, call.parts) }),
+  }),
+  route({
+    ...own,
+    ...{ method: 'post', path: '/api/me/provider', id: 'linkMyProvider', secret: true },
+    summary: 'Link the provider of identities to one’s own account: where to send the browser.',
+    body: { returnTo: z.string().max(2000).optional() },
+    answer: { form: 'json', schema: z.object({ url: z.string() }) },
+    run: async ({ returnTo }, call) => {
+      const { facts, parts } = call;
+      const begin = { redirectUri: `${facts.origin}${callbackPath}`, returnTo, linkTo: selfOf(call) };
+      const { url, flow, expiresAtMs } = await beginOidc(
+        providerOf(parts.oidc()),
+        { ...begin, address: facts.address },
+        parts,
+      );
+      return Response.json({ url }, { headers: { 'set-cookie': flowCookie(flow, expiresAtMs, facts) } });
+    },
+  }),
+  route({
+    ...own,
+    ...{ method: 'delete', path: '/api/me/provider', id: 'unlinkMyProvider' },
+    summary: 'Take the link to the provider away, with the roles its groups gave.',
+    answer: nothing,
+    run: async (_, call) => {
+      await removeLinks(selfOf(call), call.facts.address, call.parts);
     },
   }),
 ];

@@ -29,7 +29,7 @@ const open = { tag: 'sign', access: 'anyone', unaudited: true } as const;
 const text = z.string().min(1).max(1000);
 const signedIn = z.object({ name: z.string(), expiresAtMs: z.number() });
 const answer = { form: 'json', schema: signedIn } as const;
-const callbackPath = '/api/sign-in/oidc/callback';
+export const callbackPath = '/api/sign-in/oidc/callback';
 
 export const signInRoutes: readonly Route[] = [
   route({
@@ -161,7 +161,7 @@ function redirect(location: string, cookies: readonly string[]): Response {
   return new Response(null, { status: 302, headers });
 }
 
-function providerOf(provider: OidcProvider | undefined): OidcProvider {
+export function providerOf(provider: OidcProvider | undefined): OidcProvider {
   if (provider) return provider;
   throw new HoldfastError({
     code: 'object.unknown',
