@@ -73,7 +73,7 @@ export const metricNames = {
     help: '1 if the repository answered; 0 if not. One that may be away and is, is not there at all.',
     labels: ['repository'],
   },
-  holdfast_repository_snapshots: { help: 'Snapshots in the repository.', labels: ['repository'] },
+  holdfast_repository_snapshots: { help: 'Snapshots of declared sources in the repository.', labels: ['repository'] },
   holdfast_repository_stored_bytes: { help: 'Bytes the repository takes on its storage.', labels: ['repository'] },
   holdfast_repository_restored_bytes: {
     help: 'Bytes all its snapshots would take if each were restored.',

@@ -4,11 +4,11 @@ import { HoldfastError, hasCode } from '../../base/errors.ts';
 import { shellWord } from '../../base/shell-word.ts';
 import { programVersion } from '../../base/version.ts';
 import type { RepositoryEntry, SourceEntry } from '../../config/index.ts';
-import type { AnyDriver, SnapshotContents } from '../../drivers/driver.ts';
+import type { AnyDriver, RunbookWords, SnapshotContents } from '../../drivers/driver.ts';
 import { openContents } from '../../engine/open-contents.ts';
 import { type Fact, parseFingerprint } from '../../model/fingerprint.ts';
 import type { StoredProof } from '../../model/proof.ts';
-import { factsFolder, isState, type StoredSnapshot, sourceOf } from '../../model/snapshot.ts';
+import { driverOf, factsFolder, isState, type StoredSnapshot, sourceOf } from '../../model/snapshot.ts';
 import { titleOf } from '../../model/window.ts';
 import { listProofs, listSnapshots } from '../../repository/index.ts';
 import { redactUrl } from '../../storage/open.ts';
@@ -25,6 +25,8 @@ type Uses = SourceAccess & Execution;
 /** Facts of a fingerprint that a page shows, and bytes of one that are read. */
 const mostExpected = 20;
 const mostFingerprintBytes = 64 << 20;
+
+const noWords: RunbookWords = { before: [], look: [] };
 
 interface Place {
   readonly opened: NamedRepository;
@@ -45,7 +47,8 @@ export async function gather(source: SourceEntry, uses: Uses): Promise<RunbookFa
   }
   const [first] = places;
   if (first === undefined) throw nothingToTell(source, missing);
-  const driver = driverNamed(uses.drivers, source.driver);
+  // What is in a snapshot is known by the driver that made it, whatever the source is declared as now.
+  const driver = driverNamed(uses.drivers, driverOf(first.newest) ?? source.driver);
   return {
     ...generalFacts(source, first, driver, uses),
     ...(await contentFacts(source, first, driver, uses)),
@@ -82,7 +85,7 @@ function generalFacts(source: SourceEntry, { newest }: Place, driver: AnyDriver,
   const policy = config.policies.get(source.policy ?? '');
   const stops = source.window?.before.flatMap((step) => ('stop' in step ? [titleOf(step.stop)] : [])) ?? [];
   return {
-    ...{ source: source.name, driver: source.driver, driverTitle: driver.title },
+    ...{ source: source.name, driver: driver.name, driverTitle: driver.title },
     hostname: newest.hostname ?? 'an unknown host',
     paths: newest.paths,
     policy: policy?.name,
@@ -110,7 +113,7 @@ async function contentFacts(source: SourceEntry, { opened, newest }: Place, driv
   const { contents } = held;
   const place = recoveryFolder(source.name);
   const [words, native, expected] = [
-    (await driver.runbook?.(source.settings, contents, place)) ?? { before: [], look: [] },
+    (driver.name === source.driver ? await driver.runbook?.(source.settings, contents, place) : undefined) ?? noWords,
     await driver.nativeSteps(contents),
     await readExpected(contents),
   ];

@@ -1,5 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { DeclaredRepository, DeclaredSource, SeenContainer, SeenMachine } from './facts.ts';
+import {
+  type DeclaredRepository,
+  type DeclaredSource,
+  gapKinds,
+  type SeenContainer,
+  type SeenMachine,
+} from './facts.ts';
 import { type CoverageFacts, judgeCoverage } from './judge.ts';
 import { kindOfImage } from './matches.ts';
 
@@ -199,4 +206,9 @@ describe('what is declared', () => {
     expect(only('local')).toEqual(['weak single-copy source app']);
     expect(only('far.example')).toEqual(['weak no-copy-elsewhere source app']);
   });
+});
+
+it('finds nothing that docs/coverage.md does not tell of', () => {
+  const page = readFileSync(new URL('../../../docs/coverage.md', import.meta.url), 'utf8');
+  expect(Object.keys(gapKinds).filter((kind) => !page.includes(`\`${kind}\``))).toEqual([]);
 });
