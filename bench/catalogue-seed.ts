@@ -43,7 +43,9 @@ export async function seedCatalogue(catalogue: Catalogue, options: SeedOptions):
   const before = await db.selectFrom('bookmark').select('position').where('name', '=', seedMark).executeTakeFirst();
   if (before) return JSON.parse(before.position) as Seeded;
   const { runs = 1_000_000, snapshots = 30 } = options;
-  const seeded = namesOf(options);
+  // One that was not filled to the end is filled on.
+  const first = await db.selectFrom('run').select('queuedAtMs').orderBy('id').limit(1).executeTakeFirst();
+  const seeded = namesOf({ ...options, nowMs: first ? first.queuedAtMs + 100 * dayMs + 60_000 : options.nowMs });
   await seedRuns(catalogue, runs, seeded);
   await seedContent(catalogue, snapshots, seeded);
   if (catalogue.kind === 'sqlite') await sql`pragma wal_checkpoint(truncate)`.execute(db);
@@ -64,6 +66,14 @@ function namesOf({ sources = 10_000, repositories = 4, nowMs }: SeedOptions): Se
     firstMs: lastMs - 100 * dayMs,
     lastMs,
   };
+}
+
+async function countOf({ db }: Catalogue, table: 'run' | 'snapshot'): Promise<number> {
+  const { count } = await db
+    .selectFrom(table)
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
+  return Number(count);
 }
 
 /** 0 … 1, the same for the same text. */
@@ -88,7 +98,7 @@ async function seedRuns(catalogue: Catalogue, count: number, names: Seeded): Pro
     await filling.insert({ run: runs, happening: happenings });
     [runs, happenings] = [[], []];
   };
-  for (let i = 0; i < count; i++) {
+  for (let i = await countOf(catalogue, 'run'); i < count; i++) {
     const atMs = names.firstMs + Math.floor((i / count) * (names.lastMs - names.firstMs));
     const run = runRow(i, count - i, { atMs, names });
     runs.push(run);
@@ -205,8 +215,10 @@ async function seedContent(catalogue: Catalogue, each: number, names: Seeded): P
     await filling.insert({ snapshot: snapshots, proof: proofs });
     [snapshots, proofs] = [[], []];
   };
+  let before = await countOf(catalogue, 'snapshot');
   for (let day = each - 1; day >= 0; day--) {
     for (let i = 0; i < names.sourceNames.length; i++) {
+      if (before-- > 0) continue;
       const row = snapshotRow(i, names.lastMs - day * dayMs - i, names);
       snapshots.push(row);
       if (day % 10 === 0) proofs.push(proofRow(row, day));
@@ -220,7 +232,11 @@ async function seedContent(catalogue: Catalogue, each: number, names: Seeded): P
       ...{ repository, atMs: names.lastMs - day * dayMs, storedBytes: 1e12 - day * 1e9 },
       ...{ restoredBytes: 5e13, snapshots: 75_000 },
     }));
-    await catalogue.db.insertInto('repositorySize').values(sizes).execute();
+    await catalogue.db
+      .insertInto('repositorySize')
+      .values(sizes)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
   }
 }
 
@@ -330,7 +346,9 @@ function fillFile(path: string): Filling {
         if (rows.length === 0) continue;
         const names = Object.keys(rows[0]);
         const marks = names.map(() => '?').join();
-        const insert = file.prepare(`insert into ${snake(table)} (${names.map(snake).join()}) values (${marks})`);
+        const insert = file.prepare(
+          `insert or ignore into ${snake(table)} (${names.map(snake).join()}) values (${marks})`,
+        );
         for (const row of rows) insert.run(...names.map((name) => row[name] as SQLInputValue));
       }
       file.exec('commit');
@@ -351,7 +369,7 @@ function fillServer({ db }: Catalogue): Filling {
         );
         const list = sql.join(names.map((name) => sql.ref(snake(name))));
         const into = sql.table(snake(table));
-        await sql`insert into ${into} (${list}) select ${list} from json_populate_recordset(null::${into}, ${json})`.execute(
+        await sql`insert into ${into} (${list}) select ${list} from json_populate_recordset(null::${into}, ${json}) on conflict do nothing`.execute(
           db,
         );
       }
