@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type EventType, type HoldfastEvent, severityOf } from '../model/event.ts';
-import { compose, type Telling } from './compose.ts';
+import { compose, type Telling, withoutOvertaken } from './compose.ts';
 import { plain, render } from './render.ts';
 import { characters, cut, oneLine, utf8Bytes } from './text.ts';
 
@@ -24,6 +24,11 @@ const telling = (one: HoldfastEvent, more: Partial<Telling> = {}): Telling => ({
   ...more,
 });
 
+function folding(tellings: readonly Telling[]) {
+  const { told, folded } = withoutOvertaken(tellings);
+  return { message: compose(told), folded };
+}
+
 describe('a message', () => {
   test('of one event says what, why, what to do, and where to look', () => {
     const failure = event('1', 'backup.failed', {
@@ -34,7 +39,7 @@ describe('a message', () => {
       remedy: 'Check the NAS.',
       errorCode: 'storage.unreachable',
     });
-    const { message } = compose([telling(failure)], { serverUrl: 'https://backup.example' });
+    const message = compose([telling(failure)], { serverUrl: 'https://backup.example' });
     expect(message).toMatchObject({ id: '1', severity: 'error', mood: 'bad', title: 'The backup of shop failed' });
     expect(message.link).toBe('https://backup.example/runs/01RUN');
     const text = render(message, plain, { most: 4000, titleElsewhere: true });
@@ -50,7 +55,7 @@ describe('a message', () => {
 
   test('of twenty failures at once counts them and names some', () => {
     const failures = Array.from({ length: 20 }, (_, i) => event(`${i}`, 'backup.failed', { source: `app-${i}` }));
-    const { message } = compose([...failures, event('99', 'drill.failed')].map((one) => telling(one)));
+    const message = compose([...failures, event('99', 'drill.failed')].map((one) => telling(one)));
     expect(message.title).toBe('20 backups failed, 1 drill failed: app-0, app-1, app-10 and 18 more');
     expect(message.items).toHaveLength(21);
   });
@@ -58,7 +63,7 @@ describe('a message', () => {
   test('tells the same failure once, with how often', () => {
     const first = event('1', 'backup.failed');
     const second = event('2', 'backup.failed');
-    const { message, folded } = compose([
+    const { message, folded } = folding([
       telling(first),
       telling(second, { times: 7, sinceMs: first.atMs - 6 * 3_600_000 }),
     ]);
@@ -69,7 +74,7 @@ describe('a message', () => {
   test('tells of a recovery instead of the failures that were not told yet', () => {
     const failure = event('1', 'backup.failed');
     const success = event('2', 'backup.succeeded', { title: 'shop was backed up' });
-    const { message, folded } = compose([telling(failure), telling(success, { isRecovery: true, times: 3 })]);
+    const { message, folded } = folding([telling(failure), telling(success, { isRecovery: true, times: 3 })]);
     expect(folded).toEqual(['1']);
     expect(message).toMatchObject({ mood: 'good', severity: 'info' });
     expect(message.title).toMatch(/^Shop was backed up \(it had failed 3 times since /);
@@ -77,7 +82,7 @@ describe('a message', () => {
 
   test('a failure after a recovery is told beside it', () => {
     const success = event('1', 'backup.succeeded', { title: 'shop was backed up' });
-    const { message, folded } = compose([telling(success, { isRecovery: true }), telling(event('2', 'backup.failed'))]);
+    const { message, folded } = folding([telling(success, { isRecovery: true }), telling(event('2', 'backup.failed'))]);
     expect(folded).toEqual([]);
     expect(message).toMatchObject({
       mood: 'bad',
@@ -114,7 +119,7 @@ describe('texts', () => {
     const events = Array.from({ length: 1000 }, (_, i) =>
       event(String(i).padStart(4, '0'), 'backup.failed', { source: `app-${i}`, message: 'x'.repeat(5000) }),
     );
-    const { message } = compose(events.map((one) => telling(one)));
+    const message = compose(events.map((one) => telling(one)));
     const text = render(message, plain, { most: 4000 });
     expect(text.length).toBeLessThanOrEqual(4000);
     expect(text).toMatch(/and 9\d\d more$/);
@@ -145,7 +150,7 @@ describe('texts', () => {
             }),
           ),
         );
-        const { message } = compose(tellings);
+        const message = compose(tellings);
         const text = render(message, markup, { most, size });
         expect(size(text)).toBeLessThanOrEqual(most);
         expect(text.isWellFormed()).toBe(true);

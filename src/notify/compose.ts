@@ -14,22 +14,15 @@ export interface Telling {
   readonly isRecovery: boolean;
 }
 
-export interface Composed {
-  readonly message: Message;
-  /** Ids of events that are told with another one of the message. */
-  readonly folded: readonly string[];
-}
-
 /** `tellings` in the order they happened, at least one. `serverUrl` without a slash at its end. */
 export function compose(
   tellings: readonly Telling[],
   { serverUrl, standing = 0 }: { serverUrl?: string; standing?: number } = {},
-): Composed {
-  const { told, folded } = withoutOvertaken(tellings);
-  const items = told.map((one) => itemOf(one, serverUrl)).toSorted(worstFirst);
+): Message {
+  const items = tellings.map((one) => itemOf(one, serverUrl)).toSorted(worstFirst);
   const links = new Set(items.map(({ link }) => link));
   const overview = serverUrl === undefined ? undefined : `${serverUrl}/`;
-  const message: Message = {
+  return {
     id: tellings[0].event.id,
     atMs: tellings.at(-1)!.event.atMs,
     severity: items[0].event.severity,
@@ -39,11 +32,16 @@ export function compose(
     link: links.size === 1 ? items[0].link : overview,
     standing,
   };
-  return { message, folded };
 }
 
-/** Without what something later in the same message says, too: the same trouble again, or its end. */
-function withoutOvertaken(tellings: readonly Telling[]): { told: readonly Telling[]; folded: readonly string[] } {
+/**
+ * Without what something later says, too: the same trouble again, or its end. What is left says how often it was. `folded`: ids
+ * of the events left out.
+ */
+export function withoutOvertaken(tellings: readonly Telling[]): {
+  readonly told: readonly Telling[];
+  readonly folded: readonly string[];
+} {
   const told: Telling[] = [];
   const folded: string[] = [];
   const keys = new Set<string>();

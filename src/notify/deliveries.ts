@@ -86,6 +86,30 @@ export async function nextDueMs(
   return row?.ms ?? undefined;
 }
 
+/** When something went through a channel last. */
+export async function lastSentMs({ db }: Catalogue, channel: string): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('delivery')
+    .select((eb) => eb.fn.max('sentAtMs').as('ms'))
+    .where('channel', '=', channel)
+    .executeTakeFirst();
+  return row?.ms ?? undefined;
+}
+
+/** They are told with others. */
+export async function markFolded(
+  db: Database,
+  { channel, ids }: { channel: string; ids: readonly string[] },
+): Promise<void> {
+  if (ids.length === 0) return;
+  await db
+    .updateTable('delivery')
+    .set({ state: 'folded' })
+    .where('channel', '=', channel)
+    .where('eventId', 'in', [...ids])
+    .execute();
+}
+
 /** What is due by then, in the order it happened. */
 export async function dueDeliveries(
   { db }: Catalogue,
@@ -116,14 +140,14 @@ export async function listDeliveries(
   return rows.map(deliveryOf);
 }
 
-export async function markTold(
+export async function markSent(
   db: Database,
-  { channel, ids, state, nowMs }: { channel: string; ids: readonly string[]; state: 'sent' | 'folded'; nowMs: number },
+  { channel, ids, nowMs }: { channel: string; ids: readonly string[]; nowMs: number },
 ): Promise<void> {
   if (ids.length === 0) return;
   await db
     .updateTable('delivery')
-    .set((eb) => ({ state, attempts: eb('attempts', '+', 1), sentAtMs: nowMs, lastError: null }))
+    .set((eb) => ({ state: 'sent', attempts: eb('attempts', '+', 1), sentAtMs: nowMs, lastError: null }))
     .where('channel', '=', channel)
     .where('eventId', 'in', [...ids])
     .execute();

@@ -24,7 +24,6 @@ class Listener {
   readonly standing = new Map<string, Standing>();
   readonly told: { type: EventType; dueAtMs: number; times: number; isRecovery: boolean; sinceMs: number }[] = [];
   readonly dropped: string[] = [];
-  lastSentMs: number | undefined;
   readonly audience: 'people' | 'machines';
   readonly takes: (event: HoldfastEvent) => boolean;
 
@@ -39,7 +38,6 @@ class Listener {
       rules: quietRules[this.audience],
       isTaken: this.takes(one),
       standing: this.standing,
-      lastSentMs: this.lastSentMs,
     });
     for (const trouble of over) this.standing.delete(trouble);
     if (stands) this.standing.set(stands.trouble, stands);
@@ -55,13 +53,6 @@ describe('when a channel is told', () => {
       .hear(event('backup.failed', 0))
       .hear(event('backup.failed', 10_000, { source: 'wiki' }));
     expect(told.map(({ dueAtMs }) => dueAtMs)).toEqual([30_000, 40_000]);
-  });
-
-  test('no more than one message in five minutes', () => {
-    const listener = new Listener();
-    listener.lastSentMs = 60_000;
-    listener.hear(event('backup.failed', 2 * minute)).hear(event('drill.failed', 20 * minute));
-    expect(listener.told.map(({ dueAtMs }) => dueAtMs)).toEqual([6 * minute, 20.5 * minute]);
   });
 
   test('the same failure again goes into one message twelve hours later, which says how often', () => {

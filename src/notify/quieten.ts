@@ -43,8 +43,6 @@ export interface Situation {
   readonly isTaken: boolean;
   /** Of this channel, by their keys. */
   readonly standing: ReadonlyMap<string, Standing>;
-  /** When the channel's newest message went out. */
-  readonly lastSentMs?: number;
 }
 
 export interface Decision {
@@ -143,6 +141,6 @@ function decideOnNews(event: HoldfastEvent, situation: Situation): Decision {
   };
 }
 
-function soonest({ nowMs, rules, lastSentMs }: Situation): number {
-  return Math.max(nowMs + rules.gatherMs, (lastSentMs ?? -Infinity) + rules.spacingMs);
+function soonest({ nowMs, rules }: Situation): number {
+  return nowMs + rules.gatherMs;
 }

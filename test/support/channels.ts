@@ -70,5 +70,5 @@ export function messageOf(...events: readonly HoldfastEvent[]): Message {
     sinceMs: event.atMs,
     isRecovery: event.severity === 'info',
   }));
-  return compose(tellings, { serverUrl: 'https://backup.example' }).message;
+  return compose(tellings, { serverUrl: 'https://backup.example' });
 }

@@ -55,9 +55,8 @@ export class Router {
       for (const plan of plans) {
         const rules = quietRules[this.#kindOf(plan)?.audience ?? 'people'];
         const standing = this.#of(plan.name);
-        const lastSentMs = rules.spacingMs === 0 ? undefined : await lastSent(db, plan.name);
         const isTaken = chosen.includes(plan);
-        const decision = decide(event, { nowMs, rules, isTaken, standing, lastSentMs });
+        const decision = decide(event, { nowMs, rules, isTaken, standing });
         await write(db, { event, channel: plan.name, decision });
         made.push({ plan, decision });
       }
@@ -136,15 +135,6 @@ async function advance(db: Database, position: string): Promise<boolean> {
     .where('position', '<', position)
     .executeTakeFirst();
   return numUpdatedRows > 0n;
-}
-
-async function lastSent(db: Database, channel: string): Promise<number | undefined> {
-  const row = await db
-    .selectFrom('delivery')
-    .select((eb) => eb.fn.max('sentAtMs').as('ms'))
-    .where('channel', '=', channel)
-    .executeTakeFirst();
-  return row?.ms ?? undefined;
 }
 
 export async function setBookmark(db: Database, name: string, position: string): Promise<void> {

@@ -7,10 +7,18 @@ import type { Log } from '../../base/log.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
 import { inTransaction } from '../../catalogue/transaction.ts';
 import type { AnyChannelKind } from '../channel.ts';
-import { compose } from '../compose.ts';
-import { type Delivery, dueDeliveries, markFailure, markTold, nextDueMs } from '../deliveries.ts';
+import { compose, withoutOvertaken } from '../compose.ts';
+import {
+  type Delivery,
+  dueDeliveries,
+  lastSentMs,
+  markFailure,
+  markFolded,
+  markSent,
+  nextDueMs,
+} from '../deliveries.ts';
 import type { OpenChannels } from '../open-channels.ts';
-import { quietRules } from '../quieten.ts';
+import { type QuietRules, quietRules } from '../quieten.ts';
 import type { ChannelPlan } from '../route.ts';
 import { sayBroken, sayReturned } from './health.ts';
 import type { Router } from './router.ts';
@@ -36,9 +44,6 @@ export const brokenAfterMs = 15 * minute;
 /** Kinds end by themselves before. */
 const timeoutMs = 90 * second;
 const mostAtOnce = 1000;
-/** What was refused for good so often with others is tried alone: one of them may be what the other side cannot take. */
-const refusalsTogether = 3;
-
 /** Requests of one round that may be refused before the others wait, too. */
 const mostRefusals = 3;
 
@@ -47,12 +52,13 @@ interface Failure {
   readonly isRefusal: boolean;
   /** The channel may be broken: it refuses for good, or fails for a while. */
   readonly blames: boolean;
+  readonly nextAtMs: number;
 }
 
 export class Sender {
   readonly #parts: SenderParts;
-  /** By event: how often it was refused. */
-  readonly #refusals = new Map<string, number>();
+  /** Events that were refused for good, by channel: one of them may be what the other side cannot take. */
+  readonly #suspects = new Set<string>();
   /** By channel: until when it is left alone. */
   readonly #heldUntil = new Map<string, number>();
 
@@ -64,38 +70,58 @@ export class Sender {
   async sendDue(plan: ChannelPlan, signal: AbortSignal): Promise<number | undefined> {
     const { catalogue } = this.#parts;
     const { name } = plan;
-    if (!this.#heldUntil.has(name))
-      this.#heldUntil.set(name, (await nextDueMs(catalogue, name, { retried: true })) ?? 0);
     const nowMs = await catalogue.nowMs();
-    const before = await this.#whenNext(name);
+    const before = await this.#whenNext(plan);
     if (before === undefined || before > nowMs) return before;
-    const { gatherMs } = quietRules[this.#audienceOf(plan)];
+    const { gatherMs } = this.#rulesOf(plan);
     const due = await dueDeliveries(catalogue, { channel: name, untilMs: nowMs + gatherMs, limit: mostAtOnce });
-    await this.#sendRound(plan, this.#batches(plan, due), signal);
-    return await this.#whenNext(name);
+    await this.#sendRound(plan, this.#batches(plan, await this.#folded(plan, due)), signal);
+    return await this.#whenNext(plan);
   }
 
-  /** Only where nothing got through is the channel to blame. */
+  /** Without what others of them say, too, whatever comes of those. */
+  async #folded(plan: ChannelPlan, due: readonly Delivery[]): Promise<readonly Delivery[]> {
+    if (this.#audienceOf(plan) === 'machines') return due;
+    const { folded } = withoutOvertaken(due.map(({ telling }) => telling));
+    await markFolded(this.#parts.catalogue.db, { channel: plan.name, ids: folded });
+    const gone = new Set(folded);
+    return due.filter(({ telling }) => !gone.has(telling.event.id));
+  }
+
+  /** What is refused for good is tried in halves. Only where nothing got through is the channel to blame. */
   async #sendRound(plan: ChannelPlan, batches: readonly Delivery[][], signal: AbortSignal): Promise<void> {
-    const failures: Failure[] = [];
-    let isTold = false;
-    for (const batch of batches) {
-      const failure = await this.#sendBatch(plan, batch, signal);
-      if (failure) failures.push(failure);
-      else isTold = true;
-      if (failure?.isRefusal === false || failures.length >= mostRefusals) break;
-    }
-    const worst = isTold ? undefined : failures.find(({ blames }) => blames);
-    if (!worst) return;
     const { catalogue, log } = this.#parts;
-    if (await sayBroken(catalogue, plan.name, worst.error)) {
+    const failures: Failure[] = [];
+    const queue = [...batches];
+    let isTold = false;
+    for (let batch = queue.shift(); batch && failures.length < mostRefusals; batch = queue.shift()) {
+      const failure = await this.#sendBatch(plan, batch, signal);
+      isTold ||= failure === undefined;
+      if (failure) failures.push(failure);
+      if (failure?.isRefusal === false) break;
+      if (failure && batch.length > 1) queue.unshift(...halves(batch));
+    }
+    if (isTold || failures.length === 0) return;
+    if (failures.length >= mostRefusals) this.#heldUntil.set(plan.name, failures[0].nextAtMs);
+    const worst = failures.find(({ blames }) => blames);
+    if (worst && (await sayBroken(catalogue, plan.name, worst.error))) {
       log.error({ channel: plan.name, error: messageOf(worst.error) }, 'a channel is broken');
     }
   }
 
-  async #whenNext(name: string): Promise<number | undefined> {
-    const next = await nextDueMs(this.#parts.catalogue, name, { retried: false });
-    return next === undefined ? undefined : Math.max(next, this.#heldUntil.get(name) ?? 0);
+  async #whenNext(plan: ChannelPlan): Promise<number | undefined> {
+    const { catalogue } = this.#parts;
+    const { name } = plan;
+    const next = await nextDueMs(catalogue, name, { retried: false });
+    if (next === undefined) return undefined;
+    const { spacingMs } = this.#rulesOf(plan);
+    const held = this.#heldUntil.get(name) ?? (await nextDueMs(catalogue, name, { retried: true })) ?? 0;
+    const spaced = spacingMs === 0 ? 0 : ((await lastSentMs(catalogue, name)) ?? -spacingMs) + spacingMs;
+    return Math.max(next, held, spaced);
+  }
+
+  #rulesOf(plan: ChannelPlan): QuietRules {
+    return quietRules[this.#audienceOf(plan)];
   }
 
   #audienceOf(plan: ChannelPlan): 'people' | 'machines' {
@@ -103,21 +129,21 @@ export class Sender {
   }
 
   #batches(plan: ChannelPlan, due: readonly Delivery[]): Delivery[][] {
-    const isAlone = (one: Delivery): boolean => this.#audienceOf(plan) === 'machines' || this.#isSuspect(one);
-    const together = due.filter((one) => !isAlone(one));
-    const alone = due.filter(isAlone).map((one) => [one]);
-    return together.length > 0 ? [together, ...alone] : alone;
+    if (this.#audienceOf(plan) === 'machines') return due.map((one) => [one]);
+    const suspects = due.filter((one) => this.#isSuspect(one));
+    const others = due.filter((one) => !this.#isSuspect(one));
+    return [others, ...halves(suspects)].filter((batch) => batch.length > 0);
   }
 
-  #isSuspect({ telling }: Delivery): boolean {
-    return (this.#refusals.get(telling.event.id) ?? 0) >= refusalsTogether;
+  #isSuspect({ channel, telling }: Delivery): boolean {
+    return this.#suspects.has(suspectKey(channel, telling.event.id));
   }
 
   async #sendBatch(plan: ChannelPlan, batch: readonly Delivery[], signal: AbortSignal): Promise<Failure | undefined> {
     const { channels, router, serverUrl, clock } = this.#parts;
     const tellings = batch.map(({ telling }) => telling);
     const events = tellings.map(({ event }) => event);
-    const { message, folded } = compose(tellings, {
+    const message = compose(tellings, {
       serverUrl: serverUrl(),
       standing: router.standingBeside(plan.name, events),
     });
@@ -129,18 +155,15 @@ export class Sender {
       channels.forget(plan.name);
       return await this.#failed(plan, batch, error);
     }
-    await this.#told(plan, idsOf(batch), folded);
+    await this.#told(plan, idsOf(batch));
     return undefined;
   }
 
-  async #told({ name }: ChannelPlan, ids: readonly string[], folded: readonly string[]): Promise<void> {
-    for (const id of ids) this.#refusals.delete(id);
+  async #told({ name }: ChannelPlan, ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.#suspects.delete(suspectKey(name, id));
     this.#heldUntil.set(name, 0);
     await inTransaction(this.#parts.catalogue, async (transaction) => {
-      const { db, nowMs } = transaction;
-      const sent = ids.filter((id) => !folded.includes(id));
-      await markTold(db, { channel: name, ids: sent, state: 'sent', nowMs });
-      await markTold(db, { channel: name, ids: folded, state: 'folded', nowMs });
+      await markSent(transaction.db, { channel: name, ids, nowMs: transaction.nowMs });
       await sayReturned(transaction, name);
     });
   }
@@ -163,18 +186,25 @@ export class Sender {
     });
     // What one event has to do with is no reason to leave the channel alone.
     if (!isSuspect) this.#heldUntil.set(name, nextAtMs);
-    for (const id of young) if (isRefusal) this.#refusals.set(id, (this.#refusals.get(id) ?? 0) + 1);
+    for (const id of young) if (isRefusal) this.#suspects.add(suspectKey(name, id));
     for (const id of old) {
-      this.#refusals.delete(id);
+      this.#suspects.delete(suspectKey(name, id));
       log.error({ channel: name, event: id, error: lastError }, 'a notification was given up');
     }
     if (young.length > 0) log.warn({ channel: name, error: lastError, nextAtMs }, 'a notification is tried again');
     const oldest = Math.min(...batch.map(({ dueAtMs }) => dueAtMs));
-    return { error, isRefusal, blames: !isSuspect && (isRefusal || nowMs - oldest >= brokenAfterMs) };
+    return { error, isRefusal, nextAtMs, blames: !isSuspect && (isRefusal || nowMs - oldest >= brokenAfterMs) };
   }
 }
 
 const idsOf = (batch: readonly Delivery[]): string[] => batch.map(({ telling }) => telling.event.id);
+
+const suspectKey = (channel: string, event: string): string => `${channel} ${event}`;
+
+function halves(batch: readonly Delivery[]): Delivery[][] {
+  const middle = Math.ceil(batch.length / 2);
+  return [batch.slice(0, middle), batch.slice(middle)].filter((half) => half.length > 0);
+}
 
 function hangs(title: string): HoldfastError {
   return new HoldfastError({

@@ -74,7 +74,7 @@ async function tryOut(
     title = channel.title;
     const event = trialEvent(name, clock.nowMs());
     const telling = { event, times: 1, sinceMs: event.atMs, isRecovery: false };
-    await channel.send(compose([telling], { serverUrl: config.server.url }).message, signal);
+    await channel.send(compose([telling], { serverUrl: config.server.url }), signal);
     return { name, kind, ok: true, title, tookMs: tookMs() };
   } catch (error) {
     signal.throwIfAborted();
