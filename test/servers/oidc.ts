@@ -25,11 +25,15 @@ export interface OidcServer extends AsyncDisposable {
 export interface OidcServerOptions {
   /** Claims come from the user info endpoint only. */
   readonly onlyUserInfo?: boolean;
+  /** Where browsers are sent back to. */
+  readonly redirectUri?: string;
 }
 
 /** Clients: `holdfast`; `hasty`, whose codes live for a second. */
-export async function startOidc({ onlyUserInfo = false }: OidcServerOptions = {}): Promise<OidcServer> {
-  const redirectUri = 'http://127.0.0.1:8321/api/sign-in/provider/callback';
+export async function startOidc({
+  onlyUserInfo = false,
+  redirectUri = 'http://127.0.0.1:8321/api/sign-in/oidc/callback',
+}: OidcServerOptions = {}): Promise<OidcServer> {
   const clientSecret = randomBytes(24).toString('base64url');
   const people = new Map<string, OidcPerson>();
   const server = createServer();
