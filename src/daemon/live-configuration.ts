@@ -22,30 +22,42 @@ export interface LiveConfiguration {
   oidc(): OidcProvider | undefined;
 }
 
-export async function openConfiguration({ uses, catalogue, log }: Parts): Promise<LiveConfiguration> {
+/** The configuration as it is now, for operations. `isQuiet`: somebody else tells what changed. */
+export async function openAccess(
+  { uses, catalogue, log }: Parts,
+  isQuiet = false,
+): Promise<Pick<LiveConfiguration, 'store' | 'access'>> {
   const { drivers, storageKinds, hostKinds, channelKinds, clock, signal, env, localHost, openContainers } = uses;
   const known = withContainerSecrets({ drivers, storageKinds, hostKinds, channelKinds }, uses);
-  const { file } = uses.config;
   const readLabels = () => readContainerLabels(uses);
-  const store = await ConfigStore.open({ file, known, catalogue, clock, signal, log, env, localHost, readLabels });
+  const about = { file: uses.config.file, known, catalogue, log, isQuiet, readLabels };
+  const store = await ConfigStore.open({ ...about, clock, signal, env, localHost });
   const accessTo = (config: Config): SourceAccess => ({ ...known, config, env, localHost, openContainers });
   let access = accessTo(store.config);
-  let provider = providerOf(access, uses);
+  store.onReload(({ outcome }, config) => {
+    if (outcome === 'changed') access = accessTo(config);
+  });
+  return { store, access: () => access };
+}
+
+export async function openConfiguration(parts: Parts): Promise<LiveConfiguration> {
+  const { uses, catalogue, log } = parts;
+  const { store, access } = await openAccess(parts);
+  let provider = providerOf(access(), uses);
   const people = async (config: Config): Promise<void> => {
     const declared = { users: config.users.values(), workspaces: config.workspaces.values() };
-    const { warnings } = await reconcileAccounts(declared, { catalogue, clock });
+    const { warnings } = await reconcileAccounts(declared, { catalogue, clock: uses.clock });
     for (const warning of warnings) log.warn({ warning }, 'users of the configuration');
   };
   await people(store.config);
   store.onReload(({ outcome }, config) => {
     if (outcome !== 'changed') return;
-    access = accessTo(config);
-    provider = providerOf(access, uses);
+    provider = providerOf(access(), uses);
     people(config).catch((error: unknown) =>
       log.error({ err: error }, 'users of the configuration cannot be brought in'),
     );
   });
-  return { store, access: () => access, oidc: () => provider };
+  return { store, access, oidc: () => provider };
 }
 
 function providerOf(access: SourceAccess, { signal, clock }: Execution): OidcProvider | undefined {

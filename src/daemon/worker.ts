@@ -6,6 +6,7 @@ import { openCatalogue } from '../catalogue/open.ts';
 import { catalogueAddress } from '../operations/open-catalogue.ts';
 import type { Execution, SourceAccess } from '../operations/operation.ts';
 import { startRunsHere } from '../operations/runs/runs-here.ts';
+import { openAccess } from './live-configuration.ts';
 
 export interface WorkRequest {
   readonly uses: SourceAccess & Execution;
@@ -26,11 +27,16 @@ export async function work({ uses, capacity, logLevel, say }: WorkRequest): Prom
   const log = createLog({ level: logLevel });
   await using catalogue = await openCatalogue(address, () => clock.nowMs());
   const execution = { clock, signal: new AbortController().signal };
-  await using runs = await startRunsHere({ ...{ catalogue, log, execution, capacity }, access: () => uses });
+  const { store, access } = await openAccess({ uses, catalogue, log }, true);
+  const stopping = new AbortController();
+  const following = store.follow(stopping.signal);
+  await using runs = await startRunsHere({ catalogue, log, execution, capacity, access });
   say(`Holdfast ${programVersion} takes up to ${capacity} runs at a time from ${catalogue.title}`);
   await aborted(signal);
   log.info('stopping');
   await runs.stop(patienceMs);
+  stopping.abort();
+  await following;
   log.info('stopped');
 }
 

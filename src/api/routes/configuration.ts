@@ -1,7 +1,7 @@
 /** What is declared: checked, compared, put to use. The file is the server's; who may change it may do everything. */
 import { apply } from '../../operations/configuration/apply.ts';
 import { exportConfiguration } from '../../operations/configuration/export.ts';
-import { objectGet, objectList, objectPut, objectRemove } from '../../operations/configuration/objects.ts';
+import { objectGet, objectList, objectPut, objectRemove } from '../../operations/configuration/objects/objects.ts';
 import { plan } from '../../operations/configuration/plan.ts';
 import { validate } from '../../operations/validate.ts';
 import { operationRoute } from '../operation-route.ts';

@@ -7,7 +7,7 @@ import type { Face } from '../face.ts';
 import { localTime, table } from '../table.ts';
 import { withCatalogue } from '../with-catalogue.ts';
 
-const operations = () => import('../../operations/configuration/objects.ts');
+const operations = () => import('../../operations/configuration/objects/objects.ts');
 const sectionArgument = [
   '<section>',
   'repositories, hosts, policies, sources, restores, notifications, workspaces',

@@ -12,7 +12,6 @@ import { resolve } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { recordHappening } from '../../catalogue/happenings.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
 import {
   type Config,
@@ -28,10 +27,11 @@ import {
   readConfigFile,
 } from '../../config/index.ts';
 import type { RepositoryAccess } from '../operation.ts';
-import { counts, describeDifference, needRestart } from './describe-difference.ts';
-import { comparable, digestOf, parseInUse, readInUse, recordInUse, recordRefused } from './in-use.ts';
-import { asDeclared, objectRevision, readObjects, readStoredSecret, storedSecretNames } from './object-rows.ts';
+import { needRestart } from './describe-difference.ts';
+import { comparable, digestOf, parseInUse, readInUse, recordInUse } from './in-use.ts';
+import { asDeclared, objectRevision, readObjects, readStoredSecret, storedSecretNames } from './objects/object-rows.ts';
 import { openSealing, type Sealing } from './sealing.ts';
+import { tellChanged, tellLeftOut, tellRefused } from './tell.ts';
 import { FileWatch } from './watch-file.ts';
 
 export interface StoreUses extends Pick<RepositoryAccess, 'env' | 'localHost'> {
@@ -41,6 +41,8 @@ export interface StoreUses extends Pick<RepositoryAccess, 'env' | 'localHost'> {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly log: Log;
+  /** Somebody else tells what changed, and remembers it: of several who follow the same, the server does. */
+  readonly isQuiet?: boolean;
   /** What labels declare now, asked where `server: labels:` is true; absent where no containers are looked at. */
   readonly readLabels?: () => Promise<LabelReading>;
 }
@@ -64,7 +66,6 @@ const lookEveryMs = 5000;
 /** An editor may write in several steps: what is read has to be the same after this long. */
 const settleMs = 300;
 const labelsEveryMs = 180_000;
-const mostLines = 5;
 const unchanged: Reload = { outcome: 'unchanged', differences: [], problems: [], restart: [] };
 
 interface Read {
@@ -256,14 +257,14 @@ export class ConfigStore {
 
   async #take(next: Read): Promise<Reload> {
     const differences = compareConfigs(this.#current.config, next.config);
-    const reload: Reload = { outcome: 'changed', differences, problems: [], restart: needRestart(differences) };
     // Written down first: if that fails, the one before stays in use, and the next look tries again.
     await this.#tellLeftOut(next.config);
     if (next.digest !== this.#current.digest || differences.length > 0) await this.#remember(next);
-    if (differences.length > 0) await this.#tellChanged(reload);
+    if (differences.length > 0 && !this.#uses.isQuiet) await tellChanged(this.#uses, differences);
     this.#current = next;
     this.#refused = undefined;
     if (differences.length === 0) return unchanged;
+    const reload: Reload = { outcome: 'changed', differences, problems: [], restart: needRestart(differences) };
     for (const listener of this.#listeners) listener(reload, next.config);
     return reload;
   }
@@ -272,78 +273,40 @@ export class ConfigStore {
     if (this.#refused?.digest === digest) return this.#refused.reload;
     const problems = error instanceof ConfigError ? error.problems.filter((one) => one.level === 'error') : [];
     const message = error.message.split('\n')[0];
+    if (this.#uses.isQuiet) this.#uses.log.warn({ message }, 'the changed configuration is not used');
+    else await tellRefused(this.#uses, { error, digest, problems });
     const reload: Reload = { outcome: 'refused', differences: [], problems, message, restart: [] };
     this.#refused = { digest, reload };
-    const lines = problems.map(formatProblem);
-    await recordRefused(this.#uses.catalogue, { digest, problems: lines.length > 0 ? lines : [message] });
-    await recordHappening(this.#uses.catalogue, {
-      type: 'config.refused',
-      title: `the changed configuration is not used: ${message}`,
-      message: `${linesOf(lines)}${lines.length > 0 ? '\n' : ''}The configuration from before stays in use.`,
-      remedy: error.remedy,
-      errorCode: error.code,
-      facts: { file: this.#uses.file, errors: problems.length },
-    });
     for (const listener of this.#listeners) listener(reload, this.config);
     return reload;
   }
 
-  async #tellChanged({ differences, restart }: Reload): Promise<void> {
-    const { added, changed, removed } = counts(differences);
-    const parts = Object.entries({ added, changed, removed }).flatMap(([word, count]) =>
-      count > 0 ? [`${count} ${word}`] : [],
-    );
-    await recordHappening(this.#uses.catalogue, {
-      type: 'config.changed',
-      title: `the configuration was changed: ${parts.join(', ')}`,
-      message: linesOf(differences.map(describeDifference)),
-      ...(restart.length > 0
-        ? { remedy: `Start the server again: ${restart.join(', ')} is read when it starts.` }
-        : {}),
-      facts: { file: this.#uses.file, added, changed, removed },
-    });
-  }
-
-  /** Entries of the UI and of labels that are not in use, whenever there are others than before. */
+  /** Whenever there are others than before. */
   async #tellLeftOut(config: Config): Promise<void> {
     const lines = [...config.leftOut, ...this.#labels.problems].map(formatProblem);
     const told = lines.join('\n');
-    if (told === this.#toldOut) return;
-    if (lines.length > 0) await this.#recordLeftOut(lines);
+    if (told === this.#toldOut || this.#uses.isQuiet) return;
+    if (lines.length > 0) await tellLeftOut(this.#uses, lines);
     this.#toldOut = told;
-  }
-
-  async #recordLeftOut(lines: readonly string[]): Promise<void> {
-    await recordHappening(this.#uses.catalogue, {
-      type: 'config.refused',
-      title: `entries that are not in the file are not used: ${lines.length} with errors`,
-      message: linesOf(lines),
-      remedy: 'Correct them where they were made: in the UI, or in the labels of the container.',
-      errorCode: 'config.invalid',
-      facts: { file: this.#uses.file, errors: lines.length },
-    });
   }
 
   /** What changed while no server ran is told, too. */
   async #rememberFirst(): Promise<void> {
+    if (this.#uses.isQuiet) return;
     const { catalogue, known } = this.#uses;
     const { config, own } = this.#current;
     await this.#tellLeftOut(config);
     const [before, now] = [await readInUse(catalogue), comparable(own, known)];
     const old = before && parseInUse(before, known);
     const differences = old && now ? compareConfigs(old, now) : [];
-    if (differences.length > 0) await this.#tellChanged({ ...unchanged, differences });
+    if (differences.length > 0) await tellChanged(this.#uses, differences);
     await this.#remember(this.#current);
   }
 
   async #remember({ own, digest }: Read): Promise<void> {
+    if (this.#uses.isQuiet) return;
     await recordInUse(this.#uses.catalogue, own, { known: this.#uses.known, digest, by: 'server' });
   }
-}
-
-function linesOf(lines: readonly string[]): string {
-  const more = lines.length - mostLines;
-  return [...lines.slice(0, mostLines), ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
 }
 
 function ifStopped(error: unknown): void {

@@ -2,7 +2,7 @@
 import type { Catalogue } from '../../catalogue/open.ts';
 import { type Config, type Declared, type Known, parseConfig, readConfigFile } from '../../config/index.ts';
 import { digestOf } from './in-use.ts';
-import { asDeclared, readObjects } from './object-rows.ts';
+import { asDeclared, readObjects } from './objects/object-rows.ts';
 
 export interface Merged {
   readonly config: Config;

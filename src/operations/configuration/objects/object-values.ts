@@ -1,5 +1,5 @@
 /** Values of entries, as plain JSON. */
-import { withoutSecretText } from '../../config/index.ts';
+import { withoutSecretText } from '../../../config/index.ts';
 
 /** A copy with another value at a place; what is not there is not made. */
 export function replaceAt(value: unknown, steps: readonly (string | number)[], by: unknown): unknown {

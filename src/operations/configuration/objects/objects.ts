@@ -3,9 +3,9 @@
  * them are sealed and become references `{ stored: NAME }`; nothing gives one back.
  */
 import { z } from 'zod';
-import { formatInstant } from '../../base/clock.ts';
-import { HoldfastError } from '../../base/errors.ts';
-import type { Secret } from '../../base/secrets.ts';
+import { formatInstant } from '../../../base/clock.ts';
+import { HoldfastError } from '../../../base/errors.ts';
+import type { Secret } from '../../../base/secrets.ts';
 import {
   type Config,
   ConfigError,
@@ -17,9 +17,10 @@ import {
   readConfigFile,
   secretPlaces,
   withoutSecrets,
-} from '../../config/index.ts';
-import type { CatalogueAccess, Execution, SourceAccess } from '../operation.ts';
-import { operation } from '../operation.ts';
+} from '../../../config/index.ts';
+import type { CatalogueAccess, Execution, SourceAccess } from '../../operation.ts';
+import { operation } from '../../operation.ts';
+import { openSealing } from '../sealing.ts';
 import {
   asDeclared,
   objectSections,
@@ -29,7 +30,6 @@ import {
   writeObject,
 } from './object-rows.ts';
 import { replaceAt, secretInText } from './object-values.ts';
-import { openSealing } from './sealing.ts';
 
 const section = z
   .enum(objectSections)

@@ -1,10 +1,10 @@
 /** Entries made in the UI and secrets given there, as the catalogue keeps them. */
 import type { Transaction } from 'kysely';
-import type { Secret } from '../../base/secrets.ts';
-import type { Catalogue } from '../../catalogue/open.ts';
-import type { Tables } from '../../catalogue/tables.ts';
-import type { Declared } from '../../config/index.ts';
-import { keyCheckName, type Sealing } from './sealing.ts';
+import type { Secret } from '../../../base/secrets.ts';
+import type { Catalogue } from '../../../catalogue/open.ts';
+import type { Tables } from '../../../catalogue/tables.ts';
+import type { Declared } from '../../../config/index.ts';
+import { keyCheckName, type Sealing } from '../sealing.ts';
 
 /** Sections whose entries may be made in the UI. The server and who may do what stand in the file, or have tables of their own. */
 export const objectSections = [
