@@ -94,7 +94,7 @@ describeAuth('signing in', (trial) => {
       const bob = await trial().person('bob', 'viewer');
       const other = await trial().signIn('anna', from('198.51.100.9'));
       const listed = await listSessions(anna.userId, trial().uses);
-      expect(listed.map((one) => one.address).sort()).toEqual(['192.0.2.7', '198.51.100.9']);
+      expect(new Set(listed.map((one) => one.address))).toEqual(new Set(['192.0.2.7', '198.51.100.9']));
       const { session } = await trial().asks(other);
       const end = endSessionById(bob.userId, session!.id, bob.asker, trial().uses);
       await expect(end).rejects.toEqual(failing('user.unknown'));
