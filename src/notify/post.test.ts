@@ -85,6 +85,19 @@ describe('a request with a message', () => {
     expect(retryAfter({}, nowMs)).toBeUndefined();
   });
 
+  test('with a token that no header can hold is not sent, and its error does not hold it', async () => {
+    const url = await serve((_request, response) => void response.end());
+    const sending = post(poster, {
+      url,
+      body: {},
+      headers: { authorization: 'tk_ключ' },
+      signal: new AbortController().signal,
+    });
+    const error = await sending.catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'channel.failed', retry: 'never' });
+    expect(String(error)).not.toContain('tk_');
+  });
+
   test('follows no redirect', async () => {
     let asked = 0;
     const url = await serve((request, response) => {

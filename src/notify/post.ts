@@ -1,7 +1,7 @@
 /** One HTTP request with a message in it: bounded in time and bytes, no redirect followed, errors in words that hold no secret. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Clock, parseHttpDate } from '../base/clock.ts';
-import { HoldfastError, hasCode, type Retry } from '../base/errors.ts';
+import { HoldfastError, hasCode, type Retry, systemCode } from '../base/errors.ts';
 import { inTime } from '../base/in-time.ts';
 import { ExchangeError, type HttpExchanges, type HttpReply } from '../protocols/http/exchange.ts';
 import { cut, oneLine } from './text.ts';
@@ -61,6 +61,12 @@ export async function post(poster: Poster, { url, body, headers = {}, signal }: 
 }
 
 function unreachable(poster: Poster, error: unknown): unknown {
+  if (systemCode(error) === 'ERR_INVALID_CHAR') {
+    return failed(poster, 'was not asked: a token or header holds a character that none may hold', {
+      retry: 'never',
+      remedy: 'Write the secret anew, without line ends and letters beyond Latin ones.',
+    });
+  }
   if (!(error instanceof ExchangeError) || hasCode(error, 'cancelled')) return error;
   const isTrust = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|ALTNAME/.test(error.code);
   return failed(poster, `could not be reached: ${masked(error.message, poster.secrets)}`, {
