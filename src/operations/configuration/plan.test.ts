@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { initCheaply } from '../../../test/support/cheap-repository.ts';
 import { systemClock } from '../../base/clock.ts';
 import { createLog } from '../../base/log.ts';
 import { type Catalogue, openCatalogue } from '../../catalogue/open.ts';
@@ -38,13 +39,14 @@ notifications:
   phone: { ntfy: "https://ntfy.example/backups", on: [backup.failed] }
 `;
 
+const password = 'a password that is long';
 let folder: string;
 let file: string;
 let catalogue: Catalogue;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-plan-'));
   file = join(folder, 'holdfast.yaml');
-  writeFileSync(join(folder, 'pw'), 'a password that is long');
+  writeFileSync(join(folder, 'pw'), password);
   writeFileSync(file, base);
   catalogue = await openCatalogue({ kind: 'sqlite', path: ':memory:' }, () => Date.now());
 });
@@ -161,10 +163,11 @@ describe('a plan', () => {
       code: 'request.conflict',
       message: expect.stringContaining('repositories.nas'),
     });
+    for (const name of ['elsewhere', 'r2']) await initCheaply(join(folder, name), password);
     const applied = await apply.run({ init: true, acceptDangers: true }, await uses());
     expect(applied.repositories).toEqual([
-      { name: 'nas', state: 'made' },
-      { name: 'r2', state: 'made' },
+      { name: 'nas', state: 'there' },
+      { name: 'r2', state: 'there' },
     ]);
     expect((await planOf(moved)).changes).toEqual([]);
   });
@@ -206,8 +209,9 @@ describe('what is applied and exported', () => {
       server: 'none',
       repositories: [{ state: 'missing' }, { state: 'missing' }],
     });
+    await initCheaply(join(folder, 'nas'), password);
     const made = await apply.run({ init: true, acceptDangers: false }, await uses());
-    expect(made).toMatchObject({ ok: true, repositories: [{ state: 'made' }, { state: 'made' }] });
+    expect(made).toMatchObject({ ok: true, repositories: [{ state: 'there' }, { state: 'made' }] });
     const again = await apply.run({ init: true, acceptDangers: false }, await uses());
     expect(again).toMatchObject({ ok: true, changes: [], repositories: [{ state: 'there' }, { state: 'there' }] });
   });
@@ -215,6 +219,7 @@ describe('what is applied and exported', () => {
   it('is taken by a server that runs, or refused with its reasons', async () => {
     const lease = { name: 'scheduler', holder: 'server', fence: 1, untilMs: Date.now() + 3_600_000 };
     await catalogue.db.insertInto('lease').values(lease).execute();
+    for (const name of ['nas', 'r2']) await initCheaply(join(folder, name), password);
     const stop = new AbortController();
     const store = await ConfigStore.open({ ...(await uses()), file, known, log: createLog({ level: 'silent' }) });
     const following = store.follow(stop.signal);
