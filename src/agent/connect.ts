@@ -92,12 +92,17 @@ async function post(address: string, authority: string, body: string): Promise<{
   });
 }
 
-/** Opens the connection that stays. `agent.refused` where one does not trust the other; `host.unreachable`. */
-export async function openSocket({ address, key, certificate, authority }: Identity): Promise<WebSocket> {
+/** Opens the connection that stays; the signal ends the opening. `agent.refused` where one does not trust the other; `host.unreachable`. */
+export async function openSocket(
+  { address, key, certificate, authority }: Identity,
+  signal?: AbortSignal,
+): Promise<WebSocket> {
   const socket = new WebSocket(`wss://${address}/agent`, {
     ...{ key, cert: certificate, ca: authority, minVersion: 'TLSv1.3' },
     ...{ maxPayload: mostMessageBytes, handshakeTimeout: connectMs, perMessageDeflate: false },
   });
+  const giveUp = (): void => socket.terminate();
+  signal?.addEventListener('abort', giveUp, { once: true });
   await new Promise<void>((resolve, reject) => {
     socket.once('open', () => resolve());
     socket.once('error', (error) => reject(unreachable(address, error)));
@@ -108,7 +113,7 @@ export async function openSocket({ address, key, certificate, authority }: Ident
         (error: Error) => reject(unreachable(address, error)),
       );
     });
-  });
+  }).finally(() => signal?.removeEventListener('abort', giveUp));
   return socket;
 }
 

@@ -89,10 +89,15 @@ function pauseMs(failures: number): number {
 
 /** Until the connection ends; true if the server took it. */
 async function connectOnce(options: AgentOptions, { runs, instance, current }: Connecting): Promise<boolean> {
-  const { stateDirectory, clock, log, timing = { heartbeatMs, silenceMs } } = options;
+  const { stateDirectory, clock, signal, log, timing = { heartbeatMs, silenceMs } } = options;
   // Read again each time: it may have been renewed, or this machine may have joined anew.
   const identity = await readIdentity(stateDirectory);
-  const socket = await openSocket(identity);
+  const socket = await openSocket(identity, signal);
+  // Told to stop meanwhile: nobody would close it.
+  if (signal.aborted) {
+    socket.terminate();
+    return false;
+  }
   const save = (renewed: typeof identity): Promise<void> => writeIdentity(stateDirectory, renewed);
   const session = new Session({ socket, identity, instance, runs, clock, timing, log, save });
   current.session = session;

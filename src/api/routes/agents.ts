@@ -12,12 +12,12 @@ export const agentRoutes: readonly Route[] = [
     where: everything,
   }),
   operationRoute(agentEnrol, {
-    ...{ method: 'post', path: '/api/agents', id: 'enrolAgent', tag: 'agents', secret: true },
+    ...{ method: 'post', path: '/api/agents', id: 'enrolAgent', tag: 'agents', secret: true, auditsItself: true },
     summary: 'A token that lets one machine join as an agent, once, within an hour.',
     where: everything,
   }),
   operationRoute(agentRevoke, {
-    ...{ method: 'delete', path: '/api/agents/{agent}', id: 'revokeAgent', tag: 'agents' },
+    ...{ method: 'delete', path: '/api/agents/{agent}', id: 'revokeAgent', tag: 'agents', auditsItself: true },
     summary: 'Shut an agent out: its connection ends within seconds.',
     where: everything,
   }),
