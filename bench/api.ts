@@ -9,9 +9,12 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import type { Selectable } from 'kysely';
 import { openCatalogue } from '../src/catalogue/open.ts';
+import type { RepositoryStateTable } from '../src/catalogue/tables.ts';
 import { addPerson } from '../test/support/api-people.ts';
 import { type Seeded, seedCatalogue } from './catalogue-seed.ts';
 
@@ -104,6 +107,21 @@ async function measure(server: Started, name: string, token: string, path: (roun
   );
 }
 
+/** The repositories of the bench are not there, and the server finds that out when it starts. What was known before is put back. */
+async function restoreStates(file: string, states: readonly Selectable<RepositoryStateTable>[]): Promise<void> {
+  await using catalogue = await openCatalogue({ kind: 'sqlite', path: file }, Date.now);
+  const isToldOf = () =>
+    catalogue.db.selectFrom('repositoryState').select('repository').where('errorCode', 'is not', null).execute();
+  for (let i = 0; i < 100 && (await isToldOf()).length < states.length; i++) await sleep(200);
+  for (const { repository, ...state } of states) {
+    await catalogue.db
+      .updateTable('repositoryState')
+      .set({ ...state, errorCode: null, errorMessage: null })
+      .where('repository', '=', repository)
+      .execute();
+  }
+}
+
 const folder = mkdtempSync(join(values.place, 'holdfast-bench-api-'));
 try {
   const file = values.at ?? join(folder, 'catalogue.db');
@@ -119,10 +137,12 @@ try {
     .limit(1)
     .offset(options.runs >> 1)
     .execute();
+  const states = await catalogue.db.selectFrom('repositoryState').selectAll().execute();
   await catalogue[Symbol.asyncDispose]();
   writeFileSync(join(folder, 'holdfast.yaml'), configuration(folder, file, seeded));
   await start(folder).then((first) => first.stop());
   const server = await start(folder);
+  await restoreStates(file, states);
   console.log(
     `${options.sources} sources, ${options.runs} runs; start ${Math.round(server.startMs)} ms, ${memoryMiB(server.pid, 'VmRSS')} MiB`,
   );

@@ -1,4 +1,4 @@
-/** Who may do what: people, tokens, agents, and what all of them did. */
+/** Who may do what: people and tokens, and what all of them did. */
 
 import { HoldfastError } from '../../base/errors.ts';
 import { listAudit } from '../../operations/accounts/audit.ts';
@@ -20,7 +20,6 @@ import {
   setUserRole,
   showUser,
 } from '../../operations/accounts/users.ts';
-import { agentEnrol, agentList, agentRevoke } from '../../operations/agents.ts';
 import { operationRoute } from '../operation-route.ts';
 import type { Call, Route, Subject } from '../route.ts';
 
@@ -111,19 +110,6 @@ export const peopleRoutes: readonly Route[] = [
   operationRoute(listAudit, {
     ...access,
     ...{ method: 'get', path: '/api/audit', id: 'listAudit', summary: 'Who did what, the newest first.' },
-  }),
-  operationRoute(agentList, {
-    ...access,
-    ...{ method: 'get', path: '/api/agents', id: 'listAgents', summary: 'List agents, and whether they are there.' },
-  }),
-  operationRoute(agentEnrol, {
-    ...access,
-    ...{ method: 'post', path: '/api/agents', id: 'enrolAgent', secret: true },
-    summary: 'Make a token with which a machine becomes an agent, once; it is told only now.',
-  }),
-  operationRoute(agentRevoke, {
-    ...access,
-    ...{ method: 'delete', path: '/api/agents/{agent}', id: 'revokeAgent', summary: 'Let an agent in no more.' },
   }),
 ];
 
