@@ -16,8 +16,8 @@ export interface WorkRequest {
   readonly say: (text: string) => void;
 }
 
-/** What is going on when it is told to stop may take so long to end by itself. */
-const patienceMs = 20_000;
+/** What is going on when it is told to stop may take so long to end by itself: less than what service managers wait for. */
+const patienceMs = 9 * 60_000;
 
 /** Works until the signal of `uses` is aborted, then ends in order. `usage.invalid` for a catalogue that cannot be shared. */
 export async function work({ uses, capacity, logLevel, say }: WorkRequest): Promise<void> {
