@@ -39,7 +39,7 @@ test(`what people were told is what is, and programs got everything once (SEED=$
     const turns = next(5) === 0;
     isFailing.set(source, turns !== isFailing.get(source));
     if (!isFailing.get(source)) return await desk.succeedsAt(source);
-    const facts = next(3) === 0 ? { retryAtMs: desk.nowMs + 10 * minute } : {};
+    const facts: Record<string, number> = next(3) === 0 ? { retryAtMs: desk.nowMs + 10 * minute } : {};
     await desk.failsAt(source, { errorCode: ['storage.unreachable', 'storage.full'][next(2)], facts });
   };
 
