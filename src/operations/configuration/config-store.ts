@@ -13,6 +13,7 @@ import type { Clock } from '../../base/clock.ts';
 import { HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
+import { type Listening, listenFor } from '../../catalogue/wake.ts';
 import {
   type Config,
   ConfigError,
@@ -29,7 +30,14 @@ import {
 import type { RepositoryAccess } from '../operation.ts';
 import { needRestart } from './describe-difference.ts';
 import { comparable, digestOf, parseInUse, readInUse, recordInUse } from './in-use.ts';
-import { asDeclared, objectRevision, readObjects, readStoredSecret, storedSecretNames } from './objects/object-rows.ts';
+import {
+  asDeclared,
+  objectRevision,
+  objectsNews,
+  readObjects,
+  readStoredSecret,
+  storedSecretNames,
+} from './objects/object-rows.ts';
 import { openSealing, type Sealing } from './sealing.ts';
 import { tellChanged, tellLeftOut, tellRefused } from './tell.ts';
 import { FileWatch } from './watch-file.ts';
@@ -143,12 +151,13 @@ export class ConfigStore {
 
   /** Keeps it current until the signal is aborted. A fault (the catalogue is away) is logged, and tried again at the next look. */
   async follow(signal: AbortSignal): Promise<void> {
-    const { clock, file, log } = this.#uses;
+    const { catalogue, clock, file, log } = this.#uses;
     using watch = new FileWatch(file, clock);
+    using listening = listenFor(catalogue, objectsNews, clock);
     // The first look always reads: something may have changed since the start.
     let seen = { file: '', objects: '', labelsMs: clock.monotonicMs() };
     while (!signal.aborted) {
-      await watch.wait(lookEveryMs, signal).catch(ifStopped);
+      await eitherOf(watch, listening, signal).catch(ifStopped);
       if (signal.aborted) return;
       try {
         const now = await this.#settled(watch, signal);
@@ -306,6 +315,19 @@ export class ConfigStore {
   async #remember({ own, digest }: Read): Promise<void> {
     if (this.#uses.isQuiet) return;
     await recordInUse(this.#uses.catalogue, own, { known: this.#uses.known, digest, by: 'server' });
+  }
+}
+
+/** Something happens to the file, or to entries of the UI, or it is time to look. */
+async function eitherOf(watch: FileWatch, listening: Listening, signal: AbortSignal): Promise<void> {
+  const done = new AbortController();
+  const whileWaiting = AbortSignal.any([signal, done.signal]);
+  const waits = [watch.wait(lookEveryMs, whileWaiting), listening.wait(lookEveryMs, whileWaiting)];
+  try {
+    await Promise.race(waits);
+  } finally {
+    done.abort();
+    await Promise.allSettled(waits);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Transaction } from 'kysely';
 import type { Secret } from '../../../base/secrets.ts';
 import type { Catalogue } from '../../../catalogue/open.ts';
 import type { Tables } from '../../../catalogue/tables.ts';
+import { wake } from '../../../catalogue/wake.ts';
 import type { Declared } from '../../../config/index.ts';
 import { keyCheckName, type Sealing } from '../sealing.ts';
 
@@ -17,6 +18,9 @@ export const objectSections = [
   'workspaces',
 ] as const;
 export type ObjectSection = (typeof objectSections)[number];
+
+/** What those are woken by who follow the configuration in this process. */
+export const objectsNews = 'configuration objects';
 
 export const uiTitle = 'made in the UI';
 
@@ -101,6 +105,7 @@ export async function writeObject(
       .execute();
     await removeUnused(db);
   });
+  wake(catalogue, objectsNews);
 }
 
 export async function removeObject(
@@ -111,6 +116,7 @@ export async function removeObject(
     await db.deleteFrom('configObject').where('section', '=', section).where('name', '=', name).execute();
     await removeUnused(db);
   });
+  wake(catalogue, objectsNews);
 }
 
 /** Entries are few: they are looked through whole. The file may refer to stored ones only as long as an entry does. */

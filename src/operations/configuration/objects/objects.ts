@@ -18,6 +18,7 @@ import {
   secretPlaces,
   withoutSecrets,
 } from '../../../config/index.ts';
+import { defaultWorkspace } from '../../../model/principal.ts';
 import type { CatalogueAccess, Execution, SourceAccess } from '../../operation.ts';
 import { operation } from '../../operation.ts';
 import { openSealing } from '../sealing.ts';
@@ -62,7 +63,9 @@ export const objectList = operation({
     const { config, made } = await situation(uses);
     const own = new Map(made.map((one) => [keyOf(one), one]));
     const wanted = objectSections.filter((one) => input.section === undefined || one === input.section);
-    const used = wanted.flatMap((section) => [...config[section].keys()].map((name) => ({ section, name })));
+    const used = wanted.flatMap((section) =>
+      [...config[section].keys()].map((name) => ({ section, name })).filter((one) => !isGiven(one, config)),
+    );
     const unused = made.filter((one) => wanted.includes(one.section) && !config[one.section].has(one.name));
     return { objects: [...used, ...unused].map((one) => viewOf(one, { config, made: own.get(keyOf(one)) })) };
   },
@@ -196,12 +199,17 @@ function requireNoSecretText(value: unknown, { section, name }: Named): void {
 }
 
 function requireNotOwned({ section, name }: Named, file: Config): void {
-  if (!file[section].has(name) || (section === 'workspaces' && entryValue(file, section, name) === undefined)) return;
+  if (!file[section].has(name) || isGiven({ section, name }, file)) return;
   throw new HoldfastError({
     code: 'object.owned',
     message: `${section}.${name} stands in ${file.file}`,
     remedy: 'Change it there; the file wins over what is made elsewhere.',
   });
+}
+
+/** The workspace that is always there, where nobody wrote it. */
+function isGiven({ section, name }: Named, config: Config): boolean {
+  return section === 'workspaces' && name === defaultWorkspace && entryValue(config, section, name) === undefined;
 }
 
 function unknownObject({ section, name }: Named): HoldfastError {
