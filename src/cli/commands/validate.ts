@@ -43,6 +43,6 @@ async function printSchema(face: Face): Promise<void> {
     face.parts.hostKinds(),
     face.parts.channelKinds(),
   ]);
-  const text = (schema: object): string => JSON.stringify(schema, undefined, 1);
+  const text = (schema: object): string => JSON.stringify(schema, undefined, 2);
   await face.perform(configSchema, {}, { drivers, storageKinds, hostKinds, channelKinds }, { text });
 }
