@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const projects = process.argv.length > 2 ? process.argv.slice(2) : ['unit', 'interop', 'drivers', 'slow'];
+const projects = process.argv.length > 2 ? process.argv.slice(2) : ['unit', 'interop', 'drivers', 'platform', 'slow'];
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-results-'));
 let passed = 0;
 let failed = 0;
