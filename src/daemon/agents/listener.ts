@@ -104,16 +104,23 @@ export class AgentListener implements AsyncDisposable {
   }
 
   async #keepFresh(): Promise<void> {
-    const { authority, names, clock, log } = this.#options;
+    const { clock, log } = this.#options;
     const { signal } = this.#closing;
     for (;;) {
       await clock.sleep(lookMs, { signal, background: true }).catch(() => undefined); // closing: the loop ends
       if (signal.aborted) return;
-      if (!isToBeRenewed(this.#certificate.certificate, clock.nowMs())) continue;
-      this.#certificate = await issueServerCertificate(authority, names, clock.nowMs());
-      this.#server.setSecureContext(this.#contextOf(this.#certificate));
-      log.info('the certificate for agents was renewed');
+      await this.#renewOwn().catch((error: unknown) => {
+        log.error({ error: messageOf(error) }, 'the certificate for agents cannot be renewed; trying again in an hour');
+      });
     }
+  }
+
+  async #renewOwn(): Promise<void> {
+    const { authority, names, clock, log } = this.#options;
+    if (!isToBeRenewed(this.#certificate.certificate, clock.nowMs())) return;
+    this.#certificate = await issueServerCertificate(authority, names, clock.nowMs());
+    this.#server.setSecureContext(this.#contextOf(this.#certificate));
+    log.info('the certificate for agents was renewed');
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -51,15 +51,16 @@ export class Presence {
     }
   }
 
-  #isLost({ facts, revokedAtMs, seenAtMs, enrolledAtMs }: AgentRecord, nowMs: number): boolean {
-    if (facts.lost === true || revokedAtMs !== undefined) return false;
-    return nowMs - (seenAtMs ?? enrolledAtMs) > this.#lostMs;
+  /** One that joined and was never started is nobody's loss. */
+  #isLost({ facts, revokedAtMs, seenAtMs }: AgentRecord, nowMs: number): boolean {
+    if (facts.lost === true || revokedAtMs !== undefined || seenAtMs === undefined) return false;
+    return nowMs - seenAtMs > this.#lostMs;
   }
 
-  async #tell({ name, seenAtMs, enrolledAtMs, facts }: AgentRecord, nowMs: number): Promise<void> {
+  async #tell({ name, seenAtMs = 0, facts }: AgentRecord, nowMs: number): Promise<void> {
     const { catalogue } = this.#options;
     await markLost(catalogue, name);
-    const minutes = Math.round((nowMs - (seenAtMs ?? enrolledAtMs)) / 60_000);
+    const minutes = Math.round((nowMs - seenAtMs) / 60_000);
     await recordHappening(catalogue, {
       type: 'agent.lost',
       title: `the agent «${name}» has not been heard of for ${minutes} minutes`,
