@@ -157,10 +157,9 @@ function addResets(user: Command, face: Face): void {
     .argument('<name>')
     .action(async (name: string) => {
       const { passwordLink } = await users();
-      await withCatalogue(face, async (uses) => {
-        const url = uses.config.server.url?.replace(/\/$/, '') ?? '';
-        await face.perform(passwordLink, { name }, uses, { text: (one) => `${url}${one.path}` });
-      });
+      await withCatalogue(face, (uses) =>
+        face.perform(passwordLink, { name }, uses, { text: (one) => one.url ?? one.path }),
+      );
     });
 }
 

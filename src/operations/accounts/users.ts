@@ -111,10 +111,10 @@ export const removeUser = operation({
   },
 });
 
-const link = z.object({ name: z.string(), link: z.string(), path: z.string() });
+const link = z.object({ name: z.string(), link: z.string(), path: z.string(), url: z.string().optional() });
 export type PasswordLinkOutput = z.infer<typeof link>;
 
-/** `link` is shown this once; `path` is where a page of the server takes it. */
+/** `link` is shown this once; `path` is where a page of the server takes it, `url` the same with `server: url:`. */
 export const passwordLink = operation({
   name: 'user password-link',
   permission: 'admin',
@@ -124,6 +124,8 @@ export const passwordLink = operation({
     await bringDeclared(name, uses);
     const secret = await issuePasswordLink(name, askerOf(uses), uses);
     // Behind `#`, so that it reaches neither a server's log nor another page.
-    return { name, link: secret.reveal(), path: `/set-password#${secret.reveal()}` };
+    const path = `/set-password#${secret.reveal()}`;
+    const url = uses.config?.server.url?.replace(/\/$/, '');
+    return { name, link: secret.reveal(), path, ...(url === undefined ? {} : { url: `${url}${path}` }) };
   },
 });
