@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import { openCatalogue } from '../../catalogue/open.ts';
+import { type Config, parseConfig } from '../../config/index.ts';
+import { drivers } from '../../drivers/registry.ts';
+import { hostKinds } from '../../hosts/registry.ts';
+import { localPrincipal, type Principal } from '../../model/principal.ts';
+import type { RunPlan } from '../../policy/run-plan.ts';
+import { storageKinds } from '../../storage/registry.ts';
+import { planRuns } from './plan-runs.ts';
+import { startRun } from './start-run.ts';
+
+const text = `
+workspaces: { shop: { title: Shop } }
+repositories:
+  nas: { url: /mnt/nas, password: { env: PW }, prune: { schedule: "0 6 * * 0", maxTime: 2h }, check: { schedule: "0 7 1 * *", readAllWithin: 30d } }
+  r2: { url: /mnt/r2, password: { env: PW } }
+policies:
+  dumps: { schedule: "0 2 * * *", timezone: Europe/Madrid, jitter: 5m, timeout: 3h, repositories: [nas, r2], drill: { after: [dumps], snapshot: random } }
+  files: { after: [dumps], repositories: [nas] }
+  often: { every: 6h, window: { from: "01:00", to: "05:00" }, retry: { attempts: 9, delay: 1m }, repositories: [r2] }
+sources:
+  shop: { driver: files, paths: [/srv/shop], policy: dumps, workspace: shop }
+  blog: { driver: files, paths: [/srv/blog], policy: files }
+  logs: { driver: files, paths: [/srv/logs], policy: often }
+  loose: { driver: files, paths: [/srv/loose], repository: nas }
+restores:
+  staging: { source: shop, schedule: "0 5 * * *", to: /srv/staging, timeout: 1h }
+`;
+const known = { drivers, storageKinds, hostKinds, channelKinds: [] };
+const config: Config = parseConfig('/etc/holdfast.yaml', Buffer.from(text), known);
+const plan: RunPlan = planRuns(config);
+const scheduled = new Map(plan.schedules.map((one) => [one.key, one]));
+
+describe('the plan of a configuration', () => {
+  it('has a schedule for everything that is due by itself', () => {
+    expect(new Set(scheduled.keys())).toEqual(
+      new Set([
+        'backup/dumps/shop/',
+        'backup/files/blog/',
+        'backup/often/logs/',
+        'check///nas',
+        'drill/dumps/shop/',
+        'prune///nas',
+        'restore/staging/shop/',
+      ]),
+    );
+    expect(scheduled.get('drill/dumps/shop/')).toMatchObject({ follows: true, input: { snapshot: 'random' } });
+    expect(scheduled.get('prune///nas')).toMatchObject({ input: { maxTimeMs: 7_200_000 }, host: 'local' });
+    expect(scheduled.get('check///nas')).toMatchObject({ input: { due: true } });
+    expect(scheduled.get('backup/often/logs/')).toMatchObject({ window: { fromMinute: 60, toMinute: 300 } });
+  });
+
+  it('lets what follows others have their times', () => {
+    expect(scheduled.get('backup/files/blog/')?.timing).toBe(scheduled.get('backup/dumps/shop/')?.timing);
+    expect(plan.after({ kind: 'backup', policy: 'files', input: {}, trigger: 'after' })).toEqual(['dumps']);
+  });
+
+  it('knows what a run touches, how long it may take and how often it is tried', () => {
+    const run = { input: {}, trigger: 'schedule', slotMs: 1 } as const;
+    expect(plan.touches({ ...run, kind: 'backup', source: 'shop' }).map((one) => one.repository)).toEqual([
+      'nas',
+      'r2',
+    ]);
+    expect(plan.touches({ ...run, kind: 'prune', repository: 'nas' })).toEqual([{ repository: 'nas', mode: 'alone' }]);
+    expect(plan.timeoutMs({ ...run, kind: 'backup', policy: 'dumps' })).toBe(3 * 3_600_000);
+    expect(plan.timeoutMs({ ...run, kind: 'restore', input: { restore: 'staging' } })).toBe(3_600_000);
+    expect(plan.retrying({ ...run, kind: 'backup', policy: 'often' })).toEqual({ attempts: 9, delayMs: 60_000 });
+    expect(plan.retrying({ ...run, kind: 'backup', slotMs: undefined, policy: 'often' }).attempts).toBe(1);
+    expect(plan.windowOf({ ...run, kind: 'backup', slotMs: undefined, policy: 'often' })).toBeUndefined();
+  });
+
+  it('promises what the policies plan', () => {
+    expect(plan.promised.find((one) => one.source === 'shop')).toMatchObject({
+      backupEveryMs: 86_400_000,
+      drillEveryMs: 86_400_000,
+    });
+    expect(plan.promised.find((one) => one.source === 'loose')).toEqual({ source: 'loose' });
+  });
+});
+
+describe('starting a run', () => {
+  const operator: Principal = { kind: 'user', name: 'dev', roles: new Map([['shop', 'operator']]) };
+  const start = async (input: Record<string, unknown>, principal: Principal) => {
+    await using catalogue = await openCatalogue({ kind: 'sqlite', path: ':memory:' }, () => 1);
+    const uses = { ...known, config, env: {}, catalogue, principal, localHost: () => Promise.reject() };
+    return await startRun.run(startRun.input.parse(input), uses as unknown as Parameters<typeof startRun.run>[1]);
+  };
+
+  it('queues one for each source', async () => {
+    const { runs } = await start({ kind: 'backup', all: true }, localPrincipal('root'));
+    expect(runs.map((run) => [run.source, run.state])).toEqual(
+      ['shop', 'blog', 'logs', 'loose'].map((source) => [source, 'queued']),
+    );
+  });
+
+  it('needs the role of the operation where the source belongs', async () => {
+    expect((await start({ kind: 'backup', sources: ['shop'] }, operator)).runs).toHaveLength(1);
+    await expect(start({ kind: 'backup', sources: ['blog'] }, operator)).rejects.toMatchObject({
+      code: 'auth.forbidden',
+    });
+    await expect(start({ kind: 'forget', sources: ['shop'] }, operator)).rejects.toMatchObject({
+      code: 'auth.forbidden',
+    });
+    await expect(start({ kind: 'prune', repository: 'nas' }, operator)).rejects.toMatchObject({
+      code: 'auth.forbidden',
+    });
+  });
+
+  it('refuses what the operation would refuse', async () => {
+    const root = localPrincipal('root');
+    await expect(start({ kind: 'backup', sources: ['nothing'] }, root)).rejects.toMatchObject({
+      code: 'config.unknown-name',
+    });
+    await expect(start({ kind: 'prune', repository: 'gone' }, root)).rejects.toMatchObject({
+      code: 'config.unknown-name',
+    });
+    const wrong = { kind: 'prune', repository: 'nas', input: { maxTimeMs: -1 } };
+    await expect(start(wrong, root)).rejects.toMatchObject({ code: 'request.invalid' });
+  });
+});
