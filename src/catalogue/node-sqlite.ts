@@ -82,7 +82,7 @@ function openSqlite(path: string): SqliteDatabase {
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
   database.exec('PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY');
   // What the planner has to know of tables that changed much; bounded by SQLite itself.
-  database.exec('PRAGMA optimize = 0x10002; PRAGMA busy_timeout = 5');
+  database.exec('PRAGMA optimize = 0x10012; PRAGMA busy_timeout = 5');
   const prepared = new Map<string, SqliteStatement>();
   const prepare = (sql: string): SqliteStatement => {
     const known = prepared.get(sql);

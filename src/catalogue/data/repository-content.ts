@@ -1,6 +1,6 @@
 /** What a repository lists, copied: snapshots, proofs and pins. The repository is the truth; all of this can be read from it again. */
 import { setImmediate } from 'node:timers/promises';
-import type { Insertable, Transaction } from 'kysely';
+import { type Insertable, sql, type Transaction } from 'kysely';
 import type { StoredProof } from '../../model/proof.ts';
 import { driverOf, runOf, type StoredSnapshot, sourceOf } from '../../model/snapshot.ts';
 import type { Catalogue } from '../open.ts';
@@ -27,15 +27,29 @@ const rowsAtOnce = 500;
 
 /** Ids of what is known to be in a repository. */
 export async function knownContent(
-  { db }: Catalogue,
+  catalogue: Catalogue,
   repository: string,
 ): Promise<{ readonly snapshots: ReadonlySet<string>; readonly proofs: ReadonlySet<string> }> {
-  const [snapshots, proofs] = await Promise.all(
-    (['snapshot', 'proof'] as const).map((table) =>
-      db.selectFrom(table).select('id').where('repository', '=', repository).execute(),
-    ),
-  );
-  return { snapshots: new Set(snapshots.map((one) => one.id)), proofs: new Set(proofs.map((one) => one.id)) };
+  const [snapshots, proofs] = await Promise.all([
+    idsIn(catalogue, 'snapshot', repository),
+    idsIn(catalogue, 'proof', repository),
+  ]);
+  return { snapshots, proofs };
+}
+
+/** As one text: of a hundred thousand rows most of the time would go into making objects of them. */
+async function idsIn(
+  { db, kind }: Catalogue,
+  table: 'snapshot' | 'proof',
+  repository: string,
+): Promise<ReadonlySet<string>> {
+  const joined = kind === 'sqlite' ? sql<string | null>`group_concat(id)` : sql<string | null>`string_agg(id, ',')`;
+  const row = await db
+    .selectFrom(table)
+    .select(joined.as('ids'))
+    .where('repository', '=', repository)
+    .executeTakeFirstOrThrow();
+  return new Set(row.ids === null ? [] : row.ids.split(','));
 }
 
 /**
@@ -137,7 +151,8 @@ async function changePins(db: Transaction<Tables>, repository: string, pins: Rea
     .selectFrom('snapshot')
     .select('id')
     .where('repository', '=', repository)
-    .where('pinned', '=', 1)
+    // Literally: so it is the condition of the index.
+    .where('pinned', '=', sql.lit(1))
     .execute();
   const known = new Set(rows.map((row) => row.id));
   const changes = [

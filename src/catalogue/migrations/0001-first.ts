@@ -1,5 +1,5 @@
 /** The first tables: see `tables.ts` for what they mean. Types that SQLite and PostgreSQL share; `!` = never null. */
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
 
 interface Shape {
@@ -26,6 +26,7 @@ const runs: Readonly<Record<string, Shape>> = {
       notBeforeMs: 'bigint!',
       queuedAtMs: 'bigint!',
       admittedAtMs: 'bigint',
+      waits: 'text',
       startedAtMs: 'bigint',
       endedAtMs: 'bigint',
       worker: 'text',
@@ -307,7 +308,8 @@ const rest: Readonly<Record<string, Shape>> = {
   },
 };
 
-const indexes: readonly { name: string; table: string; columns: readonly string[]; unique?: true }[] = [
+/** `only`: a column; rows in which it is 1. */
+const indexes: readonly { name: string; table: string; columns: readonly string[]; unique?: true; only?: string }[] = [
   { name: 'run_slot', table: 'run', columns: ['slotKey'], unique: true },
   { name: 'run_state', table: 'run', columns: ['state', 'notBeforeMs'] },
   { name: 'run_by_slot', table: 'run', columns: ['slotMs', 'policy'] },
@@ -325,6 +327,7 @@ const indexes: readonly { name: string; table: string; columns: readonly string[
   { name: 'snapshot_by_repository', table: 'snapshot', columns: ['repository', 'timeMs', 'id'] },
   { name: 'snapshot_by_source', table: 'snapshot', columns: ['source', 'timeMs', 'id'] },
   { name: 'snapshot_of_source', table: 'snapshot', columns: ['repository', 'source', 'timeMs'] },
+  { name: 'snapshot_pinned', table: 'snapshot', columns: ['repository'], only: 'pinned' },
   { name: 'snapshot_by_id', table: 'snapshot', columns: ['id'] },
   { name: 'source_state_source', table: 'sourceState', columns: ['source'] },
   { name: 'proof_newest', table: 'proof', columns: ['startedAtMs', 'id'] },
@@ -352,12 +355,13 @@ export const first: Migration = {
       }
       await creation.execute();
     }
-    for (const { name, table, columns, unique } of indexes) {
+    for (const { name, table, columns, unique, only } of indexes) {
       const creation = schema
         .createIndex(name)
         .on(table)
         .columns([...columns]);
-      await (unique ? creation.unique() : creation).execute();
+      const whole = unique ? creation.unique() : creation;
+      await (only === undefined ? whole : whole.where(sql.ref(only), '=', sql.lit(1))).execute();
     }
   },
 };
