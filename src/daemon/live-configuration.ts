@@ -30,7 +30,7 @@ export async function openAccess(
   const { drivers, storageKinds, hostKinds, channelKinds, clock, signal, env, localHost, openContainers } = uses;
   const known = withContainerSecrets({ drivers, storageKinds, hostKinds, channelKinds }, uses);
   const readLabels = () => readContainerLabels(uses);
-  const about = { file: uses.config.file, known, catalogue, log, isQuiet, readLabels };
+  const about = { file: uses.config.file, parsed: uses.config, known, catalogue, log, isQuiet, readLabels };
   const store = await ConfigStore.open({ ...about, clock, signal, env, localHost });
   const accessTo = (config: Config): SourceAccess => ({ ...known, config, env, localHost, openContainers });
   let access = accessTo(store.config);

@@ -19,6 +19,7 @@ interface Watching {
   readonly stillAllowed: () => Promise<unknown>;
 }
 
+/** How long nothing is sent at most, and how soon a stream ends that is not allowed any more. */
 const quietMs = 20_000;
 
 /** Reads on only as fast as the caller does. `open` gets a signal that ends what it follows. Memory: one event. */
@@ -28,6 +29,12 @@ export function eventStream(open: (signal: AbortSignal) => AsyncIterable<ServerE
   const events = open(signal)[Symbol.asyncIterator]();
   const encoder = new TextEncoder();
   let next: Promise<IteratorResult<ServerEvent>> | undefined;
+  let lookedMs = watching.clock.monotonicMs();
+  const look = async (): Promise<void> => {
+    if (watching.clock.monotonicMs() - lookedMs < quietMs) return;
+    await watching.stillAllowed();
+    lookedMs = watching.clock.monotonicMs();
+  };
   const body = new ReadableStream<Uint8Array>(
     {
       start: (controller) => controller.enqueue(encoder.encode('retry: 3000\n\n')),
@@ -35,8 +42,8 @@ export function eventStream(open: (signal: AbortSignal) => AsyncIterable<ServerE
         try {
           next ??= events.next();
           const one = await orQuiet(next, watching.clock);
+          await look();
           if (one === undefined) {
-            await watching.stillAllowed();
             controller.enqueue(encoder.encode(':\n\n'));
             return;
           }

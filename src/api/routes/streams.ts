@@ -1,6 +1,6 @@
 /** What happens, while it happens. */
 import { z } from 'zod';
-import { authenticate } from '../../auth/index.ts';
+import { type Authenticated, authenticate } from '../../auth/index.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { timeOfSortableId } from '../../base/sortable-id.ts';
 import { followHappenings, newestHappening } from '../../catalogue/happenings.ts';
@@ -59,7 +59,17 @@ export const streamRoutes: readonly Route[] = [
 
 function streamFor(call: Call, open: (signal: AbortSignal) => AsyncIterable<ServerEvent>): Response {
   const { clock, signal } = call.uses;
-  return eventStream(open, { clock, signal, stillAllowed: () => authenticate(call.facts.credentials, call.parts) });
+  const before = rightsOf(call.caller);
+  // With other rights than it began with it ends, too: whoever listens comes back, with what may be seen now.
+  const stillAllowed = async (): Promise<void> => {
+    if (rightsOf(await authenticate(call.facts.credentials, call.parts)) === before) return;
+    throw new HoldfastError({ code: 'auth.required', message: 'the rights were changed', remedy: 'Connect again.' });
+  };
+  return eventStream(open, { clock, signal, stillAllowed });
+}
+
+function rightsOf({ principal }: Authenticated): string {
+  return JSON.stringify([[...principal.roles], principal.sources && [...principal.sources]]);
 }
 
 function eventId(text: string): string {

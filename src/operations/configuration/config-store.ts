@@ -29,7 +29,7 @@ import {
 } from '../../config/index.ts';
 import type { RepositoryAccess } from '../operation.ts';
 import { needRestart } from './describe-difference.ts';
-import { comparable, digestOf, parseInUse, readInUse, recordInUse } from './in-use.ts';
+import { comparable, digestOf, type InUse, parseInUse, readInUse, recordInUse } from './in-use.ts';
 import {
   asDeclared,
   objectRevision,
@@ -45,6 +45,8 @@ import { FileWatch } from './watch-file.ts';
 export interface StoreUses extends Pick<RepositoryAccess, 'env' | 'localHost'> {
   readonly file: string;
   readonly known: Known;
+  /** What the file was read as a moment ago: with ten thousand sources, reading it once more takes seconds. */
+  readonly parsed?: Config;
   readonly catalogue: Catalogue;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -105,7 +107,7 @@ export class ConfigStore {
   static async open(uses: StoreUses): Promise<ConfigStore> {
     const file = resolve(uses.file);
     const bytes = await readConfigFile(uses.file);
-    const config = parseConfig(file, bytes, uses.known, { shown: uses.file });
+    const config = isOf(uses.parsed, bytes) ? uses.parsed : parseConfig(file, bytes, uses.known, { shown: uses.file });
     const store = new ConfigStore({ ...uses, file }, { config, own: config, digest: digestOf(bytes), declared: [] });
     if ((await storedSecretNames(uses.catalogue)).size > 0) await store.sealing();
     await store.#readLabels();
@@ -215,6 +217,12 @@ export class ConfigStore {
     const made = objects.map(asDeclared);
     const taken = new Set(made.map(keyOf));
     const declared = [...made, ...this.#labels.declared.filter((one) => !taken.has(keyOf(one)))];
+    const { parsed } = this.#uses;
+    // Nothing but the file, as it was read before, and nothing in it that only a server can read.
+    const isPlain = declared.length === 0 && names.size === 0 && !Buffer.from(bytes).includes('stored');
+    if (isPlain && isOf(parsed, bytes) && parsed.origins.size === 0) {
+      return { config: parsed, own: parsed, digest: digestOf(bytes), declared };
+    }
     const stored = (name: string) => (names.has(name) ? () => this.#openStored(name) : undefined);
     const all = { ...known, secrets: { ...known.secrets, stored } };
     const own = parseConfig(file, bytes, all, { declared: made });
@@ -305,7 +313,9 @@ export class ConfigStore {
     const { catalogue, known } = this.#uses;
     const { config, own } = this.#current;
     await this.#tellLeftOut(config);
-    const [before, now] = [await readInUse(catalogue), comparable(own, known)];
+    const before = await readInUse(catalogue);
+    if (before && isAsBefore(before, this.#current)) return;
+    const now = comparable(own, known);
     const old = before && parseInUse(before, known);
     const differences = old && now ? compareConfigs(old, now) : [];
     if (differences.length > 0) await tellChanged(this.#uses, differences);
@@ -316,6 +326,15 @@ export class ConfigStore {
     if (this.#uses.isQuiet) return;
     await recordInUse(this.#uses.catalogue, own, { known: this.#uses.known, digest, by: 'server' });
   }
+}
+
+function isOf(parsed: Config | undefined, bytes: Uint8Array): parsed is Config {
+  return parsed?.bytes !== undefined && Buffer.compare(parsed.bytes, bytes) === 0;
+}
+
+/** The same file, and no entries from elsewhere now or then. */
+function isAsBefore(before: InUse, { own, digest }: Read): boolean {
+  return before.digest === digest && before.file === own.file && before.others === 0 && own.origins.size === 0;
 }
 
 /** Something happens to the file, or to entries of the UI, or it is time to look. */

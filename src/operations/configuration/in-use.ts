@@ -13,6 +13,8 @@ const inUse = z.object({
   digest: z.string(),
   /** The whole configuration, without secrets; empty if it cannot be proven that there are none in it. */
   text: z.string(),
+  /** How many entries were not from the file; -1 if that was not written down. */
+  others: z.number().default(-1),
 });
 const refusedState = z.object({ digest: z.string(), problems: z.array(z.string()) });
 
@@ -32,7 +34,12 @@ export async function recordInUse(
   config: Config,
   { known, digest, by }: { readonly known: Known; readonly digest: string; readonly by: string },
 ): Promise<void> {
-  await write(catalogue, 'in-use', by, { file: config.file, digest, text: storable(config, known) ?? '' });
+  await write(catalogue, 'in-use', by, {
+    file: config.file,
+    digest,
+    text: storable(config, known) ?? '',
+    others: config.origins.size,
+  });
 }
 
 /** `undefined` if none ever was. */
