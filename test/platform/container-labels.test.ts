@@ -5,10 +5,24 @@
 import { spawnSync } from 'node:child_process';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { createLog } from '../../src/base/log.ts';
+import type { Secret } from '../../src/base/secrets.ts';
+import { openCatalogue } from '../../src/catalogue/open.ts';
+import { drivers } from '../../src/drivers/registry.ts';
+import { openContainerEngine } from '../../src/hosts/docker/index.ts';
+import { hostKinds, localHost } from '../../src/hosts/registry.ts';
+import { channelKinds } from '../../src/notify/registry.ts';
+import { ConfigStore } from '../../src/operations/configuration/config-store.ts';
+import { readContainerLabels } from '../../src/operations/configuration/labels/read-containers.ts';
+import { withContainerSecrets } from '../../src/operations/configuration/labels/with-labels.ts';
+import { storageKinds } from '../../src/storage/registry.ts';
 import { program, Trial } from '../e2e/trial.ts';
 import { type Podman, startPodman } from '../servers/podman.ts';
+import { initCheaply } from '../support/cheap-repository.ts';
 
 const password = 'only-in-the-environment-5';
+const repositoryPassword = 'a password for the repository';
 const bin = '/usr/lib/postgresql/15/bin';
 
 let podman: Podman;
@@ -28,6 +42,7 @@ beforeAll(async () => {
       '',
     ].join('\n'),
   );
+  await initCheaply(trial.path('repository'), repositoryPassword);
   await startDatabase();
   const labels = [
     '--label',
@@ -113,7 +128,7 @@ const sql = async (statement: string, database = 'postgres'): Promise<string> =>
 
 /** `holdfast …ARGS` with the engine of this test. */
 function holdfast(args: readonly string[], socket = podman.socketPath) {
-  const env = { ...trial.env, DOCKER_HOST: `unix://${socket}`, LABELS_PW: 'a password for the repository' };
+  const env = { ...trial.env, DOCKER_HOST: `unix://${socket}`, LABELS_PW: repositoryPassword };
   return spawnSync(program, args, { cwd: trial.folder, env, encoding: 'utf8' });
 }
 
@@ -126,7 +141,6 @@ function ok(...args: readonly string[]): string {
 test('what only labels declare is backed up, drilled and restored, and its password is nowhere', async () => {
   await podman.command('exec', 'cache', 'redis-cli', '-r', '3', 'RPUSH', 'list', 'a', 'b');
   expect(JSON.parse(ok('--json', 'validate'))).toMatchObject({ ok: true, sources: ['cache', 'db'], leftOut: [] });
-  ok('repo', 'init', 'nas');
   const told = [ok('backup', '--all'), ok('--json', 'drill', '--all'), ok('export'), ok('--json', 'snapshots')];
   expect(told.join('\n')).not.toContain(password);
   await podman.command('exec', 'cache', 'redis-cli', 'FLUSHALL');
@@ -134,6 +148,46 @@ test('what only labels declare is backed up, drilled and restored, and its passw
   expect(await podman.command('exec', 'cache', 'redis-cli', 'LLEN', 'list')).toBe('6');
   ok('restore', 'db', '--to', 'again');
   expect(await sql('SELECT count(*), sum(balance) FROM account', 'again')).toBe('200|140700');
+});
+
+test('a server follows what labels declare, and reads their secrets when it needs them', async () => {
+  const openContainers = () => openContainerEngine(podman.socketPath);
+  await using catalogue = await openCatalogue({ kind: 'sqlite', path: ':memory:' }, () => Date.now());
+  const store = await ConfigStore.open({
+    ...{
+      file: trial.path('holdfast.yaml'),
+      catalogue,
+      clock: systemClock,
+      log: createLog({ level: 'silent' }),
+      env: {},
+    },
+    known: withContainerSecrets({ drivers, hostKinds, storageKinds, channelKinds }, { openContainers }),
+    signal: new AbortController().signal,
+    localHost,
+    readLabels: () => readContainerLabels({ openContainers }),
+  });
+  expect([...store.config.sources.keys()]).toEqual(['cache', 'db']);
+  const settings = store.config.sources.get('db')!.settings as { password: { open(): Promise<Secret> } };
+  expect((await settings.password.open()).reveal()).toBe(password);
+  const labels = [
+    '--label',
+    'holdfast.driver=files',
+    '--label',
+    'holdfast.paths=[/srv]',
+    '--label',
+    'holdfast.policy=nightly',
+  ];
+  await podman.command('run', '--detach', '--name', 'more', '--network', 'none', ...labels, image, 'sleep', '1000');
+  expect(await store.reload()).toMatchObject({ outcome: 'changed' });
+  expect(store.config.sources.get('more')).toMatchObject({ host: 'container-more', driver: 'files' });
+  await podman.command('stop', '--time', '0', 'more');
+  await store.reload();
+  expect(store.config.sources.has('more')).toBe(true);
+  await podman.command('rm', 'more');
+  await store.reload();
+  await store.reload();
+  expect(store.config.sources.has('more')).toBe(false);
+  expect(JSON.stringify(await catalogue.db.selectFrom('configObject').selectAll().execute())).not.toContain(password);
 });
 
 test('a label that is wrong is told of by container and label, and the rest goes on with exit status 1', async () => {
