@@ -21,6 +21,8 @@ export interface RunTable {
   queuedAtMs: number;
   /** When it was let in: from then on it counts against the limits, and waits only for a worker with room. */
   admittedAtMs: number | null;
+  /** Why it was not let in at the last look. */
+  waits: string | null;
   startedAtMs: number | null;
   endedAtMs: number | null;
   worker: string | null;

@@ -50,6 +50,8 @@ export interface RunRecord {
   /** Not to be started earlier. */
   readonly notBeforeMs: number;
   readonly queuedAtMs: number;
+  /** Why it has not begun yet, while it is queued: a clause that follows «because». */
+  readonly waits?: string;
   readonly startedAtMs?: number;
   readonly endedAtMs?: number;
   /** Who executes it. */

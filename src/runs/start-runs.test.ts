@@ -258,7 +258,7 @@ describe('what comes after others', () => {
     }, order);
     await clock.advance(slot + 30 * minute);
     expect((await at(files.id)).state).toBe('queued');
-    expect(started[0].waiting.get(files.id)).toBe('it comes after dumps, of which 1 run has not ended');
+    expect((await at(files.id)).waits).toBe('it comes after dumps, of which 1 run has not ended');
     await clock.advance(slot + 45 * minute);
     expect((await at(files.id)).state).toBe('running');
     const [line] = await readLog(catalogue, { id: files.id, limit: 1 });

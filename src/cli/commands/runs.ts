@@ -137,6 +137,7 @@ function describeRun(run: RunRecord): string {
     ['asked by', `${run.askedBy} (${run.trigger})`],
     ['due', time(run.slotMs)],
     ['queued', time(run.queuedAtMs)],
+    ['waits', run.waits],
     ['started', time(run.startedAtMs)],
     ['ended', time(run.endedAtMs)],
     ['took', durationOf(run)],

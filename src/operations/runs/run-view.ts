@@ -29,6 +29,7 @@ export const runView = z.object({
   retryOf: z.string().optional(),
   notBeforeMs: count,
   queuedAtMs: count,
+  waits: z.string().optional(),
   startedAtMs: count.optional(),
   endedAtMs: count.optional(),
   worker: z.string().optional(),

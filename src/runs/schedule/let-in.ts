@@ -38,6 +38,7 @@ export async function letIn(transaction: CatalogueTransaction, plan: RunPlan): P
   const byId = new Map(waiting.map((run) => [run.id, run]));
   const admitted = decided.admitted.map((id) => byId.get(id)!);
   await markAdmitted(transaction, decided.admitted);
+  await writeReasons(transaction, waiting, decided.waiting);
   const remarks = await remarksOn(transaction, admitted, plan);
   for (const [run, newer] of overtaken) await closeOvertaken(transaction, run, newer);
   return {
@@ -109,12 +110,31 @@ function candidateOf(run: OpenRun, plan: RunPlan, waits?: string): Candidate {
 
 async function markAdmitted({ db, nowMs }: CatalogueTransaction, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
-  await db
-    .updateTable('run')
-    .set({ admittedAtMs: nowMs })
-    .where('id', 'in', [...ids])
-    .where('state', '=', 'queued')
-    .execute();
+  const atOnce = 400;
+  for (let at = 0; at < ids.length; at += atOnce) {
+    await db
+      .updateTable('run')
+      .set({ admittedAtMs: nowMs, waits: null })
+      .where('id', 'in', ids.slice(at, at + atOnce))
+      .where('state', '=', 'queued')
+      .execute();
+  }
+}
+
+/** Only what changed: most wait for the same as at the last look. */
+async function writeReasons(
+  { db }: CatalogueTransaction,
+  waiting: readonly OpenRun[],
+  reasons: ReadonlyMap<string, string>,
+): Promise<void> {
+  const changed = waiting.filter((run) => reasons.has(run.id) && reasons.get(run.id) !== run.waits);
+  const atOnce = 400;
+  for (const [waits, runs] of Map.groupBy(changed, (run) => reasons.get(run.id)!)) {
+    for (let at = 0; at < runs.length; at += atOnce) {
+      const ids = runs.slice(at, at + atOnce).map((run) => run.id);
+      await db.updateTable('run').set({ waits }).where('id', 'in', ids).where('state', '=', 'queued').execute();
+    }
+  }
 }
 
 /** What comes after others says how they ended, if not all of them ended well. */

@@ -11,6 +11,8 @@ export interface OpenRun
   readonly queuedAtMs: number;
   /** Absent: it still waits to be let in. */
   readonly admittedAtMs?: number;
+  /** Why, as it stands in the catalogue. */
+  readonly waits?: string;
   readonly isRunning: boolean;
 }
 
@@ -27,6 +29,7 @@ const columns = [
   'notBeforeMs',
   'queuedAtMs',
   'admittedAtMs',
+  'waits',
   'state',
 ] as const;
 
