@@ -34,7 +34,7 @@ function configure(...more: readonly string[]): void {
       'sources:',
       '  data: { driver: files, paths: [./srv], repository: nas }',
       `  dump: { driver: command, command: [sh, -c, "echo hello # --token=${token} ${password} -p${fileSecret}"], env: { API_TOKEN: ${token} }, secrets: { KEY: "${token}", OTHER: { file: ./key } }, repository: nas }  # -p${fileSecret}`,
-      `notifications: { phone: { ntfy: "https://me:${token}@ntfy.example/backups" } }`,
+      `notifications: { phone: { ntfy: "https://ntfy.example/backups", token: "${token}" } }`,
       ...more,
       '',
     ].join('\n'),
