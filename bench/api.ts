@@ -12,9 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { Selectable } from 'kysely';
 import { openCatalogue } from '../src/catalogue/open.ts';
-import type { RepositoryStateTable } from '../src/catalogue/tables.ts';
 import { addPerson } from '../test/support/api-people.ts';
 import { type Seeded, seedCatalogue } from './catalogue-seed.ts';
 
@@ -107,19 +105,15 @@ async function measure(server: Started, name: string, token: string, path: (roun
   );
 }
 
-/** The repositories of the bench are not there, and the server finds that out when it starts. What was known before is put back. */
-async function restoreStates(file: string, states: readonly Selectable<RepositoryStateTable>[]): Promise<void> {
+/** The repositories of the bench are not there, as the server finds out when it starts. It is told that they were read just now. */
+async function pretendRead(file: string, repositories: readonly string[]): Promise<void> {
   await using catalogue = await openCatalogue({ kind: 'sqlite', path: file }, Date.now);
-  const isToldOf = () =>
-    catalogue.db.selectFrom('repositoryState').select('repository').where('errorCode', 'is not', null).execute();
-  for (let i = 0; i < 100 && (await isToldOf()).length < states.length; i++) await sleep(200);
-  for (const { repository, ...state } of states) {
-    await catalogue.db
-      .updateTable('repositoryState')
-      .set({ ...state, errorCode: null, errorMessage: null })
-      .where('repository', '=', repository)
-      .execute();
-  }
+  const { db } = catalogue;
+  const missing = () =>
+    db.selectFrom('repositoryState').select('repository').where('errorCode', 'is not', null).execute();
+  for (let i = 0; i < 100 && (await missing()).length < repositories.length; i++) await sleep(200);
+  const read = { id: 'bench', seenAtMs: Date.now(), errorCode: null, errorMessage: null };
+  await db.updateTable('repositoryState').set(read).execute();
 }
 
 const folder = mkdtempSync(join(values.place, 'holdfast-bench-api-'));
@@ -137,12 +131,14 @@ try {
     .limit(1)
     .offset(options.runs >> 1)
     .execute();
-  const states = await catalogue.db.selectFrom('repositoryState').selectAll().execute();
+  // The key of an earlier run is gone with its folder.
+  await catalogue.db.deleteFrom('sealedSecret').execute();
+  await catalogue.db.updateTable('repositoryState').set({ errorCode: null }).execute();
   await catalogue[Symbol.asyncDispose]();
   writeFileSync(join(folder, 'holdfast.yaml'), configuration(folder, file, seeded));
   await start(folder).then((first) => first.stop());
   const server = await start(folder);
-  await restoreStates(file, states);
+  await pretendRead(file, seeded.repositoryNames);
   console.log(
     `${options.sources} sources, ${options.runs} runs; start ${Math.round(server.startMs)} ms, ${memoryMiB(server.pid, 'VmRSS')} MiB`,
   );
