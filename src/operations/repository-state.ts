@@ -126,19 +126,18 @@ export function copiesOf(
   return { from, missing, behind, ...(newestMissing ? { newestMissing } : {}) };
 }
 
+/** `missing`: snapshots that should be copied to it and are not; absent where nothing is. */
 export async function viewRepository(
   name: string,
   { silence, lastCheck }: { readonly silence?: Silence; readonly lastCheck?: KnownCheck },
-  sources: readonly { readonly repository: string; readonly copies?: CopiesView }[],
+  missing: number | undefined,
   uses: Uses,
 ): Promise<RepositoryView> {
   const record = await readRecord(name, uses);
-  const copied = sources.filter((one) => one.repository === name && one.copies !== undefined);
-  const missing = copied.reduce((sum, one) => sum + (one.copies?.missing ?? 0), 0);
   return {
     name,
     ...stateOf(name, silence, uses),
-    ...(copied.length > 0 ? { missing } : {}),
+    ...(missing === undefined ? {} : { missing }),
     ...lastOf(record, lastCheck),
   };
 }

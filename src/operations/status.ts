@@ -1,20 +1,24 @@
 /** What is not safely restorable now, and why: for every declared source, in each of its repositories. */
 import { z } from 'zod';
+import type { Placement, SourceEntry } from '../config/index.ts';
 import { stillStopped } from './left-windows.ts';
 import { type CatalogueAccess, type Execution, operation, type RepositoryAccess } from './operation.ts';
 import { leftElsewhere, viewRepository } from './repository-state.ts';
+import { visibleTo } from './runs/visible.ts';
 import { fromCatalogue, runsFromCatalogue } from './status/from-catalogue.ts';
 import { fromRepositories } from './status/from-repositories.ts';
-import { type Knowledge, type KnownRuns, stateOf } from './status/knowledge.ts';
+import { judgeSource, type Knowledge, type KnownRuns } from './status/knowledge.ts';
 import { type SourceState, type StatusOutput, statusView } from './status/view.ts';
 
 export type { SourceState, StatusOutput };
 
-type Uses = RepositoryAccess & Execution & Partial<Pick<CatalogueAccess, 'catalogue'>>;
+type Uses = RepositoryAccess & Execution & Partial<CatalogueAccess>;
 
 const input = z.object({
   /** Leave out what is safe: of ten thousand sources, a person wants to see the three that are not. */
   only: z.enum(['all', 'concerns']).default('all'),
+  /** At most so many of them; the counts are of all. */
+  limit: z.number().int().min(1).optional(),
 });
 
 /** From the catalogue where there is one: what it was told last. From the repositories otherwise. */
@@ -23,33 +27,62 @@ export const status = operation({
   permission: 'viewer',
   input,
   output: statusView,
-  run: async ({ only }: z.input<typeof input>, uses: Uses): Promise<StatusOutput> => {
-    const { config } = uses;
+  run: async (request: z.input<typeof input>, uses: Uses): Promise<StatusOutput> => {
     const { knowledge, runs } = await learn(uses);
     const stopped = await stillStopped(uses);
-    const onlyConcerns = only === 'concerns';
-    let states = 0;
-    const judged: SourceState[] = [];
-    for (const source of config.sources.values()) {
-      const halted = stopped.get(source.name);
-      for (const placement of source.placements) {
-        states++;
-        const judging = { knowledge, runs: runs?.(source.name), onlyConcerns: onlyConcerns && halted === undefined };
-        const state = stateOf(source, placement, judging, uses);
-        if (state) judged.push(withStopped(state, halted));
-      }
-    }
+    const { counts, sources, missing } = judgeAll(request, { knowledge, runs, stopped }, uses);
     const repositories = await Promise.all(
-      [...knowledge].map(async ([name, known]) => await viewRepository(name, known, judged, uses)),
+      [...knowledge].map(async ([name, known]) => await viewRepository(name, known, missing.get(name), uses)),
     );
-    const sources = onlyConcerns ? judged.filter((one) => !one.ok) : judged;
-    const concerns = judged.filter((one) => !one.ok).length;
     // Nothing declared is nothing protected, not everything.
-    const ok = states > 0 && concerns === 0 && repositories.every((one) => one.ok);
-    const elsewhere = leftElsewhere(config, knowledge);
-    return { ok, counts: { states, concerns }, sources, repositories, elsewhere };
+    const ok = counts.states > 0 && counts.concerns === 0 && repositories.every((one) => one.ok);
+    return { ok, counts, sources, repositories, elsewhere: leftElsewhere(uses.config, knowledge) };
   },
 });
+
+interface Judgement {
+  readonly counts: { states: number; concerns: number };
+  readonly sources: SourceState[];
+  /** By repository that is filled by copying: how many snapshots should be there and are not. */
+  readonly missing: Map<string, number>;
+}
+
+/** Of what the caller may see, where there is one who may not see all. */
+function judgeAll(
+  { only, limit = Number.POSITIVE_INFINITY }: z.input<typeof input>,
+  learnt: Learnt & { readonly stopped: ReadonlyMap<string, string[]> },
+  uses: Uses,
+): Judgement {
+  const isSeen = seenSources(uses);
+  const judgement: Judgement = { counts: { states: 0, concerns: 0 }, sources: [], missing: new Map() };
+  const { counts, sources, missing } = judgement;
+  const seen = [...uses.config.sources.values()].filter(({ name }) => isSeen(name));
+  for (const { source, placement } of seen.flatMap(placesOf)) {
+    const halted = learnt.stopped.get(source.name);
+    const judged = judgeSource(source, placement, { ...learnt, runs: learnt.runs?.(source.name) }, uses);
+    const ok = judged.ok && halted === undefined;
+    counts.states++;
+    if (!ok) counts.concerns++;
+    count(missing, placement.repository, judged.copies?.missing);
+    if (sources.length < limit && !(ok && only === 'concerns')) sources.push(withStopped(judged.view(), halted));
+  }
+  return judgement;
+}
+
+function placesOf(source: SourceEntry): { source: SourceEntry; placement: Placement }[] {
+  return source.placements.map((placement) => ({ source, placement }));
+}
+
+function count(sums: Map<string, number>, key: string, more: number | undefined): void {
+  if (more !== undefined) sums.set(key, (sums.get(key) ?? 0) + more);
+}
+
+function seenSources({ principal, config }: Uses): (source: string) => boolean {
+  const visible = principal && visibleTo(principal, 'viewer', { config });
+  if (visible === undefined) return () => true;
+  const names = new Set(visible.sources);
+  return (source) => names.has(source);
+}
 
 interface Learnt {
   readonly knowledge: ReadonlyMap<string, Knowledge>;

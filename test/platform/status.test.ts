@@ -9,6 +9,7 @@ import type { Catalogue } from '../../src/catalogue/open.ts';
 import { claimRun, finishRun, insertMissedRun, insertRun } from '../../src/catalogue/runs.ts';
 import { drivers } from '../../src/drivers/registry.ts';
 import { hostKinds, localHost } from '../../src/hosts/registry.ts';
+import type { Role } from '../../src/model/principal.ts';
 import { channelKinds } from '../../src/notify/registry.ts';
 import { loadConfig } from '../../src/operations/configuration.ts';
 import { renderMetrics } from '../../src/operations/metrics/render.ts';
@@ -122,6 +123,22 @@ describe.each(cataloguePlaces.slice(0, 2))('with a catalogue in $title', ({ make
     expect(asked).toMatchObject({ ok: false });
     const { sources } = await status.run({}, { ...uses, catalogue });
     expect(sources.find((one) => one.source === 'app' && one.repository === 'second')?.copies?.behind).toBe(3);
+  });
+
+  test('who may see some sources is told of those, and lists may be short while counts are not', async () => {
+    const principal = {
+      kind: 'token',
+      name: 't',
+      roles: new Map<string, Role>([['*', 'viewer']]),
+      sources: new Set(['other']),
+    } as const;
+    const seen = await status.run({}, { ...uses, catalogue, principal });
+    expect(new Set(seen.sources.map((one) => one.source))).toEqual(new Set(['other']));
+    expect(seen.counts).toMatchObject({ states: 2 });
+    const short = await status.run({ only: 'concerns', limit: 1 }, { ...uses, catalogue });
+    const all = await status.run({ only: 'concerns' }, { ...uses, catalogue });
+    expect([short.sources.length, short.counts, short.repositories]).toEqual([1, all.counts, all.repositories]);
+    expect(all.counts?.concerns).toBe(all.sources.length);
   });
 
   test('the last run of each kind is known, also when it ended since the last look, and one that failed is a concern', async () => {

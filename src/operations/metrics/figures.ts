@@ -37,7 +37,8 @@ const agentMs = 120_000;
 /** From the catalogue where there is one, else from the repositories. */
 export async function collect(uses: MetricUses): Promise<MetricFigures> {
   const [state, server] = await Promise.all([
-    status.run({}, uses),
+    // Who may read metrics is decided before; they are about everything.
+    status.run({}, { ...uses, principal: undefined }),
     uses.catalogue === undefined ? undefined : serverFigures(uses.catalogue),
   ]);
   return { nowMs: uses.clock.nowMs(), config: uses.config, state, ...(server ? { server } : {}) };

@@ -41,20 +41,20 @@ type Uses = Pick<RepositoryAccess, 'config'> & Pick<Execution, 'clock'>;
 
 const nothing: Known = { snapshots: 0 };
 
-interface Judging {
-  readonly knowledge: ReadonlyMap<string, Knowledge>;
-  readonly runs?: KnownRuns;
-  /** Those that are safe are of no interest. */
-  readonly onlyConcerns: boolean;
+export interface Judged {
+  readonly ok: boolean;
+  readonly copies?: CopiesView;
+  /** All of it, for who wants to read it. */
+  readonly view: () => SourceState;
 }
 
-/** `undefined`: it is safe, nothing has to be copied to it, and only concerns are of interest. */
-export function stateOf(
+/** What is known of a source in one of its places, judged; described only when it is asked for. */
+export function judgeSource(
   source: SourceEntry,
   placement: Placement,
-  { knowledge, runs, onlyConcerns }: Judging,
+  { knowledge, runs }: { readonly knowledge: ReadonlyMap<string, Knowledge>; readonly runs?: KnownRuns },
   uses: Uses,
-): SourceState | undefined {
+): Judged {
   const { repository, keep } = placement;
   const here = knowledge.get(repository)!;
   const timing = timingOf(source, repository, uses);
@@ -64,27 +64,39 @@ export function stateOf(
     expected: limitsOf(timing),
     ...(runs ? { runs: runs.shown() } : {}),
   });
-  if (here.silence) return { ...described(), snapshots: 0, ...unknownState(source, repository, here.silence, uses) };
+  if (here.silence) {
+    const unknown = unknownState(source, repository, here.silence, uses);
+    return { ok: unknown.ok, view: () => ({ ...described(), snapshots: 0, ...unknown }) };
+  }
   const known = here.sources.get(source.name) ?? nothing;
-  const { newest, lastProof, lastPassed } = known;
   const copies = here.copies(source);
   const isFirst = source.placements[0].repository === repository;
+  const { newest, lastProof, lastPassed } = known;
   const concerns = concernsAbout({
     ...timing,
     ...{ newest, lastProof, lastPassed, behind: copies?.behind },
     runs: isFirst ? runs?.facts : undefined,
   });
-  if (onlyConcerns && concerns.length === 0 && !copies?.missing) return undefined;
-  const { nowMs } = timing;
+  const remedied = () => concerns.map((one) => ({ ...one, remedy: remedyFor(one.kind, source, repository) }));
   return {
-    ...described(),
     ok: concerns.length === 0,
-    ...(copies ? { copies } : {}),
-    snapshots: known.snapshots,
+    copies,
+    view: () => ({
+      ...described(),
+      ok: concerns.length === 0,
+      ...(copies ? { copies } : {}),
+      ...viewKnown(known, timing.nowMs),
+      concerns: remedied(),
+    }),
+  };
+}
+
+function viewKnown({ snapshots, newest, lastProof, lastPassed }: Known, nowMs: number) {
+  return {
+    snapshots,
     ...(newest ? { newest: { id: newest.id, time: newest.time, ageMs: nowMs - newest.timeMs } } : {}),
     ...(lastProof ? { proof: proofState(lastProof, nowMs) } : {}),
     ...(lastPassed ? { proven: formatInstant(lastPassed.startedAtMs) } : {}),
-    concerns: concerns.map((one) => ({ ...one, remedy: remedyFor(one.kind, source, repository) })),
   };
 }
 
