@@ -15,15 +15,14 @@ import { parseConfig } from '../../src/config/index.ts';
 import { type GateHere, openGateHere } from '../../src/daemon/agents/gate-here.ts';
 import { drivers } from '../../src/drivers/registry.ts';
 import { hostKinds, localHost, openContainerEngine } from '../../src/hosts/registry.ts';
-import { silent } from '../../src/model/run.ts';
 import { finalStates, type RunKind, type RunRecord } from '../../src/model/run-record.ts';
 import type { SourceAccess } from '../../src/operations/operation.ts';
-import { repoInit } from '../../src/operations/repo.ts';
 import { startRunsHere } from '../../src/operations/runs/runs-here.ts';
 import { fingerprintOf } from '../../src/protocols/agent/certificates.ts';
 import { formatToken } from '../../src/protocols/agent/enrolment-token.ts';
 import type { Execute } from '../../src/runs/execute.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
+import { initCheaply } from '../support/cheap-repository.ts';
 
 export const quick = {
   link: { heartbeatMs: 200, silenceMs: 1000 },
@@ -55,8 +54,7 @@ export class AgentWorld implements AsyncDisposable {
     writeFileSync(join(folder, 'repo.key'), 'correct horse battery');
     world.configure(sources);
     world.catalogue = await openCatalogue({ kind: 'sqlite', path: join(folder, 'catalogue.db') }, () => Date.now());
-    const execution = { clock: systemClock, signal: new AbortController().signal, report: silent };
-    await repoInit.run(repoInit.input.parse({ repository: 'store' }), { ...world.access, ...execution });
+    await initCheaply(join(folder, 'store'), 'correct horse battery');
     await world.startServer();
     return world;
   }

@@ -2,10 +2,12 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { listHappenings } from '../../src/catalogue/happenings.ts';
 import { readLog } from '../../src/catalogue/run-log.ts';
 import { closeLostRuns } from '../../src/catalogue/runs.ts';
 import type { RunRecord } from '../../src/model/run-record.ts';
+import { snapshots } from '../../src/operations/snapshots.ts';
 import { AgentWorld, until } from './agent-world.ts';
 
 let world: AgentWorld;
@@ -93,6 +95,15 @@ test('an agent backs up straight into the repository, drills and restores over t
     state: 'failed',
     error: { code: 'snapshot.unknown', remedy: expect.any(String) },
   });
+});
+
+test('the repository holds the whole configuration of the server, not the part that the agent had', async () => {
+  await world.run('backup', 'data');
+  const execution = { clock: systemClock, signal: new AbortController().signal, report: () => undefined };
+  const input = snapshots.input.parse({ repository: 'store', all: true });
+  const { snapshots: found } = await snapshots.run(input, { ...world.access, ...execution });
+  const state = found.filter((one) => one.paths.some((path) => path.endsWith('holdfast.yaml')));
+  expect(state.map((one) => one.paths)).toEqual([[world.path('holdfast.yaml')]]);
 });
 
 test('no secret of the server is on the agent’s disk, in its log, or in what is remembered of the run', async () => {

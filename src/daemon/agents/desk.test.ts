@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { AgentHello, Perform, ToAgent } from '../../agent/protocol.ts';
+import type { AgentHello, Perform, ResultMessage, ToAgent } from '../../agent/protocol.ts';
 import { systemClock } from '../../base/clock.ts';
 import { cancelled } from '../../base/errors.ts';
 import type { RunEvent } from '../../model/run.ts';
@@ -39,11 +39,10 @@ function execute(desk: AgentDesk, signal = new AbortController().signal) {
 }
 
 const note = (message: string): RunEvent => ({ type: 'note', message });
-const result = (output: unknown) =>
-  ({
-    ...{ kind: 'result', ...hold, operation: 'backup', outcome: { ok: true, output } },
-    ...{ startedAtMs: 1, endedAtMs: 2, warnings: [] },
-  }) as const;
+function result(output: unknown): ResultMessage {
+  const outcome = { ok: true as const, output };
+  return { kind: 'result', ...hold, operation: 'backup', outcome, startedAtMs: 1, endedAtMs: 2, warnings: [] };
+}
 
 test('events that come twice are told once, and a run that came over a broken connection is sent again', async () => {
   const { desk, link, kinds } = deskWith();

@@ -10,6 +10,7 @@ import type { SourceAccess } from '../../operations/operation.ts';
 import type { Execute } from '../../runs/execute.ts';
 import type { Runs } from '../../runs/start-runs.ts';
 import { AgentGate, type GateOptions } from './gate.ts';
+import { keepStates } from './keep-states.ts';
 import { agentOf, performedBy, workOf } from './work.ts';
 
 export interface GateHereOptions extends Pick<GateOptions, 'timing'> {
@@ -42,7 +43,11 @@ export async function openGateHere(options: GateHereOptions): Promise<GateHere> 
   const resume: GateOptions['resume'] = async (hold) => (await runs).resume(hold);
   const work = (run: RunRecord, signal: AbortSignal) => workOf(run, access(), signal);
   const gate = await AgentGate.open({ catalogue, clock, log, authority, ...settings, work, resume, timing });
-  const execute: Execute = async (run, uses) => performedBy(run, await gate.execute(run, uses), access());
+  const execute: Execute = async (run, uses) => {
+    const performed = performedBy(run, await gate.execute(run, uses), access());
+    if (run.kind === 'backup') await keepStates(performed, { ...access(), ...uses });
+    return performed;
+  };
   return {
     port: gate.port,
     get connected() {
