@@ -54,7 +54,7 @@ const event: z.ZodType<RunEvent> = z.discriminatedUnion('type', [
 ]);
 
 const outcome = z.discriminatedUnion('ok', [
-  z.object({ ok: z.literal(true), output: z.unknown() }),
+  z.object({ ok: z.literal(true), output: z.unknown().optional() }),
   z.object({ ok: z.literal(false), error: wireError }),
 ]);
 export type Outcome = z.infer<typeof outcome>;

@@ -14,7 +14,7 @@ const stored = z.object({
   operation: z.string(),
   source: z.string().optional(),
   outcome: z.discriminatedUnion('ok', [
-    z.object({ ok: z.literal(true), output: z.unknown() }),
+    z.object({ ok: z.literal(true), output: z.unknown().optional() }),
     z.object({ ok: z.literal(false), error: wireError }),
   ]),
   startedAtMs: z.number(),

@@ -75,7 +75,7 @@ const performed = z.object({
       retry: z.enum(['never', 'later', 'now']).optional().catch(undefined),
     })
     .optional(),
-  result: z.unknown(),
+  result: z.unknown().optional(),
   bytes: z.number().optional().catch(undefined),
   addedBytes: z.number().optional().catch(undefined),
   snapshot: z.string().optional().catch(undefined),
