@@ -155,6 +155,7 @@ describe('the configuration of a server', () => {
     answer = new HoldfastError({ code: 'host.unreachable', message: 'away', remedy: 'start it' });
     for (let i = 0; i < 3; i++) await store.reload();
     expect(store.config.sources.has('redis')).toBe(true);
+    expect((await happened()).filter((one) => one.includes('are not used: 1 with errors'))).toHaveLength(2);
     writeFileSync(file, text('[/srv]'));
     await store.reload();
     expect(store.config.sources.has('redis')).toBe(false);

@@ -254,9 +254,12 @@ export class ConfigStore {
       this.#absentOnce = new Set(absent.map(keyOf));
       this.#labels = { ...read, declared: [...read.declared, ...kept] };
     } catch (error) {
-      // What they said last still holds: an engine that does not answer is no reason to back less up.
-      if (!hasCode(error, 'host.unreachable', 'host.command-failed')) throw error;
-      this.#uses.log.warn({ error: messageOf(error) }, 'labels of containers could not be read');
+      // What they said last still holds: an engine that does not answer is no reason to back less up. But it is told.
+      if (!(error instanceof HoldfastError) || !hasCode(error, 'host.unreachable', 'host.command-failed')) throw error;
+      this.#uses.log.warn({ error: error.message }, 'labels of containers could not be read');
+      const { message, remedy } = error;
+      const at = { file: 'labels', line: 0, column: 0, path: '' };
+      this.#labels = { ...this.#labels, problems: [{ level: 'error', ...at, message, remedy }] };
     }
   }
 
