@@ -138,7 +138,7 @@ function retentionProblems({ made, kept, forgotAt }: World): string[] {
     const byRule = applyRetention(looked, keep, { nowMs: looked.at(-1)?.timeMs ?? 0 }).filter((one) => one.keep);
     const expected = new Set([...byRule.map((one) => one.snapshot.id), ...after.map((one) => one.id)]);
     const left = new Set((kept.get(source) ?? []).map((one) => one.id));
-    if (expected.symmetricDifference(left).size > 0)
+    if (expected.size !== left.size || [...expected].some((id) => !left.has(id)))
       problems.push(`${source}: kept ${left.size}, expected ${expected.size}`);
     const newestOfDay = new Map(looked.map((one) => [one.time.slice(0, 10), one.id]));
     const days = [...newestOfDay].sort(([a], [b]) => (a < b ? 1 : -1)).slice(0, 7);
