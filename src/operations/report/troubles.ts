@@ -39,6 +39,7 @@ export async function troublesOf(
   ]);
   const troubles: Trouble[] = [];
   for (const row of rows) troubles.push(await troubleOf(catalogue, recordOf(row)));
+  troubles.sort((a, b) => a.time.localeCompare(b.time) || (a.source ?? '').localeCompare(b.source ?? ''));
   return { troubles, more: Number(count) - troubles.length };
 }
 
@@ -57,10 +58,13 @@ async function troubleOf(catalogue: Catalogue, run: RunRecord): Promise<Trouble>
 async function nextSuccess({ db }: Catalogue, run: RunRecord): Promise<number | undefined> {
   const { source, repository } = run;
   if (source === undefined && repository === undefined) return undefined;
+  // One that was found missed is younger than what was done instead.
+  const sinceMs = run.state === 'missed' ? (run.slotMs ?? run.queuedAtMs) : (run.endedAtMs ?? run.queuedAtMs);
   const row = await db
     .selectFrom('run')
     .select('endedAtMs')
-    .where('id', '>', run.id)
+    .where('queuedAtMs', '>=', Math.min(sinceMs, run.queuedAtMs))
+    .where('endedAtMs', '>', sinceMs)
     .where('kind', '=', run.kind)
     .where('state', '=', 'succeeded')
     .$if(source !== undefined, (query) => query.where('source', '=', source!))
