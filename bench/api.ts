@@ -146,6 +146,7 @@ try {
   const questions: Record<string, (round: number) => string> = {
     'status: every source': () => '/api/status',
     'status: what is wrong': () => '/api/status?only=concerns',
+    'status: the first hundred of what is wrong': () => '/api/status?only=concerns&limit=100',
     'runs: first page': () => '/api/runs',
     'runs: failed ones': () => '/api/runs?states=failed',
     'runs: of one source': (round) => `/api/runs?source=${source(round)}`,
