@@ -218,8 +218,14 @@ describe('a hostile client', () => {
     const body = JSON.stringify({ snapshots: ['x'.repeat(3 << 20)] });
     const response = await serving.ask('/api/pins', { method: 'POST', body, held: 'owner' }).catch(() => undefined);
     expect(response === undefined || response.status === 413).toBe(true);
+    let sent = 0;
     const chunks = new ReadableStream<Uint8Array>({
-      pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(32)),
+      // Each in a turn of its own: a stream that is always ready keeps its own sender from ever hearing of the answer.
+      pull: async (controller) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (++sent > 2000) controller.close();
+        else controller.enqueue(new Uint8Array(65_536).fill(32));
+      },
     });
     const headers = { 'content-type': 'application/json' };
     const options = { method: 'POST', body: chunks, duplex: 'half', held: 'owner', headers } as RequestInit;
