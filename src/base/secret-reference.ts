@@ -70,6 +70,7 @@ export function isSecretMapSetting(schema: z.ZodType): boolean {
 function isReference(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || !('from' in value)) return false;
   return (
-    ['file', 'env', 'command', 'stored', 'container'].includes(String(value.from)) || ('secret' in value && value.secret instanceof Secret)
+    ['file', 'env', 'command', 'stored', 'container'].includes(String(value.from)) ||
+    ('secret' in value && value.secret instanceof Secret)
   );
 }

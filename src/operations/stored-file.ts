@@ -37,7 +37,11 @@ export async function openStoredFile(
     const path = posix.resolve('/', request.path ?? only);
     const node = path === '/' ? undefined : await contents.node(path);
     if (path !== '/' && node?.type !== 'file' && node?.type !== 'dir') throw missing(snapshot.id, path);
-    const dispose = { snapshot: snapshot.id, time: snapshot.time, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
+    const dispose = {
+      snapshot: snapshot.id,
+      time: snapshot.time,
+      [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+    };
     if (node?.type === 'file') {
       const parts = node.size === 0 ? none() : contents.read(path);
       return { ...dispose, name: posix.basename(path), bytes: node.size, parts };
