@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -62,7 +62,7 @@ describe('a tar file of a snapshot', () => {
     const lines = listed
       .trimEnd()
       .split('\n')
-      .map((line) => line.replace(/ +/g, ' '));
+      .map((line) => line.replace(/ +/g, ' ').replace(/ 1969\S+ \S+/, ' …'));
     const time = '2023-11-14 22:13:20.123456789';
     expect(lines).toEqual([
       `drwxr-xr-x 1000/100 0 ${time} d/`,
@@ -70,10 +70,12 @@ describe('a tar file of a snapshot', () => {
       `-rw-r----- 1000/100 3 ${time} d/${long}`,
       String.raw`-rw-r----- 1000/100 0 ${time} d/\303\274\377`,
       `lrw-r----- 1000/100 0 ${time} d/link -> ../elsewhere`,
-      '-rw-r----- 3000000000/100 3 1969-12-31 23:59:58.500000000 d/far',
+      // GNU tar lists fractions before the epoch a second late; what it restores is right.
+      '-rw-r----- 3000000000/100 3 … d/far',
     ]);
     execFileSync('tar', ['-xf', '-', '-C', folder, '--no-same-owner'], options);
     expect(execFileSync('cat', [join(folder, 'd/a')]).toString()).toBe(text);
+    expect(statSync(join(folder, 'd/far'), { bigint: true }).mtimeNs).toBe(-1_500_000_000n);
   });
 
   it('breaks when a file is not as long as the snapshot says', async () => {

@@ -3,7 +3,7 @@ import { forEachConcurrent } from '../../base/concurrency.ts';
 import { hasCode } from '../../base/errors.ts';
 import { changeRepository, knownContent, replaceRepository } from '../../catalogue/data/repository-content.ts';
 import { saveChecked, saveSeen, saveUnseen } from '../../catalogue/data/repository-states.ts';
-import { newestSize, recordSize } from '../../catalogue/data/sizes.ts';
+import { newestSize, type RepositorySize, recordSize } from '../../catalogue/data/sizes.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
 import type { StoredProof } from '../../model/proof.ts';
 import type { RunRecord } from '../../model/run-record.ts';
@@ -83,6 +83,11 @@ export function repositoriesOf(
   return [...new Set(all)].filter((name) => config.repositories.has(name));
 }
 
+/** What was found empty is looked at again: the first backup is what a person waits to see. */
+function isRecent(size: RepositorySize | undefined, nowMs: number): boolean {
+  return size !== undefined && size.snapshots > 0 && nowMs - size.atMs < sizeEveryMs;
+}
+
 interface Listed<Item> {
   readonly added: readonly Item[];
   readonly removed: readonly string[];
@@ -108,7 +113,7 @@ async function readContent(
 ): Promise<Read | { readonly error: ErrorDescription }> {
   const { signal, whole = false } = uses;
   const lastSize = await newestSize(catalogue, name);
-  const isMeasured = !whole && lastSize !== undefined && uses.clock.nowMs() - lastSize.atMs < sizeEveryMs;
+  const isMeasured = !whole && isRecent(lastSize, uses.clock.nowMs());
   try {
     await using opened = await openNamed(name, uses);
     const { repository } = opened;
