@@ -23,7 +23,7 @@ import { freePort } from '../servers/sshd.ts';
 import { initCheaply } from '../support/cheap-repository.ts';
 import { type Cabled, Network } from '../support/namespaces.ts';
 
-const blows = Number(process.env.AGENT_CHAOS ?? 4);
+const blows = Number(process.env.AGENT_CHAOS ?? 2);
 const leaseMs = 3000;
 const script = (name: string): string => fileURLToPath(new URL(`../support/${name}`, import.meta.url));
 
