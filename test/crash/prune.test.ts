@@ -36,6 +36,9 @@ beforeAll(async () => {
   base = { place, repository, id };
 });
 
+/** Storages that fail at random. */
+const seeds = Number(process.env.SEEDS ?? 15);
+
 async function expectSound(place: MemoryPlace, k: number): Promise<void> {
   const repository = reopened(base.repository, memoryStorage(place));
   const { errors } = await checkRepository(repository, { readData: true }, silent);
@@ -81,7 +84,7 @@ describe.each(Object.keys(verbs))('%s, stopped at every call', (verb) => {
   });
 
   test('loses nothing on a storage that fails now and then', async () => {
-    for (let seed = 1; seed <= 40; seed++) {
+    for (let seed = 1; seed <= seeds; seed++) {
       const place = copyOf(base.place);
       const rules: FaultRule[] = [
         { fault: { kind: 'error-before' }, probability: 0.03 },
