@@ -1,7 +1,7 @@
 /** What the platform is told by the configuration: its server, its people, its channels. */
 import type { SecretReference } from '../base/secret-reference.ts';
-import type { Severity } from '../model/event.ts';
 import type { Role } from '../model/principal.ts';
+import type { ChannelPlan } from '../notify/route.ts';
 
 export interface ListenAddress {
   readonly host: string;
@@ -80,22 +80,7 @@ export interface RestoreEntry {
 }
 
 /** Somebody who is told. */
-export interface ChannelEntry {
-  readonly name: string;
-  /** The name of its kind: the key that is present. */
-  readonly kind: string;
-  /** As the kind's schema gave them. */
-  readonly settings: unknown;
-  /** Types of events, or `drill.*`, or `*`; empty: all. */
-  readonly on: readonly string[];
-  /** The least; absent: every one that `on` names, or `error` if it names none. */
-  readonly severity?: Severity;
-  /** Only what concerns one of these; empty: everything. */
-  readonly sources: readonly string[];
-  readonly policies: readonly string[];
-  readonly repositories: readonly string[];
-  readonly workspaces: readonly string[];
-}
+export type ChannelEntry = ChannelPlan;
 
 export interface WorkspaceEntry {
   readonly name: string;
