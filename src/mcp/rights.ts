@@ -26,6 +26,19 @@ export function requireSource(name: string, needed: Role, { config, principal }:
   throw forbidden(principal, `may not do this to the source «${name}»: it needs the role ${needed} there`);
 }
 
+/**
+ * Whoever may write to any path of the server, or reach any database with its passwords, has more than a role in one
+ * workspace: who has only that restores to a declared source of it. `auth.forbidden`.
+ */
+export function requireTarget(to: string, needed: Role, uses: McpUses): void {
+  if (mayEverywhere(uses.principal, needed)) return;
+  if (uses.config.sources.has(to)) return requireSource(to, needed, uses);
+  throw forbidden(
+    uses.principal,
+    `may not restore to a place of its own choice: that needs the role ${needed} in every workspace`,
+  );
+}
+
 /** An address is no name: opening it would use this machine's secrets for a place the caller chose. `config.unknown-name`. */
 export function requireRepository(name: string | undefined, uses: McpUses): void {
   if (name === undefined || (uses.config.repositories.has(name) && seenBy(uses).repository(name))) return;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Config } from '../../operations/configuration.ts';
 import { sourceEntry } from '../../operations/source-access.ts';
-import { viewOf } from '../authorize.ts';
+import { type View, viewOf } from '../authorize.ts';
 import { type Route, route } from '../route.ts';
 
 const keep = z.record(z.string(), z.union([z.number(), z.string()]));
@@ -52,7 +52,7 @@ export const sourceRoutes: readonly Route[] = [
     run: async (_, { uses }) => {
       const view = viewOf(uses.principal, 'viewer', uses.config);
       const seen = [...uses.config.policies.values()].filter((one) => view.policy(one.name));
-      return { policies: seen.map((one) => viewPolicy(one, uses.config)) };
+      return { policies: seen.map((one) => viewPolicy(one, uses.config, view)) };
     },
   }),
 ];
@@ -74,9 +74,11 @@ function viewPlacements(placements: SourceEntry['placements']): { placements: z.
   };
 }
 
-function viewPolicy(policy: PolicyEntry, config: Config): z.infer<typeof policyView> {
+function viewPolicy(policy: PolicyEntry, config: Config, view: View): z.infer<typeof policyView> {
   const { name, schedule, timezone, placements, drill, workspace } = policy;
-  const sources = [...config.sources.values()].filter((one) => one.policy === name).map((one) => one.name);
+  const sources = [...config.sources.values()]
+    .filter((one) => one.policy === name && view.source(one.name))
+    .map((one) => one.name);
   return {
     ...{ name, workspace, schedule, timezone, sources },
     ...viewPlacements(placements),

@@ -100,6 +100,12 @@ export const startRoutes: readonly Route[] = [
     // That takes long, and is a run of its own.
     without: ['prune'],
     where: ({ targets, repository, ...choice }) => ({ ...choiceOf(choice), targets, in: repository }),
+    // A policy may be used by sources of other workspaces: each has to be the caller's to remove from.
+    check: ({ policy }, { uses: { principal, config } }) => {
+      if (policy === undefined) return;
+      const users = [...config.sources.values()].filter((one) => one.policy === policy).map((one) => one.name);
+      requireSubject(principal, forget.permission, { sources: users }, config);
+    },
   }),
 ];
 

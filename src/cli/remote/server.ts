@@ -45,7 +45,7 @@ export class RemoteServer {
   /** True for a token that would travel unencrypted through a network. */
   get isInTheClear(): boolean {
     const { protocol, hostname } = new URL(this.url);
-    return protocol === 'http:' && !/^(localhost|127\.|\[::1\])/.test(hostname);
+    return protocol === 'http:' && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
   }
 
   /** The answer, if it is a good one. What the server refuses is thrown as the error it says; `host.unreachable`. */

@@ -10,7 +10,7 @@ import { proofs } from '../../operations/proofs.ts';
 import { restore } from '../../operations/restore.ts';
 import { startRun } from '../../operations/runs/start-run.ts';
 import { status } from '../../operations/status.ts';
-import { requireRepository, requireSource } from '../rights.ts';
+import { requireRepository, requireSource, requireTarget } from '../rights.ts';
 import { ownSnapshot } from './own-snapshot.ts';
 import { type Tool, type ToolContext, tool } from './tool.ts';
 
@@ -124,6 +124,7 @@ const restoreTool = tool({
   run: async ({ confirmation: given, ...input }, context) => {
     const { uses } = context;
     requireSource(input.source, restore.permission, uses);
+    requireTarget(input.to, restore.permission, uses);
     requireRepository(input.repository, uses);
     const { id, repository: place } = await ownSnapshot(input, uses);
     const request = {
