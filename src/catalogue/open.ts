@@ -1,5 +1,5 @@
 /** The catalogue: an SQLite file of our own, or a PostgreSQL database that several workers share. */
-import { chmod, mkdir } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
@@ -38,11 +38,17 @@ export async function openCatalogue(address: CatalogueAddress, nowMs: () => numb
   return opened;
 }
 
+/** Before SQLite opens it: what it writes beside the file (-wal, -shm) takes the file's mode. */
+async function makePrivate(path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await using file = await open(path, 'a', 0o600);
+  await file.chmod(0o600);
+}
+
 async function openFile(path: string, nowMs: () => number): Promise<Catalogue> {
   try {
-    if (path !== ':memory:') await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    if (path !== ':memory:') await makePrivate(path);
     const dialect = sqliteDialect(path);
-    if (path !== ':memory:') await chmod(path, 0o600);
     const db = new Kysely<Tables>({ dialect, plugins: [new CamelCasePlugin()] });
     return { kind: 'sqlite', db, title: path, nowMs: async () => nowMs(), [Symbol.asyncDispose]: () => db.destroy() };
   } catch (cause) {

@@ -32,11 +32,11 @@ export function requireSource(name: string, needed: Role, { config, principal }:
  */
 export function requireTarget(to: string, needed: Role, uses: McpUses): void {
   if (mayEverywhere(uses.principal, needed)) return;
-  if (uses.config.sources.has(to)) return requireSource(to, needed, uses);
-  throw forbidden(
-    uses.principal,
-    `may not restore to a place of its own choice: that needs the role ${needed} in every workspace`,
-  );
+  if (!uses.config.sources.has(to)) {
+    const why = `may not restore to a place of its own choice: that needs the role ${needed} in every workspace`;
+    throw forbidden(uses.principal, why);
+  }
+  requireSource(to, needed, uses);
 }
 
 /** An address is no name: opening it would use this machine's secrets for a place the caller chose. `config.unknown-name`. */

@@ -32,10 +32,14 @@ export async function recordLate(
   const run = await getRun(catalogue, result.runId);
   if (run?.error?.code !== 'run.lost') return;
   const { outcome } = result;
-  const how = outcome.ok ? 'came to its end there' : `failed there: ${outcome.error.message}`;
+  // What came to its end may still not have done what it was to do.
+  const gave = outcome.ok ? (outcome.output as { ok?: unknown; error?: { message?: unknown } } | undefined) : undefined;
+  const isWell = gave?.ok === true;
+  const why = outcome.ok ? String(gave?.error?.message ?? 'not all of it was done') : outcome.error.message;
+  const how = isWell ? 'came to its end there' : `failed there: ${why}`;
   const message = `the agent «${agent}» was heard of again: the run ${how}, at ${formatInstant(result.endedAtMs)}`;
   await appendLog(catalogue, { id: run.id }, [{ atMs: nowMs, event: { type: 'note', message } }]);
-  if (!outcome.ok) return;
+  if (!isWell) return;
   await recordHappening(catalogue, {
     ...happeningOf(run, { type: 'run.warning', title: `the ${titleOf(run)} that was closed as lost had ended well` }),
     message,

@@ -55,6 +55,9 @@ interface Failure {
   readonly nextAtMs: number;
 }
 
+/** A machine that was off for a day gives nothing up before it has tried. */
+const fewestTries = 3;
+
 export class Sender {
   readonly #parts: SenderParts;
   /** Events that were refused for good, by channel: one of them may be what the other side cannot take. */
@@ -178,7 +181,7 @@ export class Sender {
     const nowMs = await catalogue.nowMs();
     const attempts = Math.max(...batch.map((one) => one.attempts));
     const nextAtMs = nowMs + Math.max(waitsMs[Math.min(attempts, waitsMs.length - 1)], asked);
-    const old = idsOf(batch.filter(({ dueAtMs }) => nowMs - dueAtMs >= giveUpAfterMs));
+    const old = idsOf(batch.filter((one) => nowMs - one.dueAtMs >= giveUpAfterMs && one.attempts >= fewestTries));
     const young = idsOf(batch).filter((id) => !old.includes(id));
     await inTransaction(catalogue, async ({ db }) => {
       await markFailure(db, { channel: name, ids: old, nextAtMs, lastError, isFinal: true });

@@ -30,7 +30,9 @@ async function open(given: Settings, uses: ChannelUses): Promise<Channel> {
   for (const [name, reference] of Object.entries(headers)) {
     own[name.toLowerCase()] = await secretText(uses, reference, `header ${name}`);
   }
-  const hidden = typeof place === 'string' ? [] : [address.pathname + address.search];
+  // A receiver may quote a part of a secret address.
+  const parts = [...address.pathname.split('/'), ...address.searchParams.values()].filter((part) => part.length > 8);
+  const hidden = typeof place === 'string' ? [] : [address.pathname + address.search, address.search, ...parts];
   const poster: Poster = {
     clock: uses.clock,
     exchanges: uses.exchanges(await readCa(given.ca, uses.name)),

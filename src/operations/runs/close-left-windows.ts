@@ -51,7 +51,8 @@ function isFar({ record }: LeftWindow, { config, hostKinds }: Uses): boolean {
 /** The directory of this machine says whether it was done; without it, to start once more what runs does no harm. */
 async function settleHere(left: LeftWindow, uses: Uses): Promise<void> {
   const records = await leftRecords(windowsDirectory(uses.env), { own: true });
-  if (records.some((one) => one.id === left.id)) await tell(left, uses, 'they could not be started; it is tried again');
+  if (records.some((one) => one.id === left.id))
+    await tell(left, uses, 'they could not be started; it is tried again when its process starts anew');
   else await closeFrom({ ...left, record: { ...left.record, after: [] } }, uses);
 }
 
@@ -61,12 +62,31 @@ async function closeFrom(left: LeftWindow, uses: Uses): Promise<void> {
     await using hosts = new HostPool(uses);
     await using maintenance = new Maintenance({ ...uses, hosts });
     const closed = await closeWindow(left.record, { ...(await maintenance.reach(left.record.host)), clock });
-    if (closed.left.length === 0) return await forgetWindow(catalogue, left.id);
+    if (closed.left.length === 0) {
+      if (closed.failures.length > 0) await tellFailures(left, closed.failures, uses);
+      return await forgetWindow(catalogue, left.id);
+    }
     const still = { ...left, record: { ...left.record, stopped: closed.left, after: [] } };
     await tell(still, uses, closed.failures.join('; '));
   } catch (error) {
     await tell(left, uses, messageOf(error));
   }
+}
+
+/** All runs again, but a step after the backup failed: it is not tried a second time. */
+async function tellFailures(
+  { record, run }: LeftWindow,
+  failures: readonly string[],
+  { catalogue }: Uses,
+): Promise<void> {
+  await recordHappening(catalogue, {
+    type: 'run.warning',
+    title: `the steps after a backup of ${record.source} that was lost were made up for, and failed`,
+    message: failures.join('; '),
+    remedy: 'Do by hand what these steps do.',
+    source: record.source,
+    run,
+  });
 }
 
 async function tell(left: LeftWindow, uses: Uses, why: string): Promise<void> {

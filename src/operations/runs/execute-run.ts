@@ -191,6 +191,9 @@ async function performRestore(run: RunRecord, uses: Uses): Promise<Performed> {
     ...(run.repository === undefined ? {} : { repository: run.repository }),
   };
   const output = await restore.run(inputOf(restore, { ...run, input }, given), uses);
+  // Content that cannot be restored throws; what else could not be set is told.
+  for (const message of output.problems)
+    uses.report({ type: 'warning', code: 'restore.failed', message, subject: output.target });
   return { ok: true, result: output, bytes: output.bytes, snapshot: output.snapshot };
 }
 

@@ -49,13 +49,14 @@ export function endingOfError(
 
 function cancelledEnding(run: RunRecord, stopped: 'cancelled' | 'shutdown', { nowMs }: EndingFacts): Ending {
   const isShutdown = stopped === 'shutdown';
+  const isRepeated = isShutdown && mayRepeat(run);
   const error: RunError = {
     code: 'cancelled',
     message: isShutdown ? 'its worker was stopped' : 'somebody asked it to stop',
-    remedy: isShutdown ? 'It is begun again by itself.' : 'Start it again: what was stored so far is kept.',
+    remedy: isRepeated ? 'It is begun again by itself.' : 'Start it again: what was stored so far is kept.',
   };
   const title = `the ${titleOf(run)} was stopped: ${error.message}`;
-  const again = isShutdown && mayRepeat(run) ? [repeatOf(run, { nowMs, delayMs: 0, attempt: run.attempt })] : [];
+  const again = isRepeated ? [repeatOf(run, { nowMs, delayMs: 0, attempt: run.attempt })] : [];
   return {
     outcome: { state: 'cancelled', error },
     events: [happeningOf(run, { type: 'run.cancelled', title, error })],
