@@ -1,31 +1,65 @@
-/** Runs the test projects one after the other, fast ones first, and ends with one line that counts all of them. */
+/** Runs the test projects one after the other, fast ones first, and ends with what failed and one line that counts all of them. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+
+/** The part of vitest's JSON report that is read here. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly message: string;
+    readonly status: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
 
 const projects = process.argv.length > 2 ? process.argv.slice(2) : ['unit', 'interop', 'drivers', 'platform', 'slow'];
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-results-'));
+const failures: string[] = [];
 let passed = 0;
-let failed = 0;
 for (const project of projects) {
   const file = join(folder, `${project}.json`);
   const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
   const run = spawnSync('vitest', args, { stdio: 'inherit' });
-  const result = readResult(file);
-  passed += result.passed;
+  const report = readReport(file);
+  passed += report?.numPassedTests ?? 0;
+  const failed = report === undefined ? [] : failuresOf(report);
   // A run that broke without a failed test (a crash, an empty suite) is a failure all the same.
-  failed += result.failed > 0 || run.status === 0 ? result.failed : 1;
+  if (failed.length === 0 && run.status !== 0) failed.push(`vitest ended with ${run.status ?? run.signal}`);
+  failures.push(...failed.map((failure) => `${project}: ${failure}`));
 }
 rmSync(folder, { recursive: true });
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+// Again at the end: whoever has only the last lines of a log should not have to guess.
+for (const failure of failures) console.log(`\nFAILED ${failure}`);
+console.log(`\n${passed} passed, ${failures.length} failed`);
+process.exitCode = failures.length === 0 && passed > 0 ? 0 : 1;
 
-function readResult(file: string): { passed: number; failed: number } {
+function readReport(file: string): Report | undefined {
   try {
-    const json = JSON.parse(readFileSync(file, 'utf8')) as { numPassedTests: number; numFailedTests: number };
-    return { passed: json.numPassedTests, failed: json.numFailedTests };
+    return JSON.parse(readFileSync(file, 'utf8')) as Report;
   } catch {
-    return { passed: 0, failed: 1 };
+    return undefined;
   }
+}
+
+/** One text for each failed test, and for each file that could not be run. */
+function failuresOf(report: Report): string[] {
+  return report.testResults.flatMap((file) => {
+    const path = relative(process.cwd(), file.name);
+    const tests = file.assertionResults.filter((test) => test.status === 'failed');
+    if (tests.length === 0) return file.status === 'failed' ? [`${path}\n${short(file.message)}`] : [];
+    return tests.map((test) => `${path} > ${test.fullName}\n${short(test.failureMessages.join('\n'))}`);
+  });
+}
+
+function short(message: string): string {
+  const lines = message.split('\n').slice(0, 12);
+  return lines.map((line) => `  ${line.slice(0, 400)}`).join('\n');
 }

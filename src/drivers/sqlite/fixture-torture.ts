@@ -1,6 +1,7 @@
 /** Writers that do their worst while copies are made; every copy is judged by the bank's invariants and by its own fingerprint. */
-import { copyFileSync, existsSync, rmSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, openSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../hosts/host.ts';
 import { compareFacts } from '../../model/fingerprint.ts';
 import type { SourceContext } from '../driver.ts';
@@ -12,6 +13,8 @@ import type { Settings } from './settings.ts';
 
 export interface Torture {
   readonly copies: number;
+  /** Ends at the first copy that is bad. */
+  readonly untilBad?: boolean;
   readonly journal: 'wal' | 'delete' | 'truncate';
   readonly writers: readonly Omit<WriterOptions, 'path'>[];
   readonly pageBytes?: number;
@@ -43,7 +46,7 @@ export async function torture(host: Host, plan: Torture): Promise<TortureReport>
   const writers = await Promise.all(plan.writers.map((writer) => startWriter({ path, ...writer })));
   const report = { copies: 0, bad: [] as string[], badButIntact: 0, busy: 0, overlaid: 0, commits: 0 };
   const judge = newestSeen();
-  for (let i = 0; i < plan.copies; i++) {
+  for (let i = 0; i < plan.copies && !(plan.untilBad && report.bad.length > 0); i++) {
     const to = place.path(`copy-${i}.db`);
     const faults = plan.copy
       ? await plainFaults(plan.copy, path, to)
@@ -113,7 +116,27 @@ async function plainFaults(
   return bankFaults(to);
 }
 
-/** What `cp` does: the database, then its WAL, under no lock. */
+/** What `cp` does of a large file on a slow disk: the database piece by piece while it is written, then its WAL, under no lock. */
 export async function unlockedCopy(path: string, to: string): Promise<void> {
-  for (const suffix of ['', '-wal']) if (existsSync(path + suffix)) copyFileSync(path + suffix, to + suffix);
+  const pieces = 8;
+  const size = statSync(path).size;
+  const from = openSync(path, 'r');
+  const copy = openSync(to, 'w');
+  for (let n = 0; n < pieces; n++) {
+    if (n > 0) await written(path);
+    const start = Math.floor((size * n) / pieces);
+    const piece = Buffer.alloc(Math.floor((size * (n + 1)) / pieces) - start);
+    writeSync(copy, piece, 0, readSync(from, piece, 0, piece.length, start), start);
+  }
+  closeSync(from);
+  closeSync(copy);
+  if (existsSync(`${path}-wal`)) copyFileSync(`${path}-wal`, `${to}-wal`);
+}
+
+/** Until the database or its WAL was written, or a second has passed. */
+async function written(path: string): Promise<void> {
+  const state = (): string =>
+    [path, `${path}-wal`].map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs).join();
+  const before = state();
+  for (let waited = 0; waited < 1000 && state() === before; waited += 5) await sleep(5);
 }
