@@ -30,7 +30,7 @@ const step = fc.oneof(
 
 describe('after any history', () => {
   test('everything that is chosen is over there, whole, and nothing of it twice', { timeout: 120_000 }, async () => {
-    const runs = Number(process.env.HOLDFAST_COPY_HISTORIES ?? 12);
+    const runs = Number(process.env.COPY_HISTORIES ?? 8);
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 9 }), async (steps) => {
         const { from, to } = await twoSides();
@@ -91,7 +91,10 @@ async function expectAllThere(from: Side, to: Side, stored: ReadonlyMap<string, 
   expect(new Set(to.place.keys())).toEqual(before);
 }
 
-describe('stopped at every call of the storage', () => {
+/** 1 stops at every call; the usual run takes every second, the two effects in turn. */
+const stride = Number(process.env.KILL_STEP ?? 2);
+
+describe('stopped at any call of the storage', () => {
   const history: TrialFiles[] = [small, { ...small, four: [noise('four', 6000)] }, { five: [noise('five', 900)] }];
 
   test.each(['error-before', 'error-after'] as const)(
@@ -99,7 +102,7 @@ describe('stopped at every call of the storage', () => {
     async (effect) => {
       const { from, to: empty } = await twoSides();
       for (const [i, one] of history.entries()) await makeSnapshot(from.repository, one, { time: dayAt(i + 1) });
-      for (let k = 1; ; k++) {
+      for (let k = effect === 'error-before' ? 1 : stride; ; k += stride) {
         const to = fresh(empty);
         const rules: FaultRule[] =
           effect === 'error-before'

@@ -36,6 +36,7 @@ let place: CataloguePlace;
 let catalogue: Catalogue;
 let trial: Trial;
 const workers: Worker[] = [];
+let longestStartMs = 0;
 
 interface Worker {
   readonly child: ChildProcess;
@@ -97,6 +98,7 @@ async function startWorker(): Promise<Worker> {
   const argv = [script, trial.path('holdfast.yaml'), '2', String(leaseMs)];
   const child = spawn(process.execPath, argv, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const worker: Worker = { child, ended: once(child, 'exit'), said: '' };
+  const begun = Date.now();
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       worker.said += text;
@@ -105,10 +107,11 @@ async function startWorker(): Promise<Worker> {
   workers.push(worker);
   await until(() => worker.said.includes('ready') || child.exitCode !== null, 'a worker starts');
   if (child.exitCode !== null) throw new Error(worker.said);
+  longestStartMs = Math.max(longestStartMs, Date.now() - begun);
   return worker;
 }
 
-async function until(isSo: () => boolean | Promise<boolean>, what: string, patienceMs = 90_000): Promise<void> {
+async function until(isSo: () => boolean | Promise<boolean>, what: string, patienceMs = 240_000): Promise<void> {
   const end = Date.now() + patienceMs;
   while (!(await isSo())) {
     if (Date.now() > end) throw new Error(`waited in vain until ${what}`);
@@ -158,7 +161,7 @@ test(
       expect(worker.said).toContain('stopped');
     }
     const states = await statesOf();
-    if (process.env.FIGURES) console.log(JSON.stringify({ kills, states, ...(await figures()) }));
+    if (process.env.FIGURES) console.log(JSON.stringify({ kills, longestStartMs, states, ...(await figures()) }));
     expect(states.running ?? 0).toBe(0);
     expect(existsSync(trial.path('conflicts'))).toBe(false);
     expect(readFileSync(trial.path('units/app'), 'utf8').trim()).toBe('active');

@@ -108,7 +108,7 @@ admin_socket = /data/run/$name.asok
 pid_file =
 log_file = /data/$name.log
 osd_objectstore = memstore
-memstore_device_bytes = 2147483648
+memstore_device_bytes = 8589934592
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1
 osd_pool_default_pg_num = 1
@@ -124,6 +124,9 @@ plugin_dir = /usr/lib/x86_64-linux-gnu/ceph
 [client.rgw]
 rgw_frontends = beast endpoint=127.0.0.1:${gateway} tcp_nodelay=1
 rgw_data = /data/rgw
+rgw_gc_obj_min_wait = 20
+rgw_gc_processor_period = 20
+rgw_gc_processor_max_time = 20
 `;
 }
 

@@ -33,15 +33,19 @@ export function recordsOfRun({ catalogue, directory, run, worker }: RecordsOfRun
           cause,
         });
       }
+      const update = async (changed: WindowRecord): Promise<void> => {
+        const document = JSON.stringify(changed);
+        await db.updateTable('openWindow').set({ document }).where('id', '=', id).execute();
+      };
       return {
         id,
         async write(changed) {
           await here.write(changed);
-          await db
-            .updateTable('openWindow')
-            .set({ document: JSON.stringify(changed) })
-            .where('id', '=', id)
-            .execute();
+          await update(changed);
+        },
+        async leave(changed) {
+          await here.leave(changed);
+          if (changed) await update(changed);
         },
         async remove() {
           await here.remove();
@@ -57,8 +61,17 @@ export interface LeftWindow {
   readonly run: string;
   readonly worker: string;
   readonly record: WindowRecord;
-  /** That it cannot be closed was told. */
-  readonly isTold: boolean;
+  readonly tries: Tries;
+}
+
+/** What was done so far about a window that somebody else left. In milliseconds of the catalogue's clock. */
+export interface Tries {
+  /** That it cannot be closed was told last then. */
+  readonly toldAtMs?: number;
+  /** How often closing it failed. */
+  readonly failed?: number;
+  /** It is not tried again before. */
+  readonly nextAtMs?: number;
 }
 
 /** Windows of runs that have ended: who opened them did not close them. */
@@ -72,8 +85,8 @@ export async function leftWindows({ db }: Catalogue): Promise<LeftWindow[]> {
   return rows
     .filter((row) => row.state !== 'running' && row.state !== 'queued')
     .map((row) => {
-      const { toldAtMs, ...record } = JSON.parse(row.document) as WindowRecord & { readonly toldAtMs?: number };
-      return { id: row.id, run: row.runId ?? '', worker: row.worker, record, isTold: toldAtMs !== undefined };
+      const { tries = {}, ...record } = JSON.parse(row.document) as WindowRecord & { readonly tries?: Tries };
+      return { id: row.id, run: row.runId ?? '', worker: row.worker, record, tries };
     });
 }
 
@@ -81,8 +94,8 @@ export async function forgetWindow({ db }: Catalogue, id: string): Promise<void>
   await db.deleteFrom('openWindow').where('id', '=', id).execute();
 }
 
-/** What is still stopped, and that it was told. */
-export async function keepWindow({ db }: Catalogue, { id, record }: LeftWindow, toldAtMs: number): Promise<void> {
-  const document = JSON.stringify({ ...record, toldAtMs });
+/** What is still to be done, and what came of trying. */
+export async function keepWindow({ db }: Catalogue, { id, record, tries }: LeftWindow): Promise<void> {
+  const document = JSON.stringify({ ...record, tries });
   await db.updateTable('openWindow').set({ document }).where('id', '=', id).execute();
 }

@@ -13,6 +13,8 @@ export interface ToClose {
 
 export interface Closed {
   readonly failures: readonly string[];
+  /** Those of them that are of steps afterwards, which are not tried again. */
+  readonly failedSteps: readonly string[];
   /** What still does not run. */
   readonly left: readonly StopStep[];
   /** When the last one was started, on the monotonic clock. */
@@ -35,12 +37,13 @@ export async function closeWindow(
     }
   }
   const startedMs = clock.monotonicMs();
+  const failedSteps: string[] = [];
   for (const { run, timeoutMs } of after.toReversed()) {
     const what = 'a step after the backup failed';
     await mustSucceed(host, run, what, { clock, timeoutMs }).catch((error: unknown) => {
       const message = messageOf(error);
-      failures.push(message.startsWith(what) ? message : `${what}: ${message}`);
+      failedSteps.push(message.startsWith(what) ? message : `${what}: ${message}`);
     });
   }
-  return { failures, left, startedMs };
+  return { failures: [...failures, ...failedSteps], failedSteps, left, startedMs };
 }

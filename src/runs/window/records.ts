@@ -42,21 +42,28 @@ export function recordsIn(directory: string): WindowRecords {
   return { create: (record) => createRecord(directory, record) };
 }
 
-/** A record that belongs to this process. */
+/** A record that this process works on: nobody else does, and nothing else in this process. */
 export interface OpenRecord {
   readonly id: string;
   /** Returns when it is on the disk. */
   write(record: WindowRecord): Promise<void>;
+  /** What could not be done (absent: as it was written last) is for whoever comes next; this process may be the next. */
+  leave(record?: WindowRecord): Promise<void>;
   remove(): Promise<void>;
 }
+
+/** Ids of what this process works on now. */
+const inHand = new Set<string>();
 
 export async function createRecord(directory: string, record: WindowRecord): Promise<OpenRecord> {
   const id = randomBytes(8).toString('hex');
   const opened = recordAt(directory, id);
+  inHand.add(id);
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await opened.write(record);
   } catch (cause) {
+    inHand.delete(id);
     throw new HoldfastError({
       code: 'storage.io',
       message: `what has to be started again cannot be written down in ${directory}: ${messageOf(cause)}`,
@@ -70,23 +77,26 @@ export async function createRecord(directory: string, record: WindowRecord): Pro
 /** One of this process. */
 function recordAt(directory: string, id: string): OpenRecord {
   const path = join(directory, `${id}.${ownIdentity()}.json`);
+  const write = async (record: WindowRecord): Promise<void> => {
+    const temporary = `${path}.new`;
+    await rm(temporary, { force: true });
+    {
+      await using file = await open(temporary, 'wx', 0o600);
+      await file.writeFile(JSON.stringify(record));
+      await file.sync();
+    }
+    await rename(temporary, path);
+    await syncDirectory(directory);
+  };
+  const remove = async (): Promise<void> => {
+    await rm(path, { force: true });
+    await syncDirectory(directory);
+  };
+  const letGo = (): boolean => inHand.delete(id);
   return {
-    id,
-    async write(record) {
-      const temporary = `${path}.new`;
-      await rm(temporary, { force: true });
-      {
-        await using file = await open(temporary, 'wx', 0o600);
-        await file.writeFile(JSON.stringify(record));
-        await file.sync();
-      }
-      await rename(temporary, path);
-      await syncDirectory(directory);
-    },
-    async remove() {
-      await rm(path, { force: true });
-      await syncDirectory(directory);
-    },
+    ...{ id, write },
+    leave: async (record) => await (record ? write(record) : Promise.resolve()).finally(letGo),
+    remove: async () => await remove().finally(letGo),
   };
 }
 
@@ -97,8 +107,11 @@ export interface LeftRecord {
   readonly record: WindowRecord | undefined;
 }
 
-/** Records whose process is gone; with `own` also this process's, which a repair that failed has taken over. */
-export async function leftRecords(directory: string, { own = false } = {}): Promise<LeftRecord[]> {
+/** Records whose process is gone; with `own` also those this process has left, with `all` everything that is there. */
+export async function leftRecords(
+  directory: string,
+  { own = false, all = false }: { readonly own?: boolean; readonly all?: boolean } = {},
+): Promise<LeftRecord[]> {
   const names = await readdir(directory).catch((error: unknown) => {
     if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(systemCode(error) ?? '')) return [];
     throw error;
@@ -106,24 +119,32 @@ export async function leftRecords(directory: string, { own = false } = {}): Prom
   const left: LeftRecord[] = [];
   for (const name of names.toSorted((a, b) => a.localeCompare(b))) {
     const [, id, owner] = nameForm.exec(name.replace(/\.new$/, '')) ?? [];
-    if (owner === undefined || (isAlive(owner) && !(own && owner === ownIdentity()))) continue;
+    if (owner === undefined) continue;
+    const isOwn = owner === ownIdentity();
+    if (!all && isAlive(owner) && !(own && isOwn && !inHand.has(id))) continue;
+    if (!name.endsWith('.new')) left.push({ name, id, record: await readRecord(join(directory, name)) });
     // Half written: the one before it counts, or nothing had been stopped yet.
-    if (name.endsWith('.new')) await rm(join(directory, name), { force: true });
-    else left.push({ name, id, record: await readRecord(join(directory, name)) });
+    else if (!isAlive(owner)) await rm(join(directory, name), { force: true });
   }
   return left;
 }
 
-/** `undefined` if another process was faster. */
-export async function takeOver(directory: string, { name, id }: LeftRecord): Promise<OpenRecord | undefined> {
-  const mine = `${id}.${ownIdentity()}.json`;
+/** With what it says now. `undefined` if somebody was faster, in another process or in this one. */
+export async function takeOver(
+  directory: string,
+  { name, id }: LeftRecord,
+): Promise<(OpenRecord & { readonly record: WindowRecord | undefined }) | undefined> {
+  if (inHand.has(id)) return undefined;
+  inHand.add(id);
+  const mine = join(directory, `${id}.${ownIdentity()}.json`);
   try {
-    await rename(join(directory, name), join(directory, mine));
+    await rename(join(directory, name), mine);
+    return { ...recordAt(directory, id), record: await readRecord(mine) };
   } catch (error) {
+    inHand.delete(id);
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
   }
-  return recordAt(directory, id);
 }
 
 async function readRecord(path: string): Promise<WindowRecord | undefined> {

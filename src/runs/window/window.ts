@@ -90,7 +90,7 @@ export class MaintenanceWindow {
     }
     try {
       if (closed.left.length === 0) await record.remove();
-      else await record.write({ ...this.#content(), stopped: closed.left, after: [] });
+      else await record.leave({ ...this.#content(), stopped: closed.left, after: [] });
     } catch (error) {
       failures.push(`the record of the window could not be brought up to date: ${messageOf(error)}`);
     }
