@@ -3,6 +3,7 @@
  * see: logs, answers, arguments and environments of child processes, the catalogue, temporary files, and what is left when
  * the process is aborted. In the memory of the living process they are; no core file is made of it.
  */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -12,9 +13,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
+import { freePort } from '../servers/sshd.ts';
 import { documentedRoutes, sampleOf } from '../support/api-document.ts';
 import { initCheaply } from '../support/cheap-repository.ts';
-import { Serving } from '../support/serving.ts';
+import { program, Serving } from '../support/serving.ts';
 
 /** By what they are for; found under any of these names. */
 const secrets = {
@@ -30,7 +32,10 @@ let postgres: PostgresServer;
 let hook: Server;
 let serving: Serving;
 const received: string[] = [];
-/** What was seen of processes below the server while it worked. */
+/** Does a part of the work, with secrets that it is sent. */
+let agent: ChildProcess;
+let agentSaid = '';
+/** What was seen of processes below the server and the agent while they worked. */
 const children = new Map<string, string>();
 const answers: { readonly from: string; readonly text: string }[] = [];
 
@@ -44,16 +49,19 @@ beforeAll(async () => {
   const { port } = hook.address() as AddressInfo;
   serving = new Serving(
     `
+hosts: { far: { agent: far } }
 repositories: { main: { url: FOLDER/repo, password: { env: REPOSITORY_PW } } }
 policies: { nightly: { repositories: [main] } }
 sources:
   ledger: { driver: sqlite, path: FOLDER/ledger.db, policy: nightly }
   shop: { driver: postgres, url: "postgres://postgres@127.0.0.1:${postgres.port}/postgres", password: { file: FOLDER/pg }, policy: nightly }
+  away: { driver: postgres, host: far, url: "postgres://postgres@127.0.0.1:${postgres.port}/postgres", password: { file: FOLDER/pg }, policy: nightly }
   wrong: { driver: postgres, url: "postgres://postgres@127.0.0.1:${postgres.port}/postgres", password: { file: FOLDER/typed }, policy: nightly }
 notifications:
   hook: { webhook: "http://127.0.0.1:${port}/", headers: { authorization: { file: FOLDER/hook } }, on: ["*"] }
 `,
     { REPOSITORY_PW: secrets.repository },
+    `, agents: { listen: "127.0.0.1:${await freePort()}", names: [127.0.0.1] }`,
   );
   const db = new DatabaseSync(serving.path('ledger.db'));
   db.exec("create table t (x); insert into t values ('a')");
@@ -72,9 +80,30 @@ notifications:
   serving.env.TMPDIR = serving.path('tmp');
   await initCheaply(serving.path('repo'), secrets.repository);
   await serving.start();
+  await startAgent();
 });
 
+/** `holdfast agent` as a process of its own; what it is let in with is another secret. */
+async function startAgent(): Promise<void> {
+  told.enrolment = (await serving.ok('agent', 'enrol', 'far')).trim();
+  const env = { ...serving.env, HOLDFAST_STATE: serving.path('agent'), TMPDIR: serving.path('tmp') };
+  delete env.REPOSITORY_PW;
+  const joined = await serving.run(['agent', 'join'], {
+    HOLDFAST_STATE: serving.path('agent'),
+    HOLDFAST_AGENT_TOKEN: told.enrolment,
+  });
+  expect(joined.status, joined.stderr).toBe(0);
+  agentSaid += joined.stdout + joined.stderr;
+  agent = spawn(program, ['agent', 'run'], { cwd: serving.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [agent.stdout!, agent.stderr!]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      agentSaid += text;
+    });
+  }
+}
+
 afterAll(async () => {
+  agent?.kill('SIGKILL');
   await serving?.dispose();
   await postgres?.[Symbol.asyncDispose]();
   hook?.close();
@@ -97,8 +126,9 @@ function watchChildren(): void {
     const match = /^(\d+) \(.*\) \S (\d+)/s.exec(stat);
     if (match) parents.set(Number(match[1]), Number(match[2]));
   }
+  const servers = [serving.pid, agent.pid!];
   const isBelow = (pid: number): boolean => {
-    for (let at = parents.get(pid); at; at = parents.get(at)) if (at === serving.pid) return true;
+    for (let at = parents.get(pid); at; at = parents.get(at)) if (servers.includes(at)) return true;
     return false;
   };
   for (const pid of parents.keys()) {
@@ -107,8 +137,8 @@ function watchChildren(): void {
     const own = `PGPASSWORD=${secrets.postgres}\0`;
     const environment = quietly(`/proc/${pid}/environ`).replace(own, '');
     const line = quietly(`/proc/${pid}/cmdline`);
-    // Between fork and exec it is the server itself.
-    if (line === quietly(`/proc/${serving.pid}/cmdline`)) continue;
+    // Between fork and exec it is the server or the agent itself.
+    if (servers.some((one) => line === quietly(`/proc/${one}/cmdline`))) continue;
     const seen = `${line}\n${environment}`.replaceAll('\0', ' ');
     children.set(seen, quietly(`/proc/${pid}/comm`).trim());
   }
@@ -120,6 +150,10 @@ function quietly(file: string): string {
   } catch {
     return '';
   }
+}
+
+function agentFacts(): string {
+  return quietly(`/proc/${agent.pid}/cmdline`) + quietly(`/proc/${agent.pid}/environ`);
 }
 
 function filesBelow(folder: string): string[] {
@@ -171,10 +205,10 @@ describe('secrets', () => {
       }
     })();
     for (let i = 0; i < 2; i++) {
-      await post('/api/runs/backup', { sources: ['ledger', 'shop', 'wrong'] });
+      await post('/api/runs/backup', { sources: ['ledger', 'shop', 'away', 'wrong'] });
       await settled();
     }
-    await post('/api/runs/drill', { targets: ['ledger', 'shop'] });
+    await post('/api/runs/drill', { targets: ['ledger', 'shop', 'away'] });
     await settled();
     await post('/api/notifications/test', {});
     await post('/api/downloads', { snapshot: 'ledger' }).then((text) => {
@@ -190,6 +224,7 @@ describe('secrets', () => {
       runs.filter((one) => one.source === source && one.state === state).length;
     expect(count('ledger', 'succeeded')).toBeGreaterThanOrEqual(3);
     expect(count('shop', 'succeeded')).toBeGreaterThanOrEqual(3);
+    expect(count('away', 'succeeded')).toBeGreaterThanOrEqual(3);
     expect(count('wrong', 'failed')).toBeGreaterThanOrEqual(1);
     expect(received).toContain(secrets.webhook);
   }, 120_000);
@@ -224,16 +259,20 @@ describe('secrets', () => {
     expect([...names].some((one) => one.startsWith('pg_dump'))).toBe(true);
     for (const [text, name] of children) requireNone(`the process ${name}: ${text.slice(0, 200)}`, text);
     requireNone('the arguments of the server', quietly(`/proc/${serving.pid}/cmdline`));
+    requireNone('the arguments and environment of the agent', agentFacts());
   });
 
   it('are not in the log', () => {
     expect(serving.output).toContain('listens on');
     requireNone('the log', serving.output);
+    expect(agentSaid).toContain('connected');
+    requireNone('what the agent said', agentSaid);
   });
 
-  it('are in no file of the server: catalogue, state, temporary ones', () => {
+  it('are in no file of the server or the agent: catalogue, state, temporary ones', () => {
     const places = [
       ...filesBelow(serving.path('state')),
+      ...filesBelow(serving.path('agent')),
       ...filesBelow(serving.path('tmp')),
       ...filesBelow(serving.path('repo')),
     ];
