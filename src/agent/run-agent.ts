@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import type { RunEvent } from '../model/run.ts';
 import { emptyConfig } from '../operations/configuration.ts';
 import { describeError } from '../operations/describe-error.ts';
 import { repairLeftWindows } from '../operations/left-windows.ts';
@@ -33,6 +34,8 @@ export interface AgentOptions {
 
 const firstPauseMs = 1000;
 const longestPauseMs = 60_000;
+const firstStartPauseMs = 20_000;
+const longestStartPauseMs = 300_000;
 /** What was stopped may still be told for this long. */
 const farewellMs = 10_000;
 
@@ -41,7 +44,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const { stateDirectory, clock, signal, log } = options;
   const { name, address } = await readIdentity(stateDirectory);
   await using _alone = await holdAlone(stateDirectory);
-  await startWhatWasStopped(options);
+  const isLeft = await startWhatWasStopped(options);
+  const starting = keepStarting(options, isLeft);
   log.info({ name, server: address }, 'the agent begins');
   const instance = randomBytes(8).toString('hex');
   const current: { session?: Session } = {};
@@ -58,6 +62,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   await runs.stop();
   await farewell(current.session, clock);
   await connecting;
+  await starting;
 }
 
 interface Connecting {
@@ -126,15 +131,33 @@ async function aborted(signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-/** Services that a backup stopped, and an agent that was killed did not start again. */
-async function startWhatWasStopped({ parts, stateDirectory, env, clock, signal, log }: AgentOptions): Promise<void> {
+/** What a run of this process could not start is tried again until it works, less and less often. */
+async function keepStarting(options: AgentOptions, isLeftBefore: boolean): Promise<void> {
+  const { clock, signal, log } = options;
+  for (let failures = isLeftBefore ? 1 : 0; !signal.aborted; ) {
+    const pauseMs = Math.min(longestStartPauseMs, firstStartPauseMs * 2 ** Math.min(failures, 10));
+    await clock.sleep(pauseMs, { signal, background: true }).catch(() => undefined); // told to stop: the loop ends
+    if (signal.aborted) return;
+    try {
+      failures = (await startWhatWasStopped(options)) ? failures + 1 : 0;
+    } catch (error) {
+      failures += 1;
+      log.warn(describeError(error), 'what was left stopped cannot be looked for; trying again');
+    }
+  }
+}
+
+/** Services that a backup stopped and that were not started again: its agent was killed, or could not. True if some still are. */
+async function startWhatWasStopped({ parts, stateDirectory, env, clock, signal, log }: AgentOptions): Promise<boolean> {
   const config = emptyConfig(join(agentDirectory(stateDirectory), 'holdfast.yaml'));
-  await repairLeftWindows({
+  const uses = {
     ...{ ...parts, config, clock, signal, env: { ...env, HOLDFAST_STATE: stateDirectory } },
-    report: (event) => {
+    report: (event: RunEvent) => {
       if (event.type === 'warning') log.warn({ source: event.subject }, event.message);
     },
-  });
+  };
+  const repaired = await repairLeftWindows(uses, () => true);
+  return repaired.some(({ isClosed }) => !isClosed);
 }
 
 /**

@@ -31,6 +31,7 @@ export const eventTypes = {
   'source.recovered': 'A source that was overdue, or not proven, is safe again.',
   'proof.stale': 'The last proof of a source is older than its policy promises.',
   'service.stopped': 'A service that a backup stopped could not be started again.',
+  'service.started': 'A service that a backup had left stopped runs again.',
   'agent.lost': 'An agent has not been heard of.',
   'agent.returned': 'An agent is back.',
   'config.changed': 'The configuration was changed and is in use.',

@@ -168,9 +168,9 @@ describe('when a channel is told', () => {
   test('what nothing ends is told anew when it was quiet for as long as it would be folded', () => {
     const listener = new Listener();
     listener
-      .hear(event('service.stopped', 0))
-      .hear(event('service.stopped', hour))
-      .hear(event('service.stopped', 40 * hour));
+      .hear(event('sign-in.refused', 0))
+      .hear(event('sign-in.refused', hour))
+      .hear(event('sign-in.refused', 40 * hour));
     expect(listener.told.map(({ times }) => times)).toEqual([1, 2, 1]);
   });
 

@@ -6,6 +6,7 @@ export type AboutSubject = Pick<HoldfastEvent, 'type' | 'source' | 'repository' 
 /** What ends troubles of other types; `X.succeeded` ends `X.failed` and `X.missed` besides. */
 const endedBy: Readonly<Partial<Record<EventType, readonly EventType[]>>> = {
   'source.recovered': ['source.overdue', 'proof.stale'],
+  'service.started': ['service.stopped'],
   'agent.returned': ['agent.lost'],
   'config.changed': ['config.refused'],
   'channel.returned': ['channel.failed'],
@@ -20,7 +21,7 @@ export function endsTypes(type: EventType): readonly EventType[] {
 
 /** True for what stays wrong until something ends it. */
 export function lasts(type: EventType): boolean {
-  return /\.(failed|missed|lost|overdue|stale)$/.test(type) || type === 'config.refused';
+  return /\.(failed|missed|lost|overdue|stale|stopped)$/.test(type) || type === 'config.refused';
 }
 
 /** What may repeat and is not told each time. */

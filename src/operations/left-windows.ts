@@ -1,15 +1,19 @@
 /** Services that a backup which was killed left stopped: every command that reads the configuration starts them again. */
 import { readdir } from 'node:fs/promises';
 import { leftRecords, windowsDirectory } from '../runs/window/records.ts';
+import type { Repaired } from '../runs/window/repair.ts';
 import type { Execution, SourceAccess } from './operation.ts';
 
 type Uses = SourceAccess & Execution;
 
-/** Reports what it did, and what it could not do, as warnings. Costs one look at a directory when nothing is left. */
-export async function repairLeftWindows(uses: Uses): Promise<void> {
+/**
+ * Reports what it did, and what it could not do, as warnings, and gives it. `isAgain` says which of those that this process
+ * could not start itself are tried again. Costs one look at a directory when nothing is left.
+ */
+export async function repairLeftWindows(uses: Uses, isAgain?: (id: string) => boolean): Promise<readonly Repaired[]> {
   const { config, env, clock, report } = uses;
   const directory = windowsDirectory(env);
-  if (await isEmpty(directory)) return;
+  if (await isEmpty(directory)) return [];
   const [{ repairWindows }, { Maintenance }, { HostPool }] = await Promise.all([
     import('../runs/window/repair.ts'),
     import('./maintenance.ts'),
@@ -18,7 +22,7 @@ export async function repairLeftWindows(uses: Uses): Promise<void> {
   await using hosts = new HostPool(uses);
   await using maintenance = new Maintenance({ ...uses, hosts });
   const repaired = await repairWindows({
-    ...{ directory, clock },
+    ...{ directory, clock, isAgain },
     isOurs: (record) => record.config === config.file || record.host === hosts.local.name,
     reach: (record) => maintenance.reach(record.host),
   });
@@ -28,6 +32,7 @@ export async function repairLeftWindows(uses: Uses): Promise<void> {
     for (const message of done) warn(message);
     for (const message of failures) warn(message);
   }
+  return repaired;
 }
 
 /** Sources whose services a killed backup stopped and nobody could start since. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -11,17 +11,22 @@ import { localHost } from '../../hosts/local/index.ts';
 import {
   leftRecords,
   leftWindows,
+  MaintenanceWindow,
   recordsOfRun,
   type WindowRecord,
   windowsDirectory,
 } from '../../runs/window/index.ts';
+import { HostPool } from '../host-pool.ts';
+import { Maintenance } from '../maintenance.ts';
 import { closeLeftWindows } from './close-left-windows.ts';
 
 let folder: string;
 let catalogue: Catalogue;
+let nowMs: number;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-windows-'));
-  catalogue = await openCatalogue({ kind: 'sqlite', path: ':memory:' }, () => Date.now());
+  nowMs = Date.parse('2026-11-21T03:00:00Z');
+  catalogue = await openCatalogue({ kind: 'sqlite', path: ':memory:' }, () => nowMs);
 });
 afterEach(async () => {
   await catalogue[Symbol.asyncDispose]();
@@ -64,10 +69,12 @@ it('writes into both places and removes from both', async () => {
   const directory = windowsDirectory(uses().env);
   const records = recordsOfRun({ catalogue, directory, run: 'r1', worker: 'w' });
   const open = await records.create(record({}));
-  expect((await leftRecords(directory, { own: true })).map((one) => one.id)).toEqual([open.id]);
+  expect((await leftRecords(directory, { all: true })).map((one) => one.id)).toEqual([open.id]);
+  // It is being worked on: nothing was left.
+  expect(await leftRecords(directory, { own: true })).toEqual([]);
   expect((await leftWindows(catalogue)).map((one) => one.id)).toEqual([open.id]);
   await open.remove();
-  expect(await leftRecords(directory, { own: true })).toEqual([]);
+  expect(await leftRecords(directory, { all: true })).toEqual([]);
   expect(await leftWindows(catalogue)).toEqual([]);
 });
 
@@ -96,4 +103,101 @@ it('tries to start what its own machine has no other record of, and says so if i
   await leaveOpen(`${hostname()}:1:x`, { host: 'local', stopped: [unit] });
   await closeLeftWindows(uses(), { leads: false });
   expect((await events()).map((one) => one.type)).toEqual(['service.stopped']);
+});
+
+/** systemd of this machine, where a unit starts only once there is a file `repaired`. */
+async function withSystemd(work: () => Promise<void>): Promise<void> {
+  const { PATH } = process.env;
+  mkdirSync(join(folder, 'bin'));
+  const script = `#!/bin/sh
+    case $1 in
+      show) echo LoadState=loaded; echo ActiveState=active ;;
+      start) echo tried >> ${folder}/tries; [ -e ${folder}/repaired ] || { echo no room >&2; exit 1; } ;;
+    esac`;
+  writeFileSync(join(folder, 'bin', 'systemctl'), script, { mode: 0o755 });
+  process.env.PATH = `${folder}/bin:${PATH}`;
+  try {
+    await work();
+  } finally {
+    process.env.PATH = PATH;
+  }
+}
+
+const tries = (): number => readFileSync(join(folder, 'tries'), 'utf8').trim().split('\n').length;
+
+/** A whole window of a run that this process performs. */
+async function backUp(after: WindowRecord['after']): Promise<void> {
+  await using hosts = new HostPool(uses());
+  await using maintenance = new Maintenance({ ...uses(), hosts });
+  const window = new MaintenanceWindow({
+    ...(await maintenance.reach('local')),
+    ...{ clock: systemClock, report: () => undefined },
+    plan: { before: [unit], after, onFailure: 'abort' },
+    about: { config: '/etc/holdfast.yaml', source: 'shop', host: 'local' },
+    records: recordsOfRun({
+      ...{ catalogue, directory: windowsDirectory(uses().env), run: 'r1', worker: `${hostname()}:1:x` },
+    }),
+  });
+  await window.begin(new AbortController().signal);
+  // Not while the backup goes on.
+  await closeLeftWindows(uses(), { leads: true });
+  expect(existsSync(join(folder, 'tries'))).toBe(false);
+  await window.end();
+  expect(window.outcome.failures[0]).toContain('IS STILL STOPPED');
+}
+
+it('what a process that lives could not start it tries again, less and less often, until it works, and tells of both', async () => {
+  await withSystemd(async () => {
+    await backUp([{ run: ['sh', '-c', `echo x >> ${folder}/after`], timeoutMs: 5000 }]);
+    for (let look = 0; look < 180; look += 1) {
+      await closeLeftWindows(uses(), { leads: false });
+      nowMs += 20_000;
+    }
+    // Once by the window, and within the hour: at 0, 20, 60 and 140 s, and every five minutes.
+    expect(tries()).toBe(1 + 4 + 11);
+    expect((await events()).map((one) => one.type)).toEqual(['service.stopped']);
+    writeFileSync(join(folder, 'repaired'), '');
+    for (let look = 0; look < 16; look += 1) {
+      await closeLeftWindows(uses(), { leads: false });
+      nowMs += 20_000;
+    }
+    expect(tries()).toBe(1 + 4 + 11 + 1);
+  });
+  const told = await events();
+  expect(told.map((one) => one.type)).toEqual(['service.stopped', 'service.started']);
+  expect(told[1].title).toBe('the service holdfast-no-such, which a backup of shop had left stopped, runs again');
+  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(readdirSync(windowsDirectory(uses().env))).toEqual([]);
+  // What comes after a backup was done once, by the window itself.
+  expect(readFileSync(join(folder, 'after'), 'utf8')).toBe('x\n');
+});
+
+it('steps afterwards that a process did not live to take, and that fail when they are made up for, are told', async () => {
+  const id = '0123456789abcdef';
+  const directory = windowsDirectory(uses().env);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const left = record({
+    host: 'local',
+    after: [{ run: ['sh', '-c', 'echo no such queue >&2; exit 3'], timeoutMs: 5000 }],
+  });
+  writeFileSync(join(directory, `${id}.1-1-another-boot.json`), JSON.stringify(left), { mode: 0o600 });
+  const row = { id, runId: 'ended', worker: `${hostname()}:1:x`, document: JSON.stringify(left), openedAtMs: 1 };
+  await catalogue.db.insertInto('openWindow').values(row).execute();
+  await closeLeftWindows(uses(), { leads: false });
+  await closeLeftWindows(uses(), { leads: false });
+  const told = await catalogue.db.selectFrom('happening').select(['type', 'message']).execute();
+  expect(told).toHaveLength(1);
+  expect(told[0]).toMatchObject({ type: 'run.warning', message: expect.stringContaining('no such queue') });
+  expect(await leftWindows(catalogue)).toEqual([]);
+});
+
+it('what stays stopped is told again after a day', async () => {
+  await leaveOpen('elsewhere:1:x', { host: 'local', stopped: [unit] });
+  await closeLeftWindows(uses(), { leads: true });
+  nowMs += 23 * 3_600_000;
+  await closeLeftWindows(uses(), { leads: true });
+  expect(await events()).toHaveLength(1);
+  nowMs += 3_600_000;
+  await closeLeftWindows(uses(), { leads: true });
+  expect(await events()).toHaveLength(2);
 });

@@ -1,12 +1,13 @@
 /**
- * Services that a worker stopped which did not live to start them again. Those of a machine that is reached over a host are
- * started by whoever leads; those of a worker's own machine only by a process there, and until then an event says so.
+ * Services that a run left stopped: its process died, or lived and could not start them. Those of a machine that is reached
+ * over a host are started by whoever leads; those of a worker's own machine only by a process there, and until then an event
+ * says so. What fails is tried again until it works, less and less often.
  */
 import { hostname } from 'node:os';
 import { messageOf } from '../../base/errors.ts';
 import { recordHappening } from '../../catalogue/happenings.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
-import { titleOf } from '../../model/window.ts';
+import { type StopStep, titleOf } from '../../model/window.ts';
 import {
   closeWindow,
   forgetWindow,
@@ -14,6 +15,7 @@ import {
   type LeftWindow,
   leftRecords,
   leftWindows,
+  type Repaired,
   windowsDirectory,
 } from '../../runs/window/index.ts';
 import { HostPool } from '../host-pool.ts';
@@ -23,16 +25,33 @@ import type { Execution, SourceAccess } from '../operation.ts';
 
 type Uses = SourceAccess & Execution & { readonly catalogue: Catalogue };
 
-/** Closes what can be closed from here, and tells once of what cannot; who does not lead looks after its own machine only. Costs one query when nothing is left. */
+const firstPauseMs = 20_000;
+const longestPauseMs = 300_000;
+/** Somebody who overlooked that a service is stopped is told again. */
+const tellAgainMs = 24 * 3_600_000;
+
+/** What came of trying: `rest` is what is still to be done, as far as that is known. */
+type Tried = Pick<Repaired, 'rest' | 'isClosed' | 'failures' | 'failedSteps'>;
+
+/**
+ * Closes what can be closed from here and is due, and tells of what cannot; who does not lead looks after its own machine
+ * only. Costs one query when nothing is left.
+ */
 export async function closeLeftWindows(uses: Uses, { leads }: { readonly leads: boolean }): Promise<void> {
-  const left = await leftWindows(uses.catalogue);
+  const { catalogue } = uses;
+  const left = await leftWindows(catalogue);
   if (left.length === 0) return;
-  if (left.some(isOfThisMachine)) await repairLeftWindows(uses);
+  const nowMs = await catalogue.nowMs();
+  const due = new Set(left.filter(({ tries }) => (tries.nextAtMs ?? 0) <= nowMs).map(({ id }) => id));
+  const repaired = left.some(isOfThisMachine) ? await repairLeftWindows(uses, (id) => due.has(id)) : [];
   for (const one of left) {
-    if (isOfThisMachine(one)) await settleHere(one, uses);
+    const tried = repaired.find(({ id }) => id === one.id);
+    if (tried) await settle(one, tried, uses);
+    else if (!due.has(one.id)) continue;
+    else if (isOfThisMachine(one)) await settleHere(one, uses);
     else if (!leads) continue;
-    else if (isFar(one, uses)) await closeFrom(one, uses);
-    else await tell(one, uses, `they are on the machine of the worker ${one.worker}, which is not back yet`);
+    else if (isFar(one, uses)) await settle(one, await closeFrom(one, uses), uses);
+    else await tellOnce(one, uses, `they are on the machine of the worker ${one.worker}, which is not back yet`);
   }
 }
 
@@ -48,33 +67,49 @@ function isFar({ record }: LeftWindow, { config, hostKinds }: Uses): boolean {
   return entry !== undefined && kind !== undefined && !['local', 'docker'].includes(kind.name);
 }
 
-/** The directory of this machine says whether it was done; without it, to start once more what runs does no harm. */
+/**
+ * What the directory of this machine has is another process's that lives and tries itself, or another configuration's. What
+ * it does not have was done; to start once more what runs does no harm.
+ */
 async function settleHere(left: LeftWindow, uses: Uses): Promise<void> {
-  const records = await leftRecords(windowsDirectory(uses.env), { own: true });
-  if (records.some((one) => one.id === left.id))
-    await tell(left, uses, 'they could not be started; it is tried again when its process starts anew');
-  else await closeFrom({ ...left, record: { ...left.record, after: [] } }, uses);
+  const there = (await leftRecords(windowsDirectory(uses.env), { all: true })).find(({ id }) => id === left.id);
+  if (!there) {
+    const done = { ...left, record: { ...left.record, after: [] } };
+    return await settle(left, await closeFrom(done, uses), uses);
+  }
+  if (there.record && there.record.config !== uses.config.file)
+    await tellOnce(left, uses, `they are of ${there.record.config}, and its process is not back yet`);
 }
 
-async function closeFrom(left: LeftWindow, uses: Uses): Promise<void> {
-  const { catalogue, clock } = uses;
+async function closeFrom({ record }: LeftWindow, uses: Uses): Promise<Tried> {
   try {
     await using hosts = new HostPool(uses);
     await using maintenance = new Maintenance({ ...uses, hosts });
-    const closed = await closeWindow(left.record, { ...(await maintenance.reach(left.record.host)), clock });
-    if (closed.left.length === 0) {
-      if (closed.failures.length > 0) await tellFailures(left, closed.failures, uses);
-      return await forgetWindow(catalogue, left.id);
-    }
-    const still = { ...left, record: { ...left.record, stopped: closed.left, after: [] } };
-    await tell(still, uses, closed.failures.join('; '));
+    const closed = await closeWindow(record, { ...(await maintenance.reach(record.host)), clock: uses.clock });
+    const isClosed = closed.left.length === 0;
+    return { ...closed, isClosed, rest: isClosed ? undefined : { ...record, stopped: closed.left, after: [] } };
   } catch (error) {
-    await tell(left, uses, messageOf(error));
+    return { rest: record, isClosed: false, failures: [messageOf(error)], failedSteps: [] };
   }
 }
 
+async function settle(left: LeftWindow, { rest, isClosed, failures, failedSteps }: Tried, uses: Uses): Promise<void> {
+  const { catalogue } = uses;
+  if (failedSteps.length > 0) await tellFailedSteps(left, failedSteps, uses);
+  if (isClosed) {
+    if (left.record.stopped.length > 0) await tellStarted(left, uses);
+    return await forgetWindow(catalogue, left.id);
+  }
+  const nowMs = await catalogue.nowMs();
+  const { failed = 0 } = left.tries;
+  const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(failed, 10));
+  const still = { ...left, record: rest ?? left.record };
+  const toldAtMs = await tellStopped(still, uses, failures.join('; '));
+  await keepWindow(catalogue, { ...still, tries: { toldAtMs, failed: failed + 1, nextAtMs: nowMs + pauseMs } });
+}
+
 /** All runs again, but a step after the backup failed: it is not tried a second time. */
-async function tellFailures(
+async function tellFailedSteps(
   { record, run }: LeftWindow,
   failures: readonly string[],
   { catalogue }: Uses,
@@ -89,19 +124,41 @@ async function tellFailures(
   });
 }
 
-async function tell(left: LeftWindow, uses: Uses, why: string): Promise<void> {
-  const { catalogue } = uses;
-  const { record, run } = left;
-  if (!left.isTold && record.stopped.length > 0) {
-    const names = record.stopped.map(({ stop }) => titleOf(stop)).join(', ');
-    await recordHappening(catalogue, {
-      type: 'service.stopped',
-      title: `${names} IS STILL STOPPED: a backup of ${record.source} did not live to start it`,
-      message: why,
-      remedy: 'Start it by hand, or bring the worker back: it starts what it stopped.',
-      source: record.source,
-      run,
-    });
-  }
-  await keepWindow(catalogue, left, await catalogue.nowMs());
+async function tellStarted({ record, run }: LeftWindow, { catalogue }: Uses): Promise<void> {
+  const { source, stopped } = record;
+  await recordHappening(catalogue, {
+    type: 'service.started',
+    title: `${namesOf(stopped)}, which a backup of ${source} had left stopped, ${stopped.length > 1 ? 'run' : 'runs'} again`,
+    ...{ source, run },
+  });
+}
+
+/** Gives when it was told last: now, or before if that is not long ago. */
+async function tellStopped(
+  { record, run, tries }: LeftWindow,
+  { catalogue }: Uses,
+  why: string,
+): Promise<number | undefined> {
+  const { source, stopped } = record;
+  const nowMs = await catalogue.nowMs();
+  if (stopped.length === 0 || nowMs < (tries.toldAtMs ?? -Infinity) + tellAgainMs) return tries.toldAtMs;
+  await recordHappening(catalogue, {
+    type: 'service.stopped',
+    title: `${namesOf(stopped)} IS STILL STOPPED: a backup of ${source} did not live to start it, or could not`,
+    message: why,
+    remedy: 'Start it by hand, or bring the worker back: it starts what it stopped, and tries again until it can.',
+    ...{ source, run },
+  });
+  return nowMs;
+}
+
+/** Nothing can be tried from here. */
+async function tellOnce(left: LeftWindow, uses: Uses, why: string): Promise<void> {
+  const toldAtMs = await tellStopped(left, uses, why);
+  if (toldAtMs !== left.tries.toldAtMs)
+    await keepWindow(uses.catalogue, { ...left, tries: { ...left.tries, toldAtMs } });
+}
+
+function namesOf(stopped: readonly StopStep[]): string {
+  return stopped.map(({ stop }) => titleOf(stop)).join(', ');
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { formatInstant } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Host } from '../../hosts/host.ts';
-import { titleOf } from '../../model/window.ts';
+import { type StopStep, titleOf } from '../../model/window.ts';
 import { closeWindow } from './close-window.ts';
 import { type LeftRecord, leftRecords, takeOver, type WindowRecord } from './records.ts';
 import type { Services } from './services.ts';
@@ -13,58 +13,82 @@ export interface RepairTools {
   readonly clock: Clock;
   /** False for a record that belongs to another configuration with hosts of its own. */
   readonly isOurs: (record: WindowRecord) => boolean;
+  /** Of those that this process has left: whether it is tried again now. Absent: none. */
+  readonly isAgain?: (id: string) => boolean;
   /** The host of a record's source, reached, and its services. */
   readonly reach: (record: WindowRecord) => Promise<{ readonly host: Host; readonly services: Services }>;
 }
 
 export interface Repaired {
+  readonly id: string;
   readonly source: string;
+  /** What runs again. */
+  readonly started: readonly StopStep[];
+  /** What is still to be done; absent if nothing is, or if nobody can say. */
+  readonly rest?: WindowRecord;
+  readonly isClosed: boolean;
   /** One sentence each. */
   readonly done: readonly string[];
   readonly failures: readonly string[];
+  /** Those of them that are of steps afterwards: they are not tried again. */
+  readonly failedSteps: readonly string[];
 }
 
 /** Each record is taken over by one process at a time; what cannot be started now is left for the next who comes. */
 export async function repairWindows(tools: RepairTools): Promise<Repaired[]> {
+  const { directory, isOurs, isAgain } = tools;
   const repaired: Repaired[] = [];
-  for (const left of await leftRecords(tools.directory)) {
-    const { name, id, record } = left;
-    if (record && !tools.isOurs(record)) continue;
-    const result = record ? await repairOne({ name, id, record }, tools) : unreadable(name, tools.directory);
+  const left = await leftRecords(directory);
+  if (isAgain) {
+    const own = await leftRecords(directory, { own: true });
+    const known = new Set(left.map(({ id }) => id));
+    left.push(...own.filter(({ id }) => !known.has(id) && isAgain(id)));
+  }
+  for (const one of left) {
+    if (one.record && !isOurs(one.record)) continue;
+    const result = one.record ? await repairOne(one, tools) : unreadable(one, directory);
     if (result) repaired.push(result);
   }
   return repaired;
 }
 
-function unreadable(name: string, directory: string): Repaired {
+function unreadable({ name, id }: LeftRecord, directory: string): Repaired {
   const failure = `${directory}/${name} of a backup that was interrupted cannot be read or trusted: look whether everything runs that it stopped, then remove it`;
-  return { source: name, done: [], failures: [failure] };
+  return { id, source: name, started: [], isClosed: false, done: [], failures: [failure], failedSteps: [] };
 }
 
-async function repairOne(
-  left: LeftRecord & { readonly record: WindowRecord },
-  tools: RepairTools,
-): Promise<Repaired | undefined> {
-  const { record } = left;
-  const { source, stopped, after } = record;
+async function repairOne(left: LeftRecord, tools: RepairTools): Promise<Repaired | undefined> {
   const taken = await takeOver(tools.directory, left);
   if (!taken) return undefined;
-  const begun = formatInstant(record.openedAtMs);
+  const { record, id } = taken;
+  if (!record) {
+    await taken.leave();
+    return unreadable(left, tools.directory);
+  }
+  const { source, stopped } = record;
   try {
     const reached = await tools.reach(record);
     const closed = await closeWindow(record, { ...reached, clock: tools.clock });
-    if (closed.left.length === 0) await taken.remove();
-    else await taken.write({ ...record, stopped: closed.left, after: [] });
-    const started = stopped.filter((step) => !closed.left.includes(step)).map((step) => titleOf(step.stop));
-    const done = [
-      ...started.map(
-        (title) => `${title} was started again: a backup of ${source} that began ${begun} did not live to do it`,
-      ),
-      ...(after.length > 0 ? [`the steps after the backup of ${source} that began ${begun} were made up for`] : []),
-    ];
-    return { source, done, failures: closed.failures };
+    const rest = closed.left.length === 0 ? undefined : { ...record, stopped: closed.left, after: [] };
+    await (rest ? taken.leave(rest) : taken.remove());
+    const started = stopped.filter((step) => !closed.left.includes(step));
+    const { failures, failedSteps } = closed;
+    return { ...{ id, source, started, rest, failures, failedSteps }, isClosed: !rest, done: toldOf(record, started) };
   } catch (error) {
+    await taken.leave();
     const names = stopped.map((step) => titleOf(step.stop)).join(', ');
-    return { source, done: [], failures: [`${names || source}: not repaired: ${messageOf(error)}`] };
+    const failures = [`${names || source}: not repaired: ${messageOf(error)}`];
+    return { ...{ id, source, failures, rest: record }, started: [], isClosed: false, done: [], failedSteps: [] };
   }
+}
+
+function toldOf({ source, openedAtMs, after }: WindowRecord, started: readonly StopStep[]): string[] {
+  const begun = formatInstant(openedAtMs);
+  const again = started.map(
+    ({ stop }) =>
+      `${titleOf(stop)} was started again: a backup of ${source} that began ${begun} did not live to do it, or could not`,
+  );
+  return after.length > 0
+    ? [...again, `the steps after the backup of ${source} that began ${begun} were made up for`]
+    : again;
 }

@@ -218,8 +218,9 @@ function leave(record: Partial<WindowRecord>, owner = '1-1-another-boot'): strin
   return name;
 }
 
-const repair = (machine: Machine) =>
+const repair = (machine: Machine, isAgain?: (id: string) => boolean) =>
   repairWindows({
+    isAgain,
     directory,
     clock: machine.clock,
     isOurs: () => true,
@@ -246,6 +247,11 @@ test('what cannot be started is left for the next who comes, and said', async ()
   expect(records()).toHaveLength(1);
   expect(await leftRecords(directory)).toEqual([]);
   expect(await leftRecords(directory, { own: true })).toHaveLength(1);
+  machine.broken = '';
+  expect(await repair(machine)).toEqual([]);
+  const both = await Promise.all([repair(machine, () => true), repair(machine, () => true)]);
+  expect(both.flat().map((one) => one.isClosed)).toEqual([true]);
+  expect([machine.running, records()]).toEqual([new Set(['web']), []]);
 });
 
 test('the record of a process that lives is left alone; one that others could have written is not obeyed, but told of', async () => {
