@@ -4,6 +4,7 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { HoldfastError, messageOf, systemCode } from '../base/errors.ts';
+import { syncFolder } from '../base/whole-file.ts';
 
 /** Replaces it in one step; 0600 in a folder of 0700. */
 export async function writePrivate(path: string, value: unknown): Promise<void> {
@@ -26,11 +27,6 @@ export async function writePrivate(path: string, value: unknown): Promise<void> 
       cause,
     });
   }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path, 'r');
-  await folder.sync();
 }
 
 /** `undefined` if there is none. `storage.io` if it cannot be read, or does not hold what it should. */

@@ -1,16 +1,15 @@
 /** Files that must not get lost: written only where nothing is, or with what was there kept aside. */
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatInstant } from '../base/clock.ts';
 import { HoldfastError, messageOf, systemCode } from '../base/errors.ts';
+import { createWhole, syncFolder } from '../base/whole-file.ts';
 
-/** Writes a new file, flushed. `usage.invalid` if there is one, with its `EEXIST` as cause, or if it cannot be written. */
+/** Writes a new file, whole and flushed or not at all. `usage.invalid` if there is one, with its `EEXIST` as cause, or if it cannot be written. */
 export async function writeNew(file: string, text: string, mode: number): Promise<void> {
   try {
-    await using handle = await open(file, 'wx', mode);
-    await handle.writeFile(text);
-    await handle.sync();
+    await createWhole(file, mode, async (handle) => await handle.writeFile(text));
   } catch (cause) {
     if (systemCode(cause) === 'EEXIST') throw existsAlready(file, cause);
     throw unwritable(file, cause);
@@ -43,6 +42,7 @@ export async function writeKeepingAside(file: string, text: string, nowMs: numbe
       present === undefined ? undefined : `${file}.before-${formatInstant(nowMs).replace(/[-:]|\.\d+/g, '')}`;
     if (aside !== undefined) await link(file, aside);
     await rename(temporary, file);
+    await syncFolder(dirname(file));
     return aside;
   } catch (cause) {
     await rm(temporary, { force: true });

@@ -1,8 +1,7 @@
 /** Files of snapshots, fetched from a server by a link that is good for one time. */
-import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { HoldfastError, messageOf, systemCode } from '../../base/errors.ts';
+import { HoldfastError, messageOf, systemCode, throwIfCancelled } from '../../base/errors.ts';
+import { createWhole } from '../../base/whole-file.ts';
 import type { Report } from '../../model/run.ts';
 import { type RemoteServer, unreachable } from './server.ts';
 
@@ -34,12 +33,16 @@ export async function fetchFile(wanted: Wanted, server: RemoteServer): Promise<F
     time: link.time,
     name: nameOf(response.headers.get('content-disposition') ?? ''),
     ...(length === null ? {} : { bytes: Number(length) }),
-    parts: whole(response, length === null ? undefined : Number(length), server.url),
+    parts: whole(response, length === null ? undefined : Number(length), server),
   };
 }
 
 /** Nothing that was cut off is taken for the whole. */
-async function* whole(response: Response, expected: number | undefined, url: string): AsyncGenerator<Uint8Array> {
+async function* whole(
+  response: Response,
+  expected: number | undefined,
+  { url, signal }: RemoteServer,
+): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   try {
     for await (const part of response.body ?? []) {
@@ -47,6 +50,7 @@ async function* whole(response: Response, expected: number | undefined, url: str
       yield part;
     }
   } catch (error) {
+    throwIfCancelled(signal);
     throw unreachable(url, error);
   }
   if (expected !== undefined && bytes !== expected)
@@ -59,30 +63,20 @@ function nameOf(disposition: string): string {
   return basename(encoded === undefined ? 'download' : decodeURIComponent(encoded)) || 'download';
 }
 
-/** The file appears under its name when it is complete and on the disk; it must not exist. */
+/** The file appears under its name when it is complete and on the disk; it must not exist. What is cut off leaves nothing. */
 export async function saveFile({ parts, bytes: bytesTotal }: Fetched, file: string, report: Report): Promise<number> {
-  const temporary = `${file}.${randomBytes(4).toString('hex')}.part`;
   try {
-    // Claims the name, so that nothing that appears meanwhile is overwritten.
-    await (await open(file, 'wx', 0o600)).close();
-  } catch (cause) {
-    throw cannotWrite(file, cause);
-  }
-  try {
-    await using handle = await open(temporary, 'wx', 0o600);
-    let bytesDone = 0;
-    for await (const part of parts) {
-      await handle.writeFile(part);
-      bytesDone += part.byteLength;
-      report({ type: 'progress', stage: 'download', bytesDone, bytesTotal, subject: file });
-    }
-    await handle.sync();
-    await rename(temporary, file);
-    return bytesDone;
+    return await createWhole(file, 0o600, async (handle) => {
+      let bytesDone = 0;
+      for await (const part of parts) {
+        await handle.writeFile(part);
+        bytesDone += part.byteLength;
+        report({ type: 'progress', stage: 'download', bytesDone, bytesTotal, subject: file });
+      }
+      return bytesDone;
+    });
   } catch (error) {
-    await rm(temporary, { force: true });
-    await rm(file, { force: true });
-    throw error;
+    throw error instanceof HoldfastError || systemCode(error) === undefined ? error : cannotWrite(file, error);
   }
 }
 
