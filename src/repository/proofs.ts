@@ -1,12 +1,11 @@
 /** Proofs: what drills found, kept beside the snapshots they are about, sealed like them. */
 import { z } from 'zod';
 import { utf8, view } from '../base/bytes.ts';
-import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Proof, StoredProof } from '../model/proof.ts';
 import { unpackedName } from './layout.ts';
 import type { Repository } from './repository.ts';
-import { listUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
+import { forEachUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
 
 const readsAtOnce = 8;
 
@@ -45,19 +44,15 @@ export async function saveProof(repository: Repository, proof: Proof): Promise<s
 /** All proofs, oldest first. One that cannot be read throws `repository.damaged`: it may be what protects a snapshot. */
 export async function listProofs(repository: Repository, signal?: AbortSignal): Promise<StoredProof[]> {
   const proofs: StoredProof[] = [];
-  await forEachConcurrent(
-    listUnpacked(repository, 'proofs', signal),
-    readsAtOnce,
-    async ({ id }) => {
-      try {
-        proofs.push(await loadProof(repository, id, signal));
-      } catch (error) {
-        // Removed since the listing.
-        if (!hasCode(error, 'storage.not-found')) throw error;
-      }
-    },
-    signal,
-  );
+  const use = async (id: string, json: () => Promise<Uint8Array>): Promise<void> => {
+    try {
+      proofs.push({ ...decodeProof(repository, id, await json()), id });
+    } catch (error) {
+      // Removed since the listing.
+      if (!hasCode(error, 'storage.not-found')) throw error;
+    }
+  };
+  await forEachUnpacked(repository, 'proofs', use, { atOnce: readsAtOnce, signal });
   return proofs.sort((a, b) => a.startedAtMs - b.startedAtMs || (a.id < b.id ? -1 : 1));
 }
 

@@ -1,25 +1,23 @@
 /** Snapshot files: list, save, find by what a person types. */
 import { parseInstant } from '../base/clock.ts';
-import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import { isState, type Snapshot, type StoredSnapshot, sourceOf } from '../model/snapshot.ts';
 import { decodeSnapshot, encodeSnapshot, snapshotTimeMs } from './format/snapshot.ts';
 import { pinName } from './layout.ts';
 import type { Repository } from './repository.ts';
-import { listUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
+import { forEachUnpacked, loadUnpacked, saveUnpacked } from './unpacked.ts';
 
 /** Snapshot files read at once: small ones, each of which waits for a network. */
-export const snapshotReads = 16;
+const snapshotReads = 16;
 
 /** All snapshots, oldest first. One that was removed meanwhile is left out; a damaged one throws. */
 export async function listSnapshots(repository: Repository, signal?: AbortSignal): Promise<StoredSnapshot[]> {
   const snapshots: StoredSnapshot[] = [];
-  await forEachConcurrent(
-    listUnpacked(repository, 'snapshots', signal),
-    snapshotReads,
-    async ({ id }) => {
+  await forEachSnapshot(
+    repository,
+    async (_, load) => {
       try {
-        snapshots.push(await loadSnapshot(repository, id, signal));
+        snapshots.push(await load());
       } catch (error) {
         if (!hasCode(error, 'storage.not-found')) throw error;
       }
@@ -29,8 +27,23 @@ export async function listSnapshots(repository: Repository, signal?: AbortSignal
   return snapshots.sort((a, b) => a.timeMs - b.timeMs || (a.id < b.id ? -1 : 1));
 }
 
+/** Every snapshot that is listed, some at a time and in no order. */
+export async function forEachSnapshot(
+  repository: Repository,
+  use: (id: string, load: () => Promise<StoredSnapshot>) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const useFile = (id: string, json: () => Promise<Uint8Array>): Promise<void> =>
+    use(id, async () => storedSnapshot(id, await json()));
+  await forEachUnpacked(repository, 'snapshots', useFile, { atOnce: snapshotReads, signal });
+}
+
 export async function loadSnapshot(repository: Repository, id: string, signal?: AbortSignal): Promise<StoredSnapshot> {
-  const snapshot = decodeSnapshot(await loadUnpacked(repository, 'snapshots', id, signal));
+  return storedSnapshot(id, await loadUnpacked(repository, 'snapshots', id, signal));
+}
+
+function storedSnapshot(id: string, json: Uint8Array): StoredSnapshot {
+  const snapshot = decodeSnapshot(json);
   return { ...snapshot, id, timeMs: snapshotTimeMs(snapshot) };
 }
 

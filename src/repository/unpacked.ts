@@ -1,4 +1,5 @@
 /** Sealed JSON files: snapshots, indexes, locks, proofs. Named by the SHA-256 of what is stored. */
+import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { decodeUnpacked, encodeUnpacked } from './format/unpacked.ts';
 import { sha256Hex } from './ids.ts';
@@ -35,15 +36,81 @@ export async function loadUnpacked(
   id: string,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  return await readAgainIfDamaged(() => readUnpacked(repository, { name: unpackedName(folder, id), id }, signal));
+  return await load(repository, { name: unpackedName(folder, id), id }, signal);
 }
 
-async function readUnpacked(
+/** Files read ahead of who uses them: 32 KiB each at most, twice. */
+const togetherAtOnce = 128;
+/** Fewer are not worth being read together. */
+const leastTogether = 64;
+
+interface Listed {
+  readonly id: string;
+  readonly name: string;
+  /** As it is stored, if it was read already. */
+  readonly sealed?: Uint8Array;
+}
+
+/**
+ * Lists a folder and hands every file to `use`, `atOnce` at a time and in no order; `json` reads and checks it, with the
+ * errors of `loadUnpacked`. Where the storage reads many small files together, so it is done.
+ */
+export async function forEachUnpacked(
   repository: Repository,
-  { name, id }: { readonly name: string; readonly id: string },
-  signal?: AbortSignal,
-): Promise<Uint8Array> {
-  const sealed = await repository.storage.get(name, undefined, signal);
+  folder: UnpackedFolder,
+  use: (id: string, json: () => Promise<Uint8Array>) => Promise<void>,
+  { atOnce, signal }: { readonly atOnce: number; readonly signal?: AbortSignal },
+): Promise<void> {
+  const files = repository.storage.getTogether
+    ? readAhead(repository, folder, signal)
+    : named(folder, listUnpacked(repository, folder, signal));
+  await forEachConcurrent(files, atOnce, (file) => use(file.id, () => load(repository, file, signal)), signal);
+}
+
+async function* named(folder: UnpackedFolder, files: AsyncIterable<{ id: string }>): AsyncGenerator<Listed> {
+  for await (const { id } of files) yield { id, name: unpackedName(folder, id) };
+}
+
+/** While one batch is used the next is being read. */
+async function* readAhead(
+  repository: Repository,
+  folder: UnpackedFolder,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Listed> {
+  let before: Promise<readonly Listed[]> | undefined;
+  let batch: Listed[] = [];
+  for await (const file of named(folder, listUnpacked(repository, folder, signal))) {
+    if (batch.push(file) < togetherAtOnce) continue;
+    const reading = readTogether(repository, batch, signal);
+    reading.catch(() => {}); // told when it is waited for
+    batch = [];
+    if (before) yield* await before;
+    before = reading;
+  }
+  if (before) yield* await before;
+  yield* batch.length < leastTogether ? batch : await readTogether(repository, batch, signal);
+}
+
+async function readTogether(
+  { storage }: Repository,
+  files: readonly Listed[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Listed[]> {
+  const names = files.map((file) => file.name);
+  const read = (await storage.getTogether?.(names, signal)) ?? [];
+  return files.map((file, i) => ({ ...file, sealed: read[i] }));
+}
+
+async function load(repository: Repository, file: Listed, signal?: AbortSignal): Promise<Uint8Array> {
+  let { sealed } = file;
+  return await readAgainIfDamaged(async () => {
+    const bytes = sealed ?? (await repository.storage.get(file.name, undefined, signal));
+    sealed = undefined;
+    return openUnpacked(repository, file, bytes);
+  });
+}
+
+function openUnpacked(repository: Repository, { name, id }: Listed, sealed: Uint8Array): Uint8Array {
   if (sha256Hex(sealed) !== id) {
     throw new HoldfastError({
       code: 'repository.damaged',

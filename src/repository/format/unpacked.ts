@@ -4,13 +4,17 @@
  */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { messageOf } from '../../base/errors.ts';
+import { decompress } from '../zstd.ts';
 import { malformed, unsupported } from './malformed.ts';
+import { zstdContentBytes } from './zstd-frame.ts';
 
 const zstdMark = 2;
 const openBrace = 0x7b;
 const openBracket = 0x5b;
 /** Indexes are the largest of these files: restic's hold at most 460,000 blobs of 200 bytes. */
 const mostBytes = 256 << 20;
+/** Up to here making a context for one frame takes longer than opening it. */
+const smallBytes = 1 << 16;
 
 /** What is to be sealed. In version 1 the JSON itself, not a copy. */
 export function encodeUnpacked(json: Uint8Array, version: number): Uint8Array {
@@ -28,7 +32,10 @@ export function decodeUnpacked(bytes: Uint8Array): Uint8Array {
   if (first === openBrace || first === openBracket) return bytes;
   if (first !== zstdMark) throw unsupported(`a file has the encoding ${first}, which this version does not know`);
   try {
-    return zstdDecompressSync(bytes.subarray(1), { maxOutputLength: mostBytes });
+    const frame = bytes.subarray(1);
+    const length = zstdContentBytes(frame) ?? mostBytes;
+    if (length <= smallBytes) return Buffer.from(decompress(frame, length));
+    return zstdDecompressSync(frame, { maxOutputLength: mostBytes });
   } catch (error) {
     throw malformed('a compressed file', messageOf(error), error);
   }

@@ -1,4 +1,4 @@
-/** Where a zstd frame ends, without opening it (RFC 8878, 3.1.1). */
+/** What a zstd frame says of itself, without opening it (RFC 8878, 3.1.1): where it ends, and how long its content is. */
 const magic = 0xfd2fb528;
 const blockHeaderBytes = 3;
 const checksumBytes = 4;
@@ -27,4 +27,24 @@ export function zstdFrameBytes(bytes: Uint8Array): number | undefined {
   }
   if ((descriptor & 4) !== 0) at += checksumBytes;
   return at <= byteLength ? at : undefined;
+}
+
+/** The bytes the frame at the start of `bytes` says it holds; `undefined` if it does not say it in 32 bits. */
+export function zstdContentBytes(bytes: Uint8Array): number | undefined {
+  const { byteLength } = bytes;
+  if (byteLength < 14) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, byteLength);
+  const descriptor = bytes[4];
+  const isSingleSegment = (descriptor & 0x20) !== 0;
+  const at = 5 + (isSingleSegment ? 0 : 1) + dictionaryIdBytes[descriptor & 3];
+  switch (descriptor >> 6) {
+    case 0:
+      return isSingleSegment ? bytes[at] : undefined;
+    case 1:
+      return view.getUint16(at, true) + 256;
+    case 2:
+      return view.getUint32(at, true);
+    default:
+      return undefined;
+  }
 }

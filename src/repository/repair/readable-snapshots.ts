@@ -1,11 +1,9 @@
 /** The snapshots that can be read, when some cannot. */
-import { forEachConcurrent } from '../../base/concurrency.ts';
 import { hasCode, messageOf } from '../../base/errors.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import { unpackedName } from '../layout.ts';
 import type { Repository } from '../repository.ts';
-import { loadSnapshot, snapshotReads } from '../snapshots.ts';
-import { listUnpacked } from '../unpacked.ts';
+import { forEachSnapshot } from '../snapshots.ts';
 import { faultOf, type ReportFault } from '../upkeep/fault.ts';
 
 /** Oldest first; those that cannot be read are reported. One that was forgotten since the listing is no fault. */
@@ -15,9 +13,9 @@ export async function readableSnapshots(
   signal?: AbortSignal,
 ): Promise<StoredSnapshot[]> {
   const snapshots: StoredSnapshot[] = [];
-  const read = async (id: string): Promise<void> => {
+  const read = async (id: string, load: () => Promise<StoredSnapshot>): Promise<void> => {
     try {
-      snapshots.push(await loadSnapshot(repository, id, signal));
+      snapshots.push(await load());
     } catch (error) {
       if (hasCode(error, 'storage.not-found')) return;
       if (!hasCode(error, 'repository.damaged', 'repository.unsupported', 'storage.io')) throw error;
@@ -25,6 +23,6 @@ export async function readableSnapshots(
       report(faultOf('snapshot-damaged', unpackedName('snapshots', id), message));
     }
   };
-  await forEachConcurrent(listUnpacked(repository, 'snapshots', signal), snapshotReads, ({ id }) => read(id), signal);
+  await forEachSnapshot(repository, read, signal);
   return snapshots.sort((a, b) => a.timeMs - b.timeMs);
 }

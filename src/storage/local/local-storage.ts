@@ -15,6 +15,7 @@ import { checkObjectName } from '../object-name.ts';
 import type { ByteRange, PutOptions, Storage, StoredObject } from '../storage.ts';
 import { isAbsent, localError, objectTooShort } from './io-errors.ts';
 import { listObjects } from './listing.ts';
+import { ManyFiles } from './many-files.ts';
 import { publishNew } from './publish.ts';
 import { makeRoot, Root, syncFolder } from './root.ts';
 import { sweepTemporaries, temporaryName } from './temporary.ts';
@@ -53,6 +54,7 @@ class LocalStorage implements Storage {
   readonly #modes: Modes;
   /** Folders this handle has put into: swept, and known to survive power loss themselves. */
   readonly #settled = new Map<string, Promise<void>>();
+  readonly #many = new ManyFiles();
 
   constructor(root: Root, modes: Modes) {
     this.location = root.path;
@@ -90,6 +92,14 @@ class LocalStorage implements Storage {
     await this.#read(name, signal, (file) => this.#fill(file, name, offset, into, signal));
   }
 
+  async getTogether(names: readonly string[], signal?: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+    for (const name of names) checkObjectName(name);
+    throwIfCancelled(signal);
+    const found = await this.#many.read(names.map((name) => this.#root.resolve(name)));
+    throwIfCancelled(signal);
+    return found;
+  }
+
   async stat(name: string, signal?: AbortSignal): Promise<StoredObject | undefined> {
     checkObjectName(name);
     throwIfCancelled(signal);
@@ -106,7 +116,7 @@ class LocalStorage implements Storage {
     checkObjectName(folder);
     throwIfCancelled(signal);
     try {
-      yield* listObjects(this.#root, folder, signal);
+      yield* listObjects(this.#root, folder, { many: this.#many, signal });
     } catch (error) {
       throw localError(error, `list ${folder}`, this.location);
     }
@@ -123,7 +133,9 @@ class LocalStorage implements Storage {
     }
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    await this.#many.close();
+  }
 
   async #store(name: string, parts: readonly Uint8Array[], { mustNotExist, signal }: PutOptions): Promise<void> {
     const final = this.#root.resolve(name);

@@ -41,7 +41,7 @@ export class Root {
 
   /** The path of an object or folder; '' is the root itself. The name has been checked. */
   resolve(name: string): string {
-    return join(this.path, name);
+    return name === '' ? this.path : `${this.path}/${name}`;
   }
 
   /** Makes a folder and its parents below the root; never the root. Existing ones are fine. */
