@@ -1,5 +1,10 @@
-/** What is not safely restorable now, and why: for every declared source, in each of its repositories. */
+/**
+ * What is not safely restorable now, and why: for every declared source, in each of its repositories. All of them are judged
+ * anew whenever it is asked for, also for a short page: what is not safe because time went by needs nobody to notice it.
+ */
+import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
+import { HoldfastError, throwIfCancelled } from '../base/errors.ts';
 import type { Placement, SourceEntry } from '../config/index.ts';
 import { stillStopped } from './left-windows.ts';
 import { type CatalogueAccess, type Execution, operation, type RepositoryAccess } from './operation.ts';
@@ -17,9 +22,15 @@ type Uses = RepositoryAccess & Execution & Partial<CatalogueAccess>;
 const input = z.object({
   /** Leave out what is safe: of ten thousand sources, a person wants to see the three that are not. */
   only: z.enum(['all', 'concerns']).default('all'),
-  /** At most so many of them; the counts are of all. */
+  /** What `next` of the page before said. */
+  cursor: z.string().max(200).optional(),
+  /** At most so many of them; whether all is well, and the counts, are of all. */
   limit: z.number().int().min(1).optional(),
 });
+type Request = z.input<typeof input>;
+
+/** Others have their turn in between: of ten thousand sources, a millisecond each time. */
+const judgedAtOnce = 250;
 
 /** From the catalogue where there is one: what it was told last. From the repositories otherwise. */
 export const status = operation({
@@ -27,50 +38,84 @@ export const status = operation({
   permission: 'viewer',
   input,
   output: statusView,
-  run: async (request: z.input<typeof input>, uses: Uses): Promise<StatusOutput> => {
+  run: async (request: Request, uses: Uses): Promise<StatusOutput> => {
     const { knowledge, runs } = await learn(uses);
     const stopped = await stillStopped(uses);
-    const { counts, sources, missing } = judgeAll(request, { knowledge, runs, stopped }, uses);
+    const { counts, sources, next, missing } = await judgeAll(request, { knowledge, runs, stopped }, uses);
     const repositories = await Promise.all(
       [...knowledge].map(async ([name, known]) => await viewRepository(name, known, missing.get(name), uses)),
     );
     // Nothing declared is nothing protected, not everything.
     const ok = counts.states > 0 && counts.concerns === 0 && repositories.every((one) => one.ok);
-    return { ok, counts, sources, repositories, elsewhere: leftElsewhere(uses.config, knowledge) };
+    const elsewhere = leftElsewhere(uses.config, knowledge);
+    return { ok, counts, sources, ...(next === undefined ? {} : { next }), repositories, elsewhere };
   },
 });
 
 interface Judgement {
   readonly counts: { states: number; concerns: number };
+  /** Of the page that was asked for. */
   readonly sources: SourceState[];
+  next?: string;
   /** By repository that is filled by copying: how many snapshots should be there and are not. */
   readonly missing: Map<string, number>;
 }
 
 /** Of what the caller may see, where there is one who may not see all. */
-function judgeAll(
-  { only, limit = Number.POSITIVE_INFINITY }: z.input<typeof input>,
+async function judgeAll(
+  { only, cursor, limit = Number.POSITIVE_INFINITY }: Request,
   learnt: Learnt & { readonly stopped: ReadonlyMap<string, string[]> },
   uses: Uses,
-): Judgement {
+): Promise<Judgement> {
   const isSeen = seenSources(uses);
   const judgement: Judgement = { counts: { states: 0, concerns: 0 }, sources: [], missing: new Map() };
   const { counts, sources, missing } = judgement;
-  const seen = [...uses.config.sources.values()].filter(({ name }) => isSeen(name));
-  for (const { source, placement } of seen.flatMap(placesOf)) {
+  const places = [...uses.config.sources.values()].filter(({ name }) => isSeen(name)).flatMap(placesOf);
+  const from = cursor === undefined ? 0 : placeAfter(places, cursor);
+  for (const [at, { source, placement }] of places.entries()) {
+    if (at % judgedAtOnce === judgedAtOnce - 1) await giveWay(uses);
     const halted = learnt.stopped.get(source.name);
     const judged = judgeSource(source, placement, { ...learnt, runs: learnt.runs?.(source.name) }, uses);
     const ok = judged.ok && halted === undefined;
     counts.states++;
     if (!ok) counts.concerns++;
     count(missing, placement.repository, judged.copies?.missing);
-    if (sources.length < limit && !(ok && only === 'concerns')) sources.push(withStopped(judged.view(), halted));
+    if (at < from || (ok && only === 'concerns')) continue;
+    if (sources.length < limit) sources.push(withStopped(judged.view(), halted));
+    else judgement.next ??= cursorAt(sources[limit - 1]);
   }
   return judgement;
 }
 
-function placesOf(source: SourceEntry): { source: SourceEntry; placement: Placement }[] {
+async function giveWay({ signal }: Uses): Promise<void> {
+  await setImmediate();
+  throwIfCancelled(signal);
+}
+
+interface Place {
+  readonly source: SourceEntry;
+  readonly placement: Placement;
+}
+
+function placesOf(source: SourceEntry): Place[] {
   return source.placements.map((placement) => ({ source, placement }));
+}
+
+/** Names hold no slash. */
+function cursorAt({ source, repository }: Pick<SourceState, 'source' | 'repository'>): string {
+  return `${source}/${repository}`;
+}
+
+/** Throws for one that is not there, as for one that the caller may not see: going on anywhere might leave something out. */
+function placeAfter(places: readonly Place[], cursor: string): number {
+  const [name, repository] = cursor.split('/');
+  const at = places.findIndex((one) => one.source.name === name && one.placement.repository === repository);
+  if (at >= 0) return at + 1;
+  throw new HoldfastError({
+    code: 'request.invalid',
+    message: `the list does not go on after «${cursor}»: that is not declared, or not any more`,
+    remedy: 'Begin it again, without a cursor.',
+  });
 }
 
 function count(sums: Map<string, number>, key: string, more: number | undefined): void {

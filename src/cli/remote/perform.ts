@@ -8,6 +8,7 @@ import { fetchFile, saveFile, type Wanted } from './downloads.ts';
 import { followRun, followRuns } from './follow-runs.ts';
 import { requestFor, routeFor } from './routes.ts';
 import type { RemoteServer } from './server.ts';
+import { wholeStatus } from './whole-status.ts';
 
 type Emit = (item: never) => Promise<void> | void;
 type Input = Readonly<Record<string, unknown>>;
@@ -31,6 +32,7 @@ export async function performRemotely<Given, Output>(
   const route = await routeFor(operation.name, server);
   const request = requestFor(route, given);
   if (emit) return (await readLines(request, emit, server)) as Output;
+  if (operation.name === 'status') return (await wholeStatus(given, { route, server })) as Output;
   const answer = await server.json<object>(request.path, request);
   if (!route.startsRun) return answer as Output;
   const { runs } = answer as { runs: { id: string }[] };

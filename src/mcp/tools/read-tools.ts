@@ -5,7 +5,7 @@ import { proofs } from '../../operations/proofs.ts';
 import { runbook } from '../../operations/runbook/runbook.ts';
 import { snapshots } from '../../operations/snapshots.ts';
 import { status } from '../../operations/status.ts';
-import { mayEverywhere, requireEverything, requireRepository, requireSource, seenBy } from '../rights.ts';
+import { requireEverything, requireRepository, requireSource, seenBy } from '../rights.ts';
 import { reading, type Tool, tool } from './tool.ts';
 
 const source = z.string().describe('Name of a declared source.');
@@ -42,17 +42,20 @@ const showStatus = tool({
   input: {
     source: source.optional(),
     only: z.enum(['all', 'concerns']).default('concerns').describe('concerns: leave out what is safe.'),
+    limit: z.number().int().min(1).max(500).default(50).describe('How many sources at most; `counts` is of all.'),
   },
   annotations: reading,
-  run: async ({ source: name, only }, { uses }) => {
+  run: async ({ source: name, only, limit: most }, { uses }) => {
     if (name !== undefined) requireSource(name, 'viewer', uses);
     const seen = seenBy(uses);
-    const { sources, repositories, counts } = await status.run({ only }, uses);
+    const { sources, repositories, counts } = await status.run({ only, ...(name ? {} : { limit: most }) }, uses);
     const shown = sources.filter((one) => seen.source(one.source) && (name === undefined || one.source === name));
     const places = repositories.filter((one) => seen.repository(one.name));
+    // A short list may leave out what is not safe.
+    const safe = name === undefined ? counts?.concerns === 0 : shown.every((one) => one.ok);
     return {
-      ok: [...shown, ...places].every((one) => one.ok),
-      ...(mayEverywhere(uses.principal, 'viewer') && name === undefined ? { counts } : {}),
+      ok: safe && places.every((one) => one.ok),
+      ...(name === undefined ? { counts } : {}),
       sources: shown,
       repositories: places,
     };

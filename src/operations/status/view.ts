@@ -42,8 +42,10 @@ export const statusView = z.object({
   ok: z.boolean(),
   /** Of declared sources and their places: how many there are, and of how many there is a concern. */
   counts: z.object({ states: z.number(), concerns: z.number() }).optional(),
-  /** Of all that are declared, or of those with a concern. */
+  /** Of all that are declared, or of those with a concern: as they are declared. */
   sources: z.array(sourceState),
+  /** Where the list was cut: goes into `cursor`. */
+  next: z.string().optional(),
   repositories: z.array(repositoryView),
   /** Snapshots in repositories that their source is not stored in any more: nothing copies or removes them by itself. */
   elsewhere: z.array(z.object({ source: z.string(), repository: z.string(), snapshots: z.number() })),
