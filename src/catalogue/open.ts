@@ -3,7 +3,8 @@ import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
-import { HoldfastError, messageOf } from '../base/errors.ts';
+import { HoldfastError, messageOf, systemCode } from '../base/errors.ts';
+import { closingClient } from './closing-client.ts';
 import { migrations } from './migrations/index.ts';
 import { sqliteDialect } from './node-sqlite.ts';
 import type { Tables } from './tables.ts';
@@ -69,6 +70,7 @@ async function openPostgres({ url, password }: Extract<CatalogueAddress, { kind:
   const pool = new pg.Pool({
     connectionString: target.href,
     types: types as typeof pg.types,
+    Client: closingClient(pg.Client),
     max: 10,
     connectionTimeoutMillis: 10_000,
     application_name: 'holdfast',
@@ -89,7 +91,7 @@ async function openPostgres({ url, password }: Extract<CatalogueAddress, { kind:
     await nowMs();
   } catch (cause) {
     await db.destroy();
-    throw unreachable(title, cause);
+    throw notSignedIn(title, cause) ?? unreachable(title, cause);
   }
   return { kind: 'postgres', db, title, nowMs, [Symbol.asyncDispose]: () => db.destroy() };
 }
@@ -111,6 +113,20 @@ function newerOr(cause: unknown, title: string): HoldfastError {
     remedy: isNewer
       ? 'Run the newer version; or move the catalogue away: it is made again from the repositories.'
       : 'Look at what the database says, and start again: what was done stays.',
+    cause,
+  });
+}
+
+/** It is there, and does not let this user in: for want of a password, or of the right one. */
+function notSignedIn(title: string, cause: unknown): HoldfastError | undefined {
+  // A refused password (SQLSTATE 28P01), or one that this side was asked for and has not.
+  const isRefused = systemCode(cause) === '28P01';
+  if (!isRefused && !/password must be a/.test(messageOf(cause))) return undefined;
+  return new HoldfastError({
+    code: 'catalogue.unreachable',
+    message: `the catalogue ${title} cannot be opened: ${isRefused ? messageOf(cause) : 'its server asks for a password, and none is given'}`,
+    remedy: 'Name the right one in the configuration: «server: catalogue: { postgres: …, password: { env: NAME } }».',
+    retry: 'later',
     cause,
   });
 }

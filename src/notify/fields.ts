@@ -1,5 +1,6 @@
 /** Settings that several kinds have. */
 import { readFile } from 'node:fs/promises';
+import { unescape as decoded } from 'node:querystring';
 import { z } from 'zod';
 import { HoldfastError, messageOf } from '../base/errors.ts';
 import type { SecretReference } from '../base/secret-reference.ts';
@@ -55,6 +56,13 @@ export function secretAddress(text: string, owner: string): URL {
     message: `${owner}: what is given as its address is none`,
     remedy: 'Give the whole address that the service showed, beginning with https://.',
   });
+}
+
+/** What of a secret address is not to be told: services quote it whole, in parts, and decoded. Words like «services» may. */
+export function secretParts({ pathname, search, searchParams }: URL): string[] {
+  const inPath = pathname.split('/').flatMap((part) => [part, decoded(part)]);
+  const inQuery = [...searchParams.values()].filter((value) => value.length > 5);
+  return [pathname + search, pathname, search, ...inPath.filter((part) => part.length > 8), ...inQuery];
 }
 
 /** A secret of the channel: `secretText(uses, token, 'token')`. `secret.unavailable`. */

@@ -127,7 +127,15 @@ export function failed(
 
 /** Services quote what they were sent. */
 export function masked(text: string, secrets: readonly string[]): string {
-  const spellings = secrets.flatMap((one) => [one, encodeURIComponent(one), JSON.stringify(one).slice(1, -1)]);
+  const spellings = secrets.flatMap(spellingsOf);
   const longestFirst = spellings.filter((one) => one.length > 3).toSorted((a, b) => b.length - a.length);
   return longestFirst.reduce((rest, secret) => rest.replaceAll(secret, '[secret]'), text);
+}
+
+/** As it is, in URLs (with small digits, too), and in JSON (with escaped slashes, too). */
+function spellingsOf(secret: string): string[] {
+  const inUrl = encodeURIComponent(secret);
+  const inJson = JSON.stringify(secret).slice(1, -1);
+  const small = inUrl.replaceAll(/%[0-9A-F]{2}/g, (digits) => digits.toLowerCase());
+  return [secret, inUrl, small, inJson, inJson.replaceAll('/', '\\/')];
 }

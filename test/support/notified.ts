@@ -153,6 +153,11 @@ export class Desk {
     await this.work();
   }
 
+  /** The machine is off for so long: nothing is done. */
+  sleeps(ms: number): void {
+    this.#time.nowMs += ms;
+  }
+
   /** All there is to do now; when there is more. */
   async work(): Promise<number> {
     const { signal } = new AbortController();

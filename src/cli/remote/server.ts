@@ -29,13 +29,7 @@ export class RemoteServer {
 
   /** `usage.invalid` if `url` is none. */
   constructor({ url, token, clock, signal }: ServerParts) {
-    if (!/^https?:\/\/[^/?#]+\/?$/.test(url)) {
-      throw new HoldfastError({
-        code: 'usage.invalid',
-        message: `«${url}» is no address of a server`,
-        remedy: 'Write it like https://backup.example or http://127.0.0.1:8321.',
-      });
-    }
+    if (!/^https?:\/\/[^/?#@]+\/?$/.test(url) || !URL.canParse(url)) throw noAddress(url);
     this.url = url.replace(/\/$/, '');
     this.#token = token;
     this.clock = clock;
@@ -71,6 +65,17 @@ export class RemoteServer {
   async json<Document>(path: string, asking: Asking = {}): Promise<Document> {
     return (await (await this.ask(path, asking)).json()) as Document;
   }
+}
+
+/** What stands before an @ may be a password: it is not repeated. */
+function noAddress(url: string): HoldfastError {
+  return new HoldfastError({
+    code: 'usage.invalid',
+    message: url.includes('@')
+      ? 'the address of a server has no user and no password in it'
+      : `«${url}» is no address of a server`,
+    remedy: 'Write it like https://backup.example or http://127.0.0.1:8321; a token goes into HOLDFAST_TOKEN.',
+  });
 }
 
 export function unreachable(url: string, error: unknown): HoldfastError {

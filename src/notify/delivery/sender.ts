@@ -55,8 +55,8 @@ interface Failure {
   readonly nextAtMs: number;
 }
 
-/** A machine that was off for a day gives nothing up before it has tried. */
-const fewestTries = 3;
+/** A machine that was off for a day, and whose network is up later than itself, gives nothing up in its first quarter of an hour. */
+const fewestTries = 6;
 
 export class Sender {
   readonly #parts: SenderParts;
@@ -181,7 +181,7 @@ export class Sender {
     const nowMs = await catalogue.nowMs();
     const attempts = Math.max(...batch.map((one) => one.attempts));
     const nextAtMs = nowMs + Math.max(waitsMs[Math.min(attempts, waitsMs.length - 1)], asked);
-    const old = idsOf(batch.filter((one) => nowMs - one.dueAtMs >= giveUpAfterMs && one.attempts >= fewestTries));
+    const old = idsOf(batch.filter((one) => nowMs - one.dueAtMs >= giveUpAfterMs && one.attempts + 1 >= fewestTries));
     const young = idsOf(batch).filter((id) => !old.includes(id));
     await inTransaction(catalogue, async ({ db }) => {
       await markFailure(db, { channel: name, ids: old, nextAtMs, lastError, isFinal: true });

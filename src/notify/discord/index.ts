@@ -1,7 +1,7 @@
 /** Discord: a webhook of a channel, executed with one embed (docs.discord.com, Webhook resource). Nobody is ever mentioned. */
 import { formatInstant } from '../../base/clock.ts';
 import type { Channel, ChannelKind, ChannelUses } from '../channel.ts';
-import { secretAddress, secretText } from '../fields.ts';
+import { secretAddress, secretParts, secretText } from '../fields.ts';
 import type { Message } from '../message.ts';
 import { type Poster, post } from '../post.ts';
 import { type Markup, render } from '../render.ts';
@@ -22,7 +22,7 @@ async function open(given: Settings, uses: ChannelUses): Promise<Channel> {
     clock: uses.clock,
     exchanges: uses.exchanges(),
     title: `Discord (${address.host})`,
-    secrets: [address.pathname, ...address.pathname.split('/').filter((part) => part.length > 8)],
+    secrets: secretParts(address),
     remedies: { 401: remedy, 403: remedy, 404: remedy, other: 'Look at what Discord says of it.' },
   };
   return {

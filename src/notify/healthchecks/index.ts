@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { BegunRun, Channel, ChannelKind, ChannelUses } from '../channel.ts';
-import { secretAddress, secretText } from '../fields.ts';
+import { secretAddress, secretParts, secretText } from '../fields.ts';
 import type { Message } from '../message.ts';
 import { type Poster, post } from '../post.ts';
 import { plain, render } from '../render.ts';
@@ -35,7 +35,7 @@ async function open(given: Settings, uses: ChannelUses): Promise<Channel> {
     clock: uses.clock,
     exchanges: uses.exchanges(),
     title: `Healthchecks (${address.host})`,
-    secrets: [address.pathname, ...address.pathname.split('/').filter((part) => part.length > 8)],
+    secrets: secretParts(address),
     remedies: {
       400: 'Check the ping address.',
       404: 'There is no such check any more: correct the ping address.',

@@ -1,6 +1,6 @@
 /** Slack (and what takes its webhooks, as Mattermost): an incoming webhook with blocks, and a text for where these are not shown. */
 import type { Channel, ChannelKind, ChannelUses } from '../channel.ts';
-import { secretAddress, secretText } from '../fields.ts';
+import { secretAddress, secretParts, secretText } from '../fields.ts';
 import type { Message } from '../message.ts';
 import { type Poster, post } from '../post.ts';
 import { type Markup, plain, render } from '../render.ts';
@@ -20,7 +20,7 @@ async function open(given: Settings, uses: ChannelUses): Promise<Channel> {
     clock: uses.clock,
     exchanges: uses.exchanges(),
     title: `Slack (${address.host})`,
-    secrets: [address.pathname, ...address.pathname.split('/').filter((part) => part.length > 8)],
+    secrets: secretParts(address),
     remedies: { 403: remedy, 404: remedy, 410: remedy, other: 'Look at what Slack says of it.' },
   };
   return {

@@ -8,7 +8,7 @@ import { formatInstant } from '../../base/clock.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { HoldfastEvent } from '../../model/event.ts';
 import type { Channel, ChannelKind, ChannelUses } from '../channel.ts';
-import { readCa, secretAddress, secretText } from '../fields.ts';
+import { readCa, secretAddress, secretParts, secretText } from '../fields.ts';
 import type { MessageItem } from '../message.ts';
 import { type Poster, post } from '../post.ts';
 import { type Settings, settings } from './settings.ts';
@@ -30,9 +30,7 @@ async function open(given: Settings, uses: ChannelUses): Promise<Channel> {
   for (const [name, reference] of Object.entries(headers)) {
     own[name.toLowerCase()] = await secretText(uses, reference, `header ${name}`);
   }
-  // A receiver may quote a part of a secret address.
-  const parts = [...address.pathname.split('/'), ...address.searchParams.values()].filter((part) => part.length > 8);
-  const hidden = typeof place === 'string' ? [] : [address.pathname + address.search, address.search, ...parts];
+  const hidden = typeof place === 'string' ? [] : secretParts(address);
   const poster: Poster = {
     clock: uses.clock,
     exchanges: uses.exchanges(await readCa(given.ca, uses.name)),

@@ -117,4 +117,34 @@ describe('starting a run', () => {
     const wrong = { kind: 'prune', repository: 'nas', input: { maxTimeMs: -1 } };
     await expect(start(wrong, root)).rejects.toMatchObject({ code: 'request.invalid' });
   });
+
+  it.each([
+    'postgres://anna:geheim@db/shop',
+    'POSTGRESQL://anna:ge%40heim@db:5432/shop',
+    'mysql://:geheim@db',
+    'redis://:geheim@[::1]:6379/0',
+    'mongodb+srv://anna:geheim@a.example,b.example/shop?tls=true',
+    'postgres://db/shop?user=anna&password=geheim',
+    'postgres://db/shop?sslpassword=geheim',
+  ])('keeps no password that stands in the input: %s', async (to) => {
+    const root = localPrincipal('root');
+    for (const input of [{ to }, { to: '/srv/x', include: [to] }]) {
+      const refused = start({ kind: 'restore', sources: ['shop'], input }, root);
+      await expect(refused).rejects.toMatchObject({ code: 'request.invalid' });
+      await expect(refused).rejects.not.toThrow('geheim');
+    }
+  });
+
+  it.each([
+    '/srv/back',
+    'far:/srv/back',
+    'staging',
+    'postgres://anna@db:5432/shop',
+    'postgres://db/shop?application_name=a@b:c',
+    '/srv/postgres://odd:name@x',
+    '/srv/password=x',
+  ])('takes an input without a password: %s', async (to) => {
+    const { runs } = await start({ kind: 'restore', sources: ['shop'], input: { to } }, localPrincipal('root'));
+    expect(runs).toMatchObject([{ kind: 'restore', source: 'shop', state: 'queued' }]);
+  });
 });

@@ -123,11 +123,15 @@ function requireRole(kind: RunKind, subject: Subject, { principal }: Uses): void
 }
 
 /** The input of a run is kept and shown. */
-const urlWithPassword = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#\s]*:[^/?#\s]*@|\S*[?&]password=)/i;
+const urlWithPassword = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#\s]*:[^/?#\s]*@|\S*[?&]\w*password=)/i;
 
 /** What the operation would refuse is refused now, not when its turn comes. */
 function requireInput({ kind, input: given }: Request, { source, repository }: Subject): void {
-  if (Object.values(given).some((value) => typeof value === 'string' && urlWithPassword.test(value))) {
+  if (
+    Object.values(given)
+      .flat()
+      .some((value) => typeof value === 'string' && urlWithPassword.test(value))
+  ) {
     throw new HoldfastError({
       code: 'request.invalid',
       message: 'the input holds a password in a URL',

@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import type { RunKind, RunRecord, RunTrigger } from '../../model/run-record.ts';
+import { endingOfError } from './outcome.ts';
+
+const facts = { nowMs: 1000, warnings: 0, retrying: () => ({ attempts: 3, delayMs: 60_000 }) };
+
+function runOf(kind: RunKind, trigger: RunTrigger): RunRecord {
+  const rest = { state: 'running', askedBy: 'anna', cancelRequested: false, input: {} } as const;
+  return { ...rest, id: 'r', kind, trigger, source: 'shop', host: 'local', attempt: 2, notBeforeMs: 0, queuedAtMs: 0 };
+}
+
+test.each<[RunKind, RunTrigger]>([
+  ['backup', 'manual'],
+  ['drill', 'schedule'],
+  ['restore', 'schedule'],
+])('a %s (%s) that is stopped with its worker is begun again, and says so', (kind, trigger) => {
+  const { outcome, next } = endingOfError(runOf(kind, trigger), undefined, 'shutdown', facts);
+  expect(outcome).toMatchObject({ state: 'cancelled', error: { remedy: 'It is begun again by itself.' } });
+  expect(next).toMatchObject([{ kind, trigger: 'retry', retryOf: 'r', attempt: 2, notBeforeMs: 1000 }]);
+});
+
+test('a restore that somebody asked for is not begun again with its worker, and promises nothing', () => {
+  const { outcome, events, next } = endingOfError(runOf('restore', 'manual'), undefined, 'shutdown', facts);
+  expect(outcome.error).toMatchObject({ code: 'cancelled', message: 'its worker was stopped' });
+  expect(outcome.error?.remedy).toMatch(/^Start it again/);
+  expect(JSON.stringify(events)).not.toContain('by itself');
+  expect(next).toEqual([]);
+});
+
+test('what somebody stopped stays stopped', () => {
+  const { outcome, next } = endingOfError(runOf('backup', 'schedule'), undefined, 'cancelled', facts);
+  expect(outcome.error?.remedy).toMatch(/^Start it again/);
+  expect(next).toEqual([]);
+});
