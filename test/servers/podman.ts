@@ -44,7 +44,7 @@ export interface PodmanOptions {
 export class Podman implements AsyncDisposable {
   readonly #folder: string;
   readonly #environment: NodeJS.ProcessEnv;
-  readonly #hadBridge = existsSync(bridge);
+  readonly #networks: string[] = [];
   #service: ChildProcess | undefined;
 
   constructor(folder: string, hostPrograms: boolean) {
@@ -142,14 +142,24 @@ export class Podman implements AsyncDisposable {
     });
   }
 
+  /** A network with a bridge and addresses of its own: engines that share the default one take it from each other. Its name. */
+  async makeNetwork(): Promise<string> {
+    const name = `holdfast-${process.pid}`;
+    await this.command('network', 'create', name);
+    this.#networks.push(name);
+    return name;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.command('rm', '--all', '--force', '--time', '0', '--volumes');
     } finally {
+      for (const name of this.#networks) {
+        await this.command('network', 'rm', '--force', name);
+        rmSync(join('/var/lib/cni/networks', name), { recursive: true, force: true });
+      }
       await this.killService();
       unmountBelow(this.#folder);
-      if (!this.#hadBridge && existsSync(bridge))
-        await execute('ip', ['link', 'delete', 'cni-podman0']).catch(() => {});
       // what cleans up after a program may still be at it
       rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     }
@@ -193,8 +203,6 @@ export async function startPodman({ hostPrograms = false }: PodmanOptions = {}):
     throw new Error(`podman (apt: podman runc busybox-static) is needed: ${String(error)}`);
   }
 }
-
-const bridge = '/sys/class/net/cni-podman0';
 
 /** runc with cgroupfs and modest limits runs also where this is a container itself. */
 function engineConfiguration(folder: string, hostPrograms: boolean): string {
