@@ -27,7 +27,7 @@ import { seedBank } from '../servers/bank.ts';
 import { cuttingProxy, databases, killSessions, sessions } from '../servers/database-asks.ts';
 import { type DatabaseServer, rootPassword, startMariadb } from '../servers/mariadb.ts';
 
-const faults = Number(process.env.FAULTS ?? 6);
+const faults = Number(process.env.FAULTS ?? 4);
 let seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 const holdfast = fileURLToPath(new URL('../../bin/holdfast', import.meta.url));
 const host = localHost();

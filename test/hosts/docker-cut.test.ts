@@ -10,7 +10,7 @@ import { localHost } from '../../src/hosts/local/index.ts';
 import { type Podman, startPodman } from '../servers/podman.ts';
 
 /** How many places to cut at. */
-const cuts = Number(process.env.CUTS ?? 12);
+const cuts = Number(process.env.CUTS ?? 8);
 const lines = 20_000;
 const wholeBytes = lines * 33;
 
