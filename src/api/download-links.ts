@@ -1,15 +1,25 @@
 /** Links that give one file of one snapshot, once, for a while: to a browser that sends no token, to `curl`, to a colleague. */
-import { hashOf, newSecretText } from '../auth/index.ts';
+import { z } from 'zod';
+import { type AuthUses, hashOf, type Maker, newSecretText, recogniseAgain } from '../auth/index.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { Secret } from '../base/secrets.ts';
 import type { Catalogue } from '../catalogue/open.ts';
 import { type StoredFileRequest, storedFileRequest } from '../operations/stored-file.ts';
+import { isEverywhere, requireDeclaredPlace, requireSomewhere, requireSubject } from './authorize.ts';
+import { findSubject } from './find-subject.ts';
+import type { ApiUses } from './parts.ts';
 
 interface Link {
+  /** Whose name stands in the audit log. */
   readonly actor: string;
+  readonly by: Maker;
   readonly input: StoredFileRequest;
   readonly forMs: number;
 }
+
+const kept = storedFileRequest
+  .extend({ by: z.object({ userId: z.string(), token: z.string().optional() }) })
+  .transform(({ by, ...input }) => ({ by, input }));
 
 interface Uses {
   readonly catalogue: Catalogue;
@@ -18,7 +28,7 @@ interface Uses {
 
 /** Gives what the link ends with; what is kept is its hash. */
 export async function makeLink(
-  { actor, input, forMs }: Link,
+  { actor, by, input, forMs }: Link,
   { catalogue, nowMs }: Uses,
 ): Promise<{ readonly token: Secret; readonly expiresAtMs: number }> {
   const token = newSecretText();
@@ -29,7 +39,7 @@ export async function makeLink(
     .values({
       tokenHash: hashOf(token),
       actor,
-      input: JSON.stringify(input),
+      input: JSON.stringify({ ...input, by }),
       createdAtMs: nowMs,
       expiresAtMs,
       usedAtMs: null,
@@ -38,11 +48,11 @@ export async function makeLink(
   return { token: new Secret(token), expiresAtMs };
 }
 
-/** Of several who use it at once one succeeds. `object.unknown`, the same for one that is unknown, used, and too old. */
+/** Of several who use it at once one succeeds. `object.unknown`, the same for one that is unknown, used, taken back, and too old. */
 export async function takeLink(
   token: string,
   { catalogue, nowMs }: Uses,
-): Promise<{ readonly actor: string; readonly input: StoredFileRequest }> {
+): Promise<{ readonly actor: string; readonly by: Maker; readonly input: StoredFileRequest }> {
   const row = await catalogue.db
     .updateTable('download')
     .set({ usedAtMs: nowMs })
@@ -51,10 +61,36 @@ export async function takeLink(
     .where('expiresAtMs', '>', nowMs)
     .returning(['actor', 'input'])
     .executeTakeFirst();
-  if (row) return { actor: row.actor, input: storedFileRequest.parse(JSON.parse(row.input)) };
+  if (row) return { actor: row.actor, ...kept.parse(JSON.parse(row.input)) };
   throw new HoldfastError({
     code: 'object.unknown',
-    message: 'this link is no good: it was used, is too old, or never was one',
+    message: 'this link is no good: it was used, is too old, was taken back, or never was one',
     remedy: 'Make a new one: POST /api/downloads, or in the pages of the server.',
   });
+}
+
+/** `auth.forbidden` unless who made the link could make it now: it lets nobody in whom its maker could not. */
+export async function requireMakerMay(
+  by: Maker,
+  input: StoredFileRequest,
+  uses: ApiUses,
+  parts: AuthUses,
+): Promise<void> {
+  try {
+    const principal = await recogniseAgain(by, parts);
+    const needed = 'restorer';
+    requireSomewhere(principal, needed);
+    if (input.repository !== undefined) requireDeclaredPlace(principal, input.repository, uses.config);
+    if (isEverywhere(principal, needed)) return;
+    const { subject } = await findSubject({ snapshots: [input.snapshot], in: input.repository }, uses);
+    requireSubject(principal, needed, subject, uses.config);
+  } catch (cause) {
+    if (!(cause instanceof HoldfastError) || !cause.code.startsWith('auth.')) throw cause;
+    throw new HoldfastError({
+      code: 'auth.forbidden',
+      message: 'this link is no good any more: who made it may not read this now',
+      remedy: 'Ask somebody who may for a new one.',
+      cause,
+    });
+  }
 }

@@ -21,7 +21,14 @@
  * `OidcProvider` per configuration.
  */
 export { type AuditEntry, type AuditFacts, type AuditFilter, listAudit, recordAudit } from './access/audit.ts';
-export { type Authenticated, authenticate, type Credentials, principalOf } from './access/authenticate.ts';
+export {
+  type Authenticated,
+  authenticate,
+  type Credentials,
+  type Maker,
+  principalOf,
+  recogniseAgain,
+} from './access/authenticate.ts';
 export {
   type CookiePlace,
   clearedFlowCookie,

@@ -92,6 +92,28 @@ describe('a command with --server', () => {
     expect((await far('viewer', 'download', 'shop')).status).toBe(1);
   });
 
+  it('refuses a link whose maker may not read any more what it gives, says so, and writes it down', async () => {
+    const post = { method: 'POST', body: JSON.stringify({ snapshot: 'shop' }), held: 'restorer' };
+    const made = await serving.json<{ url: string }>('/api/downloads', post);
+    const { db } = await serving.catalogue();
+    const owner = db.selectFrom('download').select('actor').where('usedAtMs', 'is', null);
+    const [{ actor }] = await owner.execute();
+    const account = db.selectFrom('account').select('id').where('name', '=', actor.split('/')[0]);
+    const { id } = await account.executeTakeFirstOrThrow();
+    const roleOf = async (role: string) =>
+      await db.updateTable('membership').set({ role }).where('userId', '=', id).execute();
+    await roleOf('viewer');
+    try {
+      const answer = await serving.ask(new URL(made.url).pathname);
+      expect([answer.status, answer.headers.get('content-type')]).toEqual([403, 'application/problem+json']);
+      expect(await answer.json()).toMatchObject({ code: 'auth.forbidden', remedy: expect.stringContaining('new one') });
+    } finally {
+      await roleOf('restorer');
+    }
+    const tried = db.selectFrom('audit').select(['actor', 'outcome']).where('action', '=', 'download');
+    expect(await tried.orderBy('id', 'desc').limit(1).execute()).toEqual([{ actor, outcome: 'refused' }]);
+  });
+
   it('does nothing on this machine instead, and says what it does not do', async () => {
     for (const args of [['init'], ['repo', 'init', 'main'], ['repo', 'key', 'rewrap', 'main'], ['serve']]) {
       const { status, stderr } = await far('owner', ...args);

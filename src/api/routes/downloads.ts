@@ -1,8 +1,9 @@
 /** Links that give one file of one snapshot, once. */
 import { z } from 'zod';
-import { recordAudit } from '../../auth/index.ts';
+import { type Authenticated, type Maker, recordAudit } from '../../auth/index.ts';
+import { HoldfastError } from '../../base/errors.ts';
 import { openStoredFile, type StoredFile, storedFileRequest } from '../../operations/stored-file.ts';
-import { makeLink, takeLink } from '../download-links.ts';
+import { makeLink, requireMakerMay, takeLink } from '../download-links.ts';
 import { type Route, route } from '../route.ts';
 
 const usualSeconds = 600;
@@ -30,11 +31,12 @@ export const downloadRoutes: readonly Route[] = [
       status: 201,
     },
     where: ({ snapshot, repository }) => ({ snapshots: [snapshot], in: repository }),
-    run: async ({ forSeconds, ...input }, { uses, facts, parts }) => {
+    run: async ({ forSeconds, ...input }, { uses, facts, parts, caller }) => {
       // What cannot be read is said now, not to who follows the link; and «latest» is what it is now.
       await using found = await openStoredFile(input, uses);
       const link = {
         actor: uses.principal.name,
+        by: makerOf(caller),
         input: { ...input, snapshot: found.snapshot },
         forMs: forSeconds * 1000,
       };
@@ -54,14 +56,29 @@ export const downloadRoutes: readonly Route[] = [
     unaudited: true,
     answer: { form: 'stream', type: 'application/octet-stream', description: 'The file.' },
     run: async ({ token }, { uses, facts, parts }) => {
-      const { actor, input } = await takeLink(token, { catalogue: parts.catalogue, nowMs: parts.clock.nowMs() });
+      const { catalogue, clock } = parts;
+      const { actor, by, input } = await takeLink(token, { catalogue, nowMs: clock.nowMs() });
+      const entry = { actor, action: 'download', address: facts.address };
+      try {
+        await requireMakerMay(by, input, uses, parts);
+      } catch (error) {
+        const code = error instanceof HoldfastError ? error.code : 'internal';
+        const outcome = code === 'auth.forbidden' ? 'refused' : 'failed';
+        await recordAudit({ ...entry, subject: input.snapshot, outcome, facts: { code } }, parts);
+        throw error;
+      }
       const file = await openStoredFile(input, uses);
-      const entry = { actor, action: 'download', subject: `${input.snapshot} ${file.name}` };
-      await recordAudit({ ...entry, outcome: 'done', address: facts.address }, parts);
+      await recordAudit({ ...entry, subject: `${input.snapshot} ${file.name}`, outcome: 'done' }, parts);
       return fileResponse(file);
     },
   }),
 ];
+
+function makerOf({ principal, token }: Authenticated): Maker {
+  const { userId } = principal;
+  if (userId === undefined) throw new TypeError(`${principal.name} is no account`); // a route for accounts only
+  return { userId, ...(token === undefined ? {} : { token: token.id }) };
+}
 
 /** A file that cannot be read to its end breaks the connection: nobody takes a part of it for the whole. */
 function fileResponse(file: StoredFile): Response {

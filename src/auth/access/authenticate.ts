@@ -40,6 +40,27 @@ export async function principalOf(credentials: Credentials, uses: AuthUses): Pro
   return (await authenticate(credentials, uses)).principal;
 }
 
+/** Who made something that is used later, without them. */
+export interface Maker {
+  readonly userId: string;
+  /** The id of the token it was made with, if it was one. */
+  readonly token?: string;
+}
+
+/** What `authenticate` would say of them now, with the same session or token. Using what they made is no use of a token. */
+export async function recogniseAgain({ userId, token }: Maker, uses: AuthUses): Promise<Principal> {
+  if (token !== undefined) return ofToken(await tokenRows('t.id', token, uses), uses).principal;
+  const rows = await uses.catalogue.db
+    .selectFrom('account as a')
+    .leftJoin('membership as m', 'm.userId', 'a.id')
+    .select(['a.name', 'a.disabled', 'm.workspace', 'm.role', 'm.origin'])
+    .where('a.id', '=', userId)
+    .execute();
+  const [row] = rows;
+  if (row === undefined || row.disabled !== 0) throw nobody();
+  return { kind: 'user', name: row.name, userId, roles: effectiveRoles(heldRolesOf(rows)) };
+}
+
 async function bySession(value: Secret, { catalogue, clock }: AuthUses): Promise<Authenticated> {
   const idHash = hashOf(value.reveal());
   const rows = await catalogue.db
@@ -65,25 +86,40 @@ async function bySession(value: Secret, { catalogue, clock }: AuthUses): Promise
   };
 }
 
-async function byToken(value: Secret, { catalogue, clock }: AuthUses): Promise<Authenticated> {
-  const rows = await catalogue.db
+async function byToken(value: Secret, uses: AuthUses): Promise<Authenticated> {
+  const rows = await tokenRows('t.hash', hashOf(value.reveal()), uses);
+  const known = ofToken(rows, uses);
+  const [{ id, lastUsedAtMs }] = rows;
+  const nowMs = uses.clock.nowMs();
+  if (lastUsedAtMs === null || nowMs - lastUsedAtMs >= seenEveryMs) {
+    await uses.catalogue.db.updateTable('token').set({ lastUsedAtMs: nowMs }).where('id', '=', id).execute();
+  }
+  return known;
+}
+
+/** One row for each membership of its owner. */
+async function tokenRows(column: 't.hash' | 't.id', value: string, { catalogue }: AuthUses) {
+  return await catalogue.db
     .selectFrom('token as t')
     .innerJoin('account as a', 'a.id', 't.userId')
     .leftJoin('membership as m', 'm.userId', 'a.id')
     .select(['t.id', 't.title', 't.userId', 't.role as ceiling', 't.workspace as within', 't.sources'])
     .select(['t.expiresAtMs', 't.revokedAtMs', 't.lastUsedAtMs', 'a.name', 'a.disabled'])
     .select(['m.workspace', 'm.role', 'm.origin'])
-    .where('t.hash', '=', hashOf(value.reveal()))
+    .where(column, '=', value)
     .execute();
-  const [row] = rows;
-  const nowMs = clock.nowMs();
+}
+
+/** `auth.required` for what is no token now. */
+function ofToken(
+  rows: Awaited<ReturnType<typeof tokenRows>>,
+  { clock }: AuthUses,
+): Authenticated & { readonly token: { readonly id: string; readonly title: string } } {
+  const row = rows.at(0);
   if (row === undefined || row.disabled !== 0 || row.revokedAtMs !== null) throw nobody();
-  if (row.expiresAtMs !== null && row.expiresAtMs <= nowMs) throw nobody();
+  if (row.expiresAtMs !== null && row.expiresAtMs <= clock.nowMs()) throw nobody();
   const [ceiling] = heldRolesOf([{ workspace: row.within, role: row.ceiling, origin: 'ui' }]);
   if (ceiling === undefined) throw nobody();
-  if (row.lastUsedAtMs === null || nowMs - row.lastUsedAtMs >= seenEveryMs) {
-    await catalogue.db.updateTable('token').set({ lastUsedAtMs: nowMs }).where('id', '=', row.id).execute();
-  }
   return {
     principal: {
       kind: 'token',

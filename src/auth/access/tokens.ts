@@ -12,6 +12,7 @@ import { effectiveRoles } from '../accounts/held-roles.ts';
 import { requireWorkspace } from '../accounts/workspaces.ts';
 import { type Asker, type AuthUses, actorOf, forbidden } from '../auth-uses.ts';
 import { recordAudit } from './audit.ts';
+import { endDownloadsOf } from './downloads.ts';
 import { hashOf, newSecretText } from './random-text.ts';
 
 export const tokenPrefix = 'hf_';
@@ -134,7 +135,7 @@ export async function listTokens(
   }));
 }
 
-/** From now on it says nothing. Its owner may, and every admin. `user.unknown` (also where it is not one's own), twice is no error. */
+/** From now on it says nothing, nor do links made with it. Its owner may, and every admin. `user.unknown` (also where it is not one's own), twice is no error. */
 export async function revokeToken(id: string, asker: Asker, uses: AuthUses): Promise<{ readonly title: string }> {
   const { db } = uses.catalogue;
   const found = await db
@@ -155,6 +156,7 @@ export async function revokeToken(id: string, asker: Asker, uses: AuthUses): Pro
   }
   if (found.revokedAtMs !== null) return { title: found.title };
   await db.updateTable('token').set({ revokedAtMs: uses.clock.nowMs() }).where('id', '=', id).execute();
+  await endDownloadsOf({ account: found.name, title: found.title }, db);
   const subject = `${found.name}/${found.title}`;
   await recordAudit({ actor: actorOf(principal), action: 'token.revoke', subject, outcome: 'done', address }, uses);
   return { title: found.title };

@@ -7,6 +7,7 @@ import type { Database } from '../../catalogue/open.ts';
 import { storable } from '../../catalogue/transaction.ts';
 import type { Role } from '../../model/principal.ts';
 import { recordAudit } from '../access/audit.ts';
+import { endDownloadsOf } from '../access/downloads.ts';
 import { endSessionsOf } from '../access/sessions.ts';
 import type { Asker, AuthUses } from '../auth-uses.ts';
 import { actorOf } from '../auth-uses.ts';
@@ -118,7 +119,7 @@ export async function setRole(
   });
 }
 
-/** Keeps somebody out, or lets them in again. Their sessions end at once, their tokens say nothing while it lasts. */
+/** Keeps somebody out, or lets them in again. Their sessions and links end at once, their tokens say nothing while it lasts. */
 export async function setDisabled(
   { name, disabled }: { readonly name: string; readonly disabled: boolean },
   asker: Asker,
@@ -132,7 +133,10 @@ export async function setDisabled(
       .set({ disabled: disabled ? 1 : 0 })
       .where('id', '=', account.id)
       .execute();
-    if (disabled) await endSessionsOf(account.id, db);
+    if (disabled) {
+      await endSessionsOf(account.id, db);
+      await endDownloadsOf({ account: account.name }, db);
+    }
     await record(disabled ? 'user.disable' : 'user.enable', { name: account.name }, asker, uses, db);
   });
 }
@@ -146,6 +150,7 @@ export async function removeAccount(name: string, asker: Asker, uses: AuthUses):
     for (const table of ['session', 'token', 'passkey', 'identity', 'membership', 'flow'] as const) {
       await db.deleteFrom(table).where('userId', '=', account.id).execute();
     }
+    await endDownloadsOf({ account: account.name }, db);
     await db.deleteFrom('account').where('id', '=', account.id).execute();
     await record('user.remove', { name: account.name }, asker, uses, db);
   });
