@@ -31,7 +31,8 @@ interface Memory {
 const memories = new WeakMap<Catalogue, Promise<Memory>>();
 const final = ['succeeded', 'failed', 'cancelled', 'missed'];
 const readAtOnce = 500;
-const sourcesAtOnce = 500;
+/** SQLite answers in this process: a few milliseconds each time. */
+const sourcesAtOnce = { sqlite: 100, postgres: 1000 };
 const columns = [
   'run.id',
   'run.kind',
@@ -63,26 +64,27 @@ async function load(catalogue: Catalogue): Promise<Memory> {
   const { db } = catalogue;
   const newest = await db.selectFrom('happening').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst();
   const memory: Memory = { runs: new Map(), seen: newest?.id ?? '' };
-  const sources = await sourcesWithRuns(catalogue);
-  for (let at = 0; at < sources.length; at += sourcesAtOnce) {
-    const ids = await lastIds(catalogue, sources.slice(at, at + sourcesAtOnce));
+  for (let last = ''; ; ) {
+    const sources = await sourcesAfter(catalogue, last);
+    const ids = sources.length === 0 ? [] : await lastIds(catalogue, sources);
     const rows = ids.length === 0 ? [] : await db.selectFrom('run').select(columns).where('id', 'in', ids).execute();
     for (const row of rows) remember(memory, row);
-    // SQLite answers in this process: let others have their turn.
+    if (sources.length < sourcesAtOnce[catalogue.kind]) return memory;
+    last = sources[sources.length - 1];
+    // Others have their turn.
     await setImmediate();
   }
-  return memory;
 }
 
-/** By jumps along an index from each source to the next: their number counts, not that of the runs. */
-async function sourcesWithRuns({ db }: Catalogue): Promise<string[]> {
+/** The next ones that have runs, by jumps along an index from each to the next: their number counts, not that of the runs. */
+async function sourcesAfter({ db, kind }: Catalogue, last: string): Promise<string[]> {
   const { rows } = await sql<{ source: string }>`
     with recursive jump(source) as (
-      select min(source) from run
+      select min(source) from run where source > ${last}
       union all
       select (select min(source) from run where run.source > jump.source) from jump where jump.source is not null
     )
-    select source from jump where source is not null`.execute(db);
+    select source from jump where source is not null limit ${sourcesAtOnce[kind]}`.execute(db);
   return rows.map((row) => row.source);
 }
 

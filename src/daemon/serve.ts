@@ -20,6 +20,7 @@ import { renderMetrics } from '../operations/metrics/render.ts';
 import { catalogueAddress } from '../operations/open-catalogue.ts';
 import type { Execution, SourceAccess } from '../operations/operation.ts';
 import { startRunsHere } from '../operations/runs/runs-here.ts';
+import { rememberOverview } from '../operations/status/from-catalogue.ts';
 import type { Runs } from '../runs/start-runs.ts';
 import { type GateHere, type GateHereOptions, openGateHere } from './agents/gate-here.ts';
 import { Background } from './background.ts';
@@ -50,6 +51,7 @@ const patienceMs = 9 * 60_000;
 const mostBodyBytes = 1 << 20;
 const tidyEveryMs = 3_600_000;
 const lookEveryMs = 900_000;
+const overviewEveryMs = 60_000;
 
 /** Runs until the signal of `uses` is aborted, then ends in order. Throws if it cannot start. */
 export async function serve(request: ServeRequest): Promise<void> {
@@ -140,6 +142,7 @@ function startBackground({ channelKinds }: ServeRequest, { configuration, ...par
       await parts.clock.sleep(lookEveryMs, { signal, background: true });
     }
   });
+  background.every('overview', overviewEveryMs, () => rememberOverview(parts.catalogue));
   background.every('tidying', tidyEveryMs, () => tidyAuth({}, parts));
   return background;
 }

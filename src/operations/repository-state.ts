@@ -179,11 +179,13 @@ export function leftElsewhere(
   { sources }: Config,
   known: ReadonlyMap<string, { readonly sources: ReadonlyMap<string, { readonly snapshots: number }> }>,
 ): { source: string; repository: string; snapshots: number }[] {
-  return [...known].flatMap(([repository, { sources: held }]) =>
-    [...sources.values()].flatMap(({ name, placements }) => {
-      const snapshots = held.get(name)?.snapshots ?? 0;
-      const isPlaced = placements.some((one) => one.repository === repository);
-      return isPlaced || snapshots === 0 ? [] : [{ source: name, repository, snapshots }];
-    }),
-  );
+  const left: ReturnType<typeof leftElsewhere> = [];
+  for (const [repository, { sources: held }] of known) {
+    for (const [name, { snapshots }] of held) {
+      const placements = sources.get(name)?.placements;
+      if (placements === undefined || snapshots === 0) continue;
+      if (!placements.some((one) => one.repository === repository)) left.push({ source: name, repository, snapshots });
+    }
+  }
+  return left;
 }

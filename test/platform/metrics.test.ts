@@ -172,7 +172,7 @@ describe('with a server', () => {
       ...full.config,
       sources: new Map([['shop', { name: 'shop', driver: 'postgres', host: 'local', policy: 'nightly' } as never]]),
     };
-    const text = render({ ...full, config });
+    const text = await render({ ...full, config });
     await checked(text);
     expect(new Set(samples(text).map(({ name }) => name))).toEqual(exported);
     expect(text).toMatch(/^holdfast_repository_dedup_ratio\{repository="nas"\} 8$/m);

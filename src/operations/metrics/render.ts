@@ -1,4 +1,5 @@
 /** Figures as text for Prometheus (exposition format 0.0.4). */
+import { setImmediate } from 'node:timers/promises';
 import { parseInstant } from '../../base/clock.ts';
 import { programVersion } from '../../base/version.ts';
 import type { EndedRun } from '../../catalogue/last-runs.ts';
@@ -9,44 +10,71 @@ import { type MetricName, metricNames } from './names.ts';
 
 export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8';
 
+/** Others have their turn in between. */
+const sourcesAtOnce = 250;
+
 /** All metrics as they are now. Memory: the whole text, about 2 KB for each source and repository. */
 export async function renderMetrics(uses: MetricUses): Promise<string> {
-  return render(await collect(uses));
+  return await render(await collect(uses));
 }
 
-export function render(figures: MetricFigures): string {
+export async function render(figures: MetricFigures): Promise<string> {
   const page = new Page();
   const { nowMs, config, state, server } = figures;
   page.set('holdfast_build_info', 1, { version: programVersion });
   page.set('holdfast_collected_timestamp_seconds', nowMs / 1000);
-  for (const { name, driver, host, policy } of config.sources.values()) {
+  await inTurns(page, config.sources.values(), ({ name, driver, host, policy }) => {
     page.set('holdfast_source_info', 1, { source: name, driver, host, policy: policy ?? '' });
-  }
-  for (const source of state.sources) setSource(page, source, nowMs);
+  });
+  await inTurns(page, state.sources, (source) => setSource(page, source, nowMs));
   setRepositories(page, state);
-  if (server) setServer(page, server, nowMs);
+  if (server) await setServer(page, server, nowMs);
   return page.text();
+}
+
+async function inTurns<Item>(page: Page, items: Iterable<Item>, set: (item: Item) => void): Promise<void> {
+  let done = 0;
+  for (const item of items) {
+    set(item);
+    if (++done % sourcesAtOnce !== 0) continue;
+    page.settle();
+    await setImmediate();
+  }
 }
 
 type Labels = Readonly<Record<string, string>>;
 
+/** Of one metric: its lines, and the text that earlier ones have become. */
+interface Family {
+  text: string;
+  lines: string[];
+}
+
 /** Families in the order of their first value; one without any is left out. */
 class Page {
-  readonly #families = new Map<MetricName, string[]>();
+  readonly #families = new Map<MetricName, Family>();
 
   set(name: MetricName, value: number | undefined, labels: Labels = {}): void {
     if (value === undefined || !Number.isFinite(value)) return;
-    const lines = this.#families.get(name) ?? [];
-    this.#families.set(name, lines);
+    const family = this.#families.get(name) ?? { text: '', lines: [] };
+    this.#families.set(name, family);
     const given = metricNames[name].labels.map((label) => `${label}="${escaped(labels[label] ?? '')}"`);
-    lines.push(`${name}${given.length === 0 ? '' : `{${given.join(',')}}`} ${value}`);
+    family.lines.push(`${name}${given.length === 0 ? '' : `{${given.join(',')}}`} ${value}\n`);
+  }
+
+  /** Lines become text: a few long strings take half the memory of a quarter of a million short ones. */
+  settle(): void {
+    for (const family of this.#families.values()) {
+      if (family.lines.length === 0) continue;
+      family.text += family.lines.join('');
+      family.lines = [];
+    }
   }
 
   text(): string {
-    const families = [...this.#families].map(([name, lines]) =>
-      [`# HELP ${name} ${metricNames[name].help}`, `# TYPE ${name} gauge`, ...lines].join('\n'),
-    );
-    return `${families.join('\n')}\n`;
+    this.settle();
+    const about = (name: MetricName): string => `# HELP ${name} ${metricNames[name].help}\n# TYPE ${name} gauge\n`;
+    return [...this.#families].map(([name, { text }]) => about(name) + text).join('');
   }
 }
 
@@ -97,7 +125,7 @@ function setRepository(page: Page, view: StatusOutput['repositories'][number], s
   page.set('holdfast_repository_last_check_success', lastCheck.ok ? 1 : 0, labels);
 }
 
-function setServer(page: Page, server: ServerFigures, nowMs: number): void {
+async function setServer(page: Page, server: ServerFigures, nowMs: number): Promise<void> {
   const { runs, queue, last, agents } = server;
   // Kinds and states of which there are none are 0, not absent: what is absent cannot be compared with anything.
   const counts = new Map(runs.map(({ kind, state, count }) => [`${kind} ${state}`, count]));
@@ -122,7 +150,9 @@ function setServer(page: Page, server: ServerFigures, nowMs: number): void {
       page.set('holdfast_repository_dedup_ratio', restoredBytes / storedBytes, labels);
     }
   }
-  for (const kinds of last.values()) for (const run of kinds.values()) setRun(page, run);
+  await inTurns(page, last.values(), (kinds) => {
+    for (const run of kinds.values()) setRun(page, run);
+  });
 }
 
 function setRun(page: Page, run: EndedRun): void {

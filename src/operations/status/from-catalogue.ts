@@ -18,6 +18,12 @@ import type { SourceRun } from './view.ts';
 
 type Uses = Pick<RepositoryAccess, 'config'> & Pick<Execution, 'clock'> & { readonly catalogue: Catalogue };
 
+/** Brings what is kept in memory up to date, so that nobody who asks waits for what happened since somebody asked last. */
+export async function rememberOverview(catalogue: Catalogue): Promise<void> {
+  await rememberedSources(catalogue);
+  await lastRuns(catalogue);
+}
+
 export async function fromCatalogue(uses: Uses): Promise<ReadonlyMap<string, Knowledge>> {
   const { catalogue, config } = uses;
   const [held, repositories] = await Promise.all([rememberedSources(catalogue), knownRepositories(catalogue)]);
