@@ -30,6 +30,6 @@ export async function inTime<T>(
   } catch (error) {
     throw hasCode(error, 'cancelled') && over.signal.aborted ? late : error;
   } finally {
-    done.abort();
+    done.abort('done');
   }
 }

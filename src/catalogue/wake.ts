@@ -7,6 +7,9 @@ import type { Catalogue } from './open.ts';
 /** `happenings`, `queue` (a run may be started or is to be cancelled), or the id of a run whose log grew or state changed. */
 export type News = string;
 
+/** Given as the reason: `abort()` without one makes an exception with its stack every time, which costs more than the waking. */
+const woken = 'woken';
+
 const bells = new WeakMap<Catalogue, EventEmitter>();
 
 function bellOf(catalogue: Catalogue): EventEmitter {
@@ -30,13 +33,13 @@ export function listenFor(catalogue: Catalogue, news: News, clock: Clock): Liste
   let waiting: AbortController | undefined;
   const ring = (): void => {
     rang = true;
-    waiting?.abort();
+    waiting?.abort(woken);
   };
   const bell = bellOf(catalogue).on(news, ring);
   return {
     async wait(ms, signal) {
       waiting = new AbortController();
-      if (rang) waiting.abort();
+      if (rang) waiting.abort(woken);
       try {
         await clock.sleep(ms, { signal: AbortSignal.any([signal, waiting.signal]) });
       } catch (error) {

@@ -27,6 +27,8 @@ export interface SoakOptions {
   readonly days: number;
   readonly seed: number;
   readonly startMs: number;
+  /** Told after each day, how many have gone by. */
+  readonly lived?: (days: number) => void;
 }
 
 export interface SimulatedSnapshot {
@@ -106,7 +108,10 @@ class Soak {
       this.#keepAlive('worker', (name) => this.#beWorker(name, queue)),
     ];
     for (const birth of births) birth.catch((error: unknown) => this.#world.problems.push(String(error)));
-    await this.#clock.advance(startMs + days * day);
+    for (let lived = 1; lived <= days; lived++) {
+      await this.#clock.advance(startMs + lived * day);
+      this.#options.lived?.(lived);
+    }
     // From here on nobody dies any more; when all was looked at, nothing new is due.
     this.#isPeaceful = true;
     this.#endMs = startMs + days * day + 6 * hour + 17 * minute;

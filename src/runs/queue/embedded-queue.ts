@@ -21,7 +21,7 @@ export class EmbeddedQueue implements Queue {
   }
 
   wake(): void {
-    for (const ring of this.#rings) ring.abort();
+    for (const ring of this.#rings) ring.abort('woken');
   }
 
   async serve({ lanes, room, take }: Taking, signal: AbortSignal): Promise<void> {

@@ -72,7 +72,7 @@ export class HeldRun {
     const ending = await this.#execute(writer);
     await writer.flush().catch(warn('the last lines of a run are lost'));
     if (this.#stopped !== 'left') await this.#finish(ending);
-    done.abort();
+    done.abort('done');
     await Promise.all(beside);
     if (this.#stopped === 'left') await this.#leave();
   }

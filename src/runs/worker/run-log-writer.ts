@@ -42,12 +42,12 @@ export class RunLogWriter {
   readonly report = (event: RunEvent): void => {
     if (event.type === 'progress') {
       this.#progress = event;
-      this.#ring.abort();
+      this.#ring.abort('told');
       return;
     }
     if (event.type === 'warning') this.#warnings++;
     this.#waiting.push({ atMs: this.#clock.nowMs(), event });
-    this.#ring.abort();
+    this.#ring.abort('told');
     if (this.#waiting.length <= mostWaiting) return;
     this.#waiting.shift();
     this.#dropped++;

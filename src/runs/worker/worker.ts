@@ -91,7 +91,7 @@ export class Worker {
     );
     await this.#served;
     while (this.#ends.size > 0) await Promise.all(this.#ends);
-    ended.abort();
+    ended.abort('ended');
     await patience;
     const failed = (error: unknown) => log.warn({ error: messageOf(error) }, 'the worker cannot be signed off');
     await removeWorker(catalogue, name).catch(failed);
