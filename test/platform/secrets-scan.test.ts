@@ -86,7 +86,8 @@ notifications:
 /** `holdfast agent` as a process of its own; what it is let in with is another secret. */
 async function startAgent(): Promise<void> {
   told.enrolment = (await serving.ok('agent', 'enrol', 'far')).trim();
-  const { REPOSITORY_PW: _, ...env } = { ...serving.env, HOLDFAST_STATE: serving.path('agent') };
+  const { REPOSITORY_PW: _, ...rest } = serving.env;
+  const env = { ...rest, HOLDFAST_STATE: serving.path('agent') };
   const joined = await serving.run(['agent', 'join'], {
     HOLDFAST_STATE: serving.path('agent'),
     HOLDFAST_AGENT_TOKEN: told.enrolment,
