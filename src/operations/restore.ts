@@ -110,7 +110,17 @@ async function placeOf(
   { config, hosts, source }: SourceAccess & { hosts: HostPool; source: SourceContext<unknown> },
 ): Promise<{ host: Host; target?: string }> {
   if (to === undefined || driver.target === 'words') return { host: source.host, target: to };
+  if (config.sources.has(to)) throw noPath(to);
   const remote = /^([^/:]+):(\/.*)$/.exec(to);
   if (remote && config.hosts.has(remote[1])) return { host: await hosts.get(remote[1]), target: remote[2] };
   return { host: hosts.local, target: resolve(to) };
+}
+
+/** Who may restore to sources only names one of them: that must not become a path beside where this process runs. */
+function noPath(source: string): HoldfastError {
+  return new HoldfastError({
+    code: 'restore.target-invalid',
+    message: `«${source}» is the name of a source, and a path is needed`,
+    remedy: `Write ./${source} for a path of that name; what a source had goes back to its own place with --in-place.`,
+  });
 }

@@ -130,12 +130,17 @@ describe('over HTTP', () => {
       ['start_backup', { source: 'app' }],
       ['list_snapshots', { source: 'app' }],
       ['restore', { source: 'app', to: '/tmp/x' }],
+      ['restore', { source: 'notes', to: '/tmp/x' }],
+      ['restore', { source: 'notes', to: 'app' }],
       ['start_backup', { source: 'not-there' }],
       ['coverage', {}],
     ] as const) {
       const refused = await call(client, tool, input);
       expect([tool, refused.isError, refused.value.error.code]).toEqual([tool, true, 'auth.forbidden']);
     }
+    // To a source of its own it may; but files go to no name.
+    const named = await call(client, 'restore', { source: 'notes', to: 'notes' });
+    expect([named.isError, named.value.error.code]).toEqual([true, 'restore.target-invalid']);
     const { entries } = await listAudit({ action: 'mcp' }, { catalogue });
     expect(entries.filter((one) => one.outcome === 'refused').length).toBeGreaterThanOrEqual(5);
   });
