@@ -1,11 +1,10 @@
 /**
- * What is not safely restorable now, and why: for every declared source, in each of its repositories. All of them are judged
- * anew whenever it is asked for, also for a short page: what is not safe because time went by needs nobody to notice it.
+ * What is not safely restorable now, and why: for every declared source, in each of its repositories. All of them are looked
+ * at whenever it is asked for, also for a short page: what is not safe because time went by needs nobody to notice it.
  */
 import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import { HoldfastError, throwIfCancelled } from '../base/errors.ts';
-import type { Placement, SourceEntry } from '../config/index.ts';
 import { stillStopped } from './left-windows.ts';
 import { type CatalogueAccess, type Execution, operation, type RepositoryAccess } from './operation.ts';
 import { leftElsewhere, viewRepository } from './repository-state.ts';
@@ -13,6 +12,7 @@ import { visibleTo } from './runs/visible.ts';
 import { fromCatalogue, runsFromCatalogue } from './status/from-catalogue.ts';
 import { fromRepositories } from './status/from-repositories.ts';
 import { judgeSource, type Knowledge, type KnownRuns } from './status/knowledge.ts';
+import { isSafe, type Place, placesOf } from './status/verdicts.ts';
 import { type SourceState, type StatusOutput, statusView } from './status/view.ts';
 
 export type { SourceState, StatusOutput };
@@ -70,18 +70,20 @@ async function judgeAll(
   const isSeen = seenSources(uses);
   const judgement: Judgement = { counts: { states: 0, concerns: 0 }, sources: [], missing: new Map() };
   const { counts, sources, missing } = judgement;
-  const places = [...uses.config.sources.values()].filter(({ name }) => isSeen(name)).flatMap(placesOf);
+  const places = placesOf(uses.config).filter(({ source }) => isSeen(source.name));
   const from = cursor === undefined ? 0 : placeAfter(places, cursor);
-  for (const [at, { source, placement }] of places.entries()) {
+  for (const [at, place] of places.entries()) {
     if (at % judgedAtOnce === judgedAtOnce - 1) await giveWay(uses);
+    const { source, placement } = place;
     const halted = learnt.stopped.get(source.name);
-    const judged = judgeSource(source, placement, { ...learnt, runs: learnt.runs?.(source.name) }, uses);
-    const ok = judged.ok && halted === undefined;
+    const known = { knowledge: learnt.knowledge, runs: learnt.runs?.(source.name) };
+    const { ok: safe, copies } = isSafe(place, known, uses);
+    const ok = safe && halted === undefined;
     counts.states++;
     if (!ok) counts.concerns++;
-    count(missing, placement.repository, judged.copies?.missing);
+    count(missing, placement.repository, copies?.missing);
     if (at < from || (ok && only === 'concerns')) continue;
-    if (sources.length < limit) sources.push(withStopped(judged.view(), halted));
+    if (sources.length < limit) sources.push(withStopped(judgeSource(source, placement, known, uses).view(), halted));
     else judgement.next ??= cursorAt(sources[limit - 1]);
   }
   return judgement;
@@ -90,15 +92,6 @@ async function judgeAll(
 async function giveWay({ signal }: Uses): Promise<void> {
   await setImmediate();
   throwIfCancelled(signal);
-}
-
-interface Place {
-  readonly source: SourceEntry;
-  readonly placement: Placement;
-}
-
-function placesOf(source: SourceEntry): Place[] {
-  return source.placements.map((placement) => ({ source, placement }));
 }
 
 /** Names hold no slash. */

@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { concernsAbout } from './readiness.ts';
+import { concernsAbout, type SourceFacts, safeUntilMs } from './readiness.ts';
 
 const hourMs = 3_600_000;
 const nowMs = 1000 * hourMs;
@@ -51,4 +52,42 @@ it('lets what is in a disk that may be away grow as old as was said, and is not 
   const proven = { newest: newest(10 * 24), lastProof: passed(20), lastPassed: passed(20), backupEveryMs: 24 * hourMs };
   expect(kinds({ ...proven, behind: 9, mayBeAwayMs: 14 * 24 * hourMs })).toEqual([]);
   expect(kinds({ ...proven, mayBeAwayMs: 9 * 24 * hourMs })).toEqual(['snapshot-old']);
+});
+
+it('says until when nothing but time passes: safe up to that instant, and never again after it', () => {
+  const hours = fc.integer({ min: 0, max: 600 });
+  const proof = fc.record({
+    ...{ snapshot: fc.constant('abc'), startedAtMs: hours.map((ago) => nowMs - ago * hourMs) },
+    verdict: fc.constantFrom('passed' as const, 'passed' as const, 'failed' as const),
+  });
+  const run = fc.record({
+    state: fc.constantFrom('succeeded' as const, 'failed' as const, 'missed' as const),
+    endedAtMs: hours.map((ago) => nowMs - ago * hourMs),
+  });
+  const maybe = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(one, { nil: undefined });
+  const period = maybe(hours.map((count) => count * hourMs));
+  const facts: fc.Arbitrary<Omit<SourceFacts, 'nowMs'>> = fc.record({
+    ...{
+      backupEveryMs: period,
+      drillEveryMs: period,
+      mayBeAwayMs: period,
+      behind: maybe(fc.integer({ min: 0, max: 3 })),
+    },
+    newest: maybe(hours.map((ago) => newest(ago))),
+    ...{
+      lastProof: maybe(proof),
+      lastPassed: maybe(proof),
+      runs: maybe(fc.record({ backup: maybe(run), drill: maybe(run) })),
+    },
+  });
+  fc.assert(
+    fc.property(facts, fc.integer({ min: 0, max: 2000 * hourMs }), (known, laterMs) => {
+      const isSafeAt = (ms: number): boolean => concernsAbout({ ...known, nowMs: ms }).length === 0;
+      const untilMs = safeUntilMs({ ...known, nowMs });
+      const expected = isSafeAt(nowMs) && nowMs + laterMs <= untilMs;
+      expect(isSafeAt(nowMs + laterMs)).toBe(expected);
+      if (isSafeAt(nowMs)) expect([isSafeAt(untilMs), isSafeAt(untilMs + 1)]).toEqual([true, false]);
+    }),
+    { numRuns: 2000 },
+  );
 });

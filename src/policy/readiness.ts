@@ -25,8 +25,7 @@ export interface RunFacts {
 export interface LastRun {
   readonly state: 'succeeded' | 'failed' | 'cancelled' | 'missed';
   readonly endedAtMs: number;
-  /** Of its error. */
-  readonly message?: string;
+  readonly error?: { readonly message: string };
 }
 
 export interface SourceFacts extends Timing {
@@ -84,6 +83,16 @@ export function limitsOf({ backupEveryMs, drillEveryMs, mayBeAwayMs = 0 }: Timin
   };
 }
 
+/**
+ * The last instant at which there is still no concern about a source that is safe now, as long as nothing happens to it. A
+ * concern there is does not go by itself: time alone only ever makes it worse.
+ */
+export function safeUntilMs({ newest, lastProof, lastPassed, ...timing }: SourceFacts): number {
+  const limits = limitsOf(timing);
+  const provenMs = (lastPassed ?? lastProof)?.startedAtMs ?? Number.NEGATIVE_INFINITY;
+  return Math.min((newest?.timeMs ?? Number.NEGATIVE_INFINITY) + limits.snapshotMs, provenMs + limits.proofMs);
+}
+
 /** A snapshot or proof that came afterwards, by whatever way, makes good for the run. */
 function concernsAboutRuns({ nowMs, newest, lastProof, runs = {} }: SourceFacts): Concern[] {
   const since = { backup: newest?.timeMs ?? 0, drill: lastProof?.startedAtMs ?? 0 };
@@ -93,7 +102,7 @@ function concernsAboutRuns({ nowMs, newest, lastProof, runs = {} }: SourceFacts)
     const ago = formatAge(nowMs - run.endedAtMs);
     const message =
       run.state === 'missed' ? `the last ${kind} was missed, ${ago} ago` : `the last ${kind} failed, ${ago} ago`;
-    const why = run.message === undefined ? '' : `: ${run.message}`;
+    const why = run.error === undefined ? '' : `: ${run.error.message}`;
     return [{ kind: `${kind}-${run.state}`, message: message + why }];
   });
 }

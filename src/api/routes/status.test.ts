@@ -78,6 +78,9 @@ async function ask(query: object = {}, principal = anna): Promise<StatusOutput> 
 async function concerns(): Promise<Record<string, string[]>> {
   const { ok, counts, sources } = await ask({ only: 'concerns' });
   expect([ok, counts?.concerns]).toEqual([sources.length === 0, sources.length]);
+  // What is counted is what is shown: a verdict that was kept is the one that would be given now.
+  const described = (await ask({ limit: 1000 })).sources.filter((one) => one.concerns.length > 0 || !one.ok);
+  expect(described).toEqual(sources);
   return Object.fromEntries(
     sources.map((one) => [`${one.source} ${one.repository}`, one.concerns.map(({ kind }) => kind)]),
   );

@@ -114,14 +114,10 @@ export async function runsFromCatalogue({ catalogue }: Uses): Promise<(source: s
   return (name) => {
     const ended = last.get(name);
     return {
-      facts: { backup: factOf(ended?.get('backup')), drill: factOf(ended?.get('drill')) },
+      facts: { backup: ended?.get('backup'), drill: ended?.get('drill') },
       shown: () => [...(active.get(name) ?? []).map(viewRunning), ...[...(ended?.values() ?? [])].map(viewEnded)],
     };
   };
-}
-
-function factOf(run: EndedRun | undefined) {
-  return run && { state: run.state, endedAtMs: run.endedAtMs, ...(run.error ? { message: run.error.message } : {}) };
 }
 
 function viewEnded({ id, kind, state, startedAtMs, endedAtMs, error }: EndedRun): SourceRun {

@@ -1,7 +1,7 @@
 /** What is known of the sources in one repository, wherever it was learnt, and what it means for each of them. */
 import { formatInstant } from '../../base/clock.ts';
 import type { Placement, SourceEntry } from '../../config/index.ts';
-import { concernsAbout, limitsOf, type RunFacts } from '../../policy/readiness.ts';
+import { concernsAbout, limitsOf, type RunFacts, type SourceFacts } from '../../policy/readiness.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
 import { type CopiesView, type KnownCheck, type Silence, unknownState } from '../repository-state.ts';
 import { periodsOf } from './periods.ts';
@@ -39,7 +39,13 @@ export interface KnownRuns {
 
 type Uses = Pick<RepositoryAccess, 'config'> & Pick<Execution, 'clock'>;
 
-const nothing: Known = { snapshots: 0 };
+/** Also of the runs at hand: the same objects as long as nothing happened. */
+export interface Learnt {
+  readonly knowledge: ReadonlyMap<string, Knowledge>;
+  readonly runs?: KnownRuns;
+}
+
+export const nothing: Known = { snapshots: 0 };
 
 export interface Judged {
   readonly ok: boolean;
@@ -49,12 +55,8 @@ export interface Judged {
 }
 
 /** What is known of a source in one of its places, judged; described only when it is asked for. */
-export function judgeSource(
-  source: SourceEntry,
-  placement: Placement,
-  { knowledge, runs }: { readonly knowledge: ReadonlyMap<string, Knowledge>; readonly runs?: KnownRuns },
-  uses: Uses,
-): Judged {
+export function judgeSource(source: SourceEntry, placement: Placement, learnt: Learnt, uses: Uses): Judged {
+  const { knowledge, runs } = learnt;
   const { repository, keep } = placement;
   const here = knowledge.get(repository)!;
   const timing = timingOf(source, repository, uses);
@@ -70,13 +72,7 @@ export function judgeSource(
   }
   const known = here.sources.get(source.name) ?? nothing;
   const copies = here.copies(source);
-  const isFirst = source.placements[0].repository === repository;
-  const { newest, lastProof, lastPassed } = known;
-  const concerns = concernsAbout({
-    ...timing,
-    ...{ newest, lastProof, lastPassed, behind: copies?.behind },
-    runs: isFirst ? runs?.facts : undefined,
-  });
+  const concerns = concernsAbout(factsOf(source, placement, { known, copies, runs }, uses));
   const remedied = () => concerns.map((one) => ({ ...one, remedy: remedyFor(one.kind, source, repository) }));
   return {
     ok: concerns.length === 0,
@@ -88,6 +84,22 @@ export function judgeSource(
       ...viewKnown(known, timing.nowMs),
       concerns: remedied(),
     }),
+  };
+}
+
+/** What a judgement is made of, where the repository says something. */
+export function factsOf(
+  source: SourceEntry,
+  { repository }: Placement,
+  { known, copies, runs }: { readonly known: Known; readonly copies?: CopiesView; readonly runs?: KnownRuns },
+  uses: Uses,
+): SourceFacts {
+  const { newest, lastProof, lastPassed } = known;
+  const isFirst = source.placements[0].repository === repository;
+  return {
+    ...timingOf(source, repository, uses),
+    ...{ newest, lastProof, lastPassed, behind: copies?.behind },
+    runs: isFirst ? runs?.facts : undefined,
   };
 }
 
