@@ -135,6 +135,7 @@ async function removeObjects(url: string, env: S3Server['env']): Promise<void> {
   for (const folder of ['data', 'index', 'keys', 'locks', 'snapshots']) {
     for await (const { name } of storage.list(folder)) await storage.delete(name);
   }
+  await storage.delete('config');
   await storage.close();
 }
 

@@ -1,7 +1,7 @@
 /** One backup: source → driver → repository. The snapshot is written last, when every byte of it is durable. */
 import { type Clock, formatLocalInstant } from '../base/clock.ts';
 import { currentUser } from '../base/current-user.ts';
-import { throwIfCancelled } from '../base/errors.ts';
+import { hasCode, throwIfCancelled } from '../base/errors.ts';
 import { programVersion } from '../base/version.ts';
 import type { AnyDriver, Capture, SourceContext } from '../drivers/driver.ts';
 import type { Report } from '../model/run.ts';
@@ -17,10 +17,16 @@ import {
   adoptPacks,
   BlobSaver,
   type Compression,
+  type HeldLock,
   listSnapshots,
+  loadIndex,
   lockRepository,
   type Repository,
+  type SavedState,
+  type StateBeside,
+  type StateRecord,
   saveSnapshot,
+  stateBeside,
 } from '../repository/index.ts';
 import { type ArchiveCounts, Archiver } from './archiver.ts';
 import { ProgressMeter } from './progress.ts';
@@ -37,6 +43,8 @@ export interface BackupRequest {
   /** Read every file again, whatever its attributes say. */
   readonly force?: boolean;
   readonly window?: CaptureWindow;
+  /** The state of whoever stores, kept in the same repository by the way. `undefined`: there is none. */
+  readonly state?: () => Promise<StateRecord | undefined>;
 }
 
 /** What has to happen around the capture: the source's services stand still in it, so it is as short as it can be. */
@@ -56,25 +64,67 @@ export interface BackupResult {
   /** What the driver wants a person to know. */
   readonly notes: readonly string[];
   readonly durationMs: number;
+  /** Of the state, if there is one: a failure of it is none of the backup's. */
+  readonly state?: SavedState | { readonly error: unknown };
 }
 
 /** Backs up one source into one repository. Nothing is visible of it unless it ended well. */
 export async function backup(request: BackupRequest): Promise<BackupResult> {
   const { repository, source } = request;
+  const { clock } = source;
+  const begun: Begun = { atMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+  source.report({ type: 'stage', stage: 'lock', subject: source.name });
+  // Read meanwhile: should it be older than the lock, `adoptPacks` sees it.
+  const reading = loadIndex(repository, source.signal).then(
+    () => undefined,
+    () => undefined,
+  );
+  // Services are not stopped for a lock that is not sure yet.
+  const early = request.window === undefined;
+  const lock = await lockFor(request, early).finally(() => reading);
+  try {
+    return await backupUnder(lock, request, begun);
+  } catch (error) {
+    // Somebody who excludes us came in the moment in which that cannot be seen yet: then it is waited for.
+    const isRefused = await lock.confirmed.then(
+      () => false,
+      (refusal: unknown) => hasCode(refusal, 'repository.locked'),
+    );
+    if (!isRefused) throw error;
+  } finally {
+    await lock[Symbol.asyncDispose]();
+  }
+  await using sure = await lockFor(request, false);
+  return await backupUnder(sure, request, begun);
+}
+
+/** When a backup began. */
+interface Begun {
+  readonly atMs: number;
+  readonly monotonicMs: number;
+}
+
+async function lockFor({ repository, source, lockWaitMs }: BackupRequest, early: boolean): Promise<HeldLock> {
+  const { signal } = source;
+  return await lockRepository(repository, { exclusive: false, early, waitMs: lockWaitMs ?? 0, signal });
+}
+
+async function backupUnder(lock: HeldLock, request: BackupRequest, begun: Begun): Promise<BackupResult> {
+  const { repository, source, compression } = request;
   const { clock, report } = source;
-  const startedMs = clock.monotonicMs();
-  const startedAtMs = clock.nowMs();
-  report({ type: 'stage', stage: 'lock', subject: source.name });
-  await using lock = await lockRepository(repository, {
-    exclusive: false,
-    waitMs: request.lockWaitMs ?? 0,
-    signal: source.signal,
-  });
-  const locked = { ...request, source: { ...source, signal: lock.signal } };
-  await adoptLeftovers(repository, report, lock.signal);
-  await using saver = await BlobSaver.open(repository, { compression: request.compression, signal: lock.signal });
-  const stored = await storeInWindow(locked, saver);
+  const startedAtMs = begun.atMs;
+  const { signal, confirmed: mayWrite } = lock;
+  await using saver = BlobSaver.prepare(repository, { compression, signal, mayWrite });
+  const snapshots = listSnapshots(repository, signal);
+  snapshots.catch(() => undefined);
+  await adoptLeftovers(repository, report, lock);
+  await saver.begin();
+  const state = keepBeside(request, { saver, snapshots, timeMs: startedAtMs, signal });
+  const locked = { ...request, source: { ...source, signal }, snapshots };
+  const stored = await storeInWindow(locked, saver).finally(() => state);
+  const showState = await state;
   await saver.finish();
+  await mayWrite;
   const summary = summarise(stored.counts, saver, { startedAtMs, clock });
   const snapshot: Snapshot = {
     time: formatLocalInstant(startedAtMs),
@@ -96,12 +146,30 @@ export async function backup(request: BackupRequest): Promise<BackupResult> {
     unreadable: stored.counts.unreadable,
     changedWhileRead: stored.counts.changedWhileRead,
     notes: stored.notes,
-    durationMs: clock.monotonicMs() - startedMs,
+    durationMs: clock.monotonicMs() - begun.monotonicMs,
+    state: await showState(),
   };
 }
 
-async function adoptLeftovers(repository: Repository, report: Report, signal: AbortSignal): Promise<void> {
-  const adopted = await adoptPacks(repository, signal);
+type ShowState = () => Promise<BackupResult['state']>;
+
+/** Stores the state beside the source. Does not reject: what is wrong with it is told in the end. */
+async function keepBeside(
+  { state }: BackupRequest,
+  { snapshots, ...beside }: Omit<StateBeside, 'snapshots'> & { readonly snapshots: Promise<readonly StoredSnapshot[]> },
+): Promise<ShowState> {
+  try {
+    const record = await state?.();
+    if (record === undefined) return async () => undefined;
+    const show = await stateBeside(record, { ...beside, snapshots: await snapshots });
+    return () => show().catch((error: unknown) => ({ error }));
+  } catch (error) {
+    return async () => ({ error });
+  }
+}
+
+async function adoptLeftovers(repository: Repository, report: Report, lock: HeldLock): Promise<void> {
+  const adopted = await adoptPacks(repository, lock.signal, lock.confirmed);
   if (adopted.packs > 0) {
     report({
       type: 'note',
@@ -117,6 +185,11 @@ async function adoptLeftovers(repository: Repository, report: Report, signal: Ab
   }
 }
 
+type LockedRequest = BackupRequest & {
+  /** Those that were there when the lock was taken. */
+  readonly snapshots: Promise<readonly StoredSnapshot[]>;
+};
+
 interface StoredSource {
   readonly tree: string;
   readonly paths: readonly string[];
@@ -127,7 +200,7 @@ interface StoredSource {
 }
 
 /** Locks are taken before it, the last packs are uploaded after it. */
-async function storeInWindow(request: BackupRequest, saver: BlobSaver): Promise<StoredSource> {
+async function storeInWindow(request: LockedRequest, saver: BlobSaver): Promise<StoredSource> {
   const { window, source } = request;
   try {
     await window?.begin(source.signal);
@@ -138,11 +211,11 @@ async function storeInWindow(request: BackupRequest, saver: BlobSaver): Promise<
 }
 
 /** Captures the source, stores all of it, and lets go of it before the last packs are uploaded. */
-async function storeSource(request: BackupRequest, saver: BlobSaver): Promise<StoredSource> {
-  const { source, driver, repository } = request;
+async function storeSource(request: LockedRequest, saver: BlobSaver): Promise<StoredSource> {
+  const { source, driver } = request;
   source.report({ type: 'stage', stage: 'capture', subject: source.name });
   await using capture = await driver.capture(source);
-  const parent = request.force ? undefined : await findParent(repository, source, capture);
+  const parent = request.force ? undefined : findParent(await request.snapshots, source, capture);
   source.report({ type: 'stage', stage: 'store', subject: source.name });
   const meter = new ProgressMeter(source.report, source.clock, 'store', capture.bytesTotal);
   const archiver = new Archiver(saver, meter);
@@ -160,13 +233,13 @@ async function storeSource(request: BackupRequest, saver: BlobSaver): Promise<St
 }
 
 /** The newest snapshot of the same source, else of the same paths on the same host, whoever made it. */
-async function findParent(
-  repository: Repository,
+function findParent(
+  all: readonly StoredSnapshot[],
   source: SourceContext<unknown>,
   capture: Capture,
-): Promise<StoredSnapshot | undefined> {
+): StoredSnapshot | undefined {
   const paths = JSON.stringify(capture.paths.toSorted());
-  const snapshots = (await listSnapshots(repository, source.signal)).filter((one) => !isState(one));
+  const snapshots = all.filter((one) => !isState(one));
   return (
     snapshots.findLast((one) => sourceOf(one) === source.name) ??
     snapshots.findLast((one) => one.hostname === source.host.hostname && JSON.stringify(one.paths.toSorted()) === paths)

@@ -123,7 +123,7 @@ export async function copySnapshots(request: CopyRequest): Promise<CopyResult> {
 /** Both at once: each takes a moment to settle. If one cannot be had, the other is given back. */
 async function lockBoth(request: CopyRequest, waitMs: number): Promise<AsyncDisposable & { signal: AbortSignal }> {
   const { from, to, report, signal, dryRun } = request;
-  const reading = (one: Repository): Promise<HeldLock | undefined> => lockForReading(one, report, signal, waitMs);
+  const reading = (one: Repository): Promise<HeldLock | undefined> => lockForReading(one, report, { signal, waitMs });
   const outcomes = await Promise.allSettled([
     reading(from),
     dryRun ? reading(to) : lockRepository(to, { exclusive: false, waitMs, signal }),

@@ -17,7 +17,7 @@ import { OpenRepositories } from './open-repositories.ts';
 import { type Execution, operation, type SourceAccess } from './operation.ts';
 import { rememberStored } from './repository-record.ts';
 import { chooseSources, contextOf, driverNamed } from './source-access.ts';
-import { keepState, type StateView, stateView } from './state.ts';
+import { keepState, type StateView, stateRecord, stateView, viewState } from './state.ts';
 import { emptyResult, type StoredResult, storedResult } from './stored-result.ts';
 
 export type { StoredResult };
@@ -56,9 +56,10 @@ export const backup = operation({
     await using open = new OpenRepositories(uses);
     await using hosts = new HostPool(uses);
     await using maintenance = new Maintenance({ ...uses, hosts });
+    const kept = new Map<string, StateView>();
     const fillings: Filling[] = [];
     for (const source of sources) {
-      const parts = { request, uses: { ...uses, hosts, maintenance }, open };
+      const parts = { request, uses: { ...uses, hosts, maintenance }, open, kept, readAtMs };
       const dumped = await storeFirst(source, placesOf(source, request), parts);
       results.push(...dumped.results);
       if (request.repository === undefined) fillings.push(...fillingOf(source, dumped));
@@ -66,7 +67,7 @@ export const backup = operation({
     if (results.length === 0) throw nothingToDo(request);
     const { lockWaitMs, compression } = request;
     results.push(...(await fillCopies({ fillings, open, lockWaitMs, compression }, uses)));
-    const states = await keepStates(results, { readAtMs, lockWaitMs: request.lockWaitMs, open }, uses);
+    const states = await keepStates(results, { readAtMs, lockWaitMs, open, kept }, uses);
     const isKept = states.every((one) => one.outcome !== 'failed');
     return { ok: isKept && results.every((result) => result.ok), results, states };
   },
@@ -75,12 +76,16 @@ export const backup = operation({
 /** Where nothing was stored, nothing is: such a repository may not even open. */
 async function keepStates(
   results: readonly StoredResult[],
-  { open, ...when }: { readAtMs: number; lockWaitMs: number; open: OpenRepositories },
+  parts: { readAtMs: number; lockWaitMs: number; open: OpenRepositories; kept: ReadonlyMap<string, StateView> },
   uses: Uses,
 ): Promise<StateView[]> {
   const names = new Set(results.flatMap((one) => (one.snapshot === undefined ? [] : [one.repository])));
   const states: StateView[] = [];
-  for (const name of names) states.push(await keepState({ name, repository: await open.get(name), ...when }, uses));
+  const { open, kept, readAtMs, lockWaitMs } = parts;
+  for (const name of names) {
+    const known = kept.get(name);
+    states.push(known ?? (await keepState({ name, repository: await open.get(name), readAtMs, lockWaitMs }, uses)));
+  }
   return states;
 }
 
@@ -105,6 +110,9 @@ interface StoreParts {
   readonly request: z.infer<typeof input>;
   readonly uses: StoreUses;
   readonly open: OpenRepositories;
+  /** Of each repository that the state was stored in along with a source. */
+  readonly kept: Map<string, StateView>;
+  readonly readAtMs: number;
 }
 
 interface FirstStored {
@@ -138,7 +146,7 @@ function fillingOf(source: SourceEntry, { results, origin }: FirstStored): Filli
 async function storeOne(
   source: SourceEntry,
   name: string,
-  { request, uses, open }: StoreParts,
+  { request, uses, open, kept, readAtMs }: StoreParts,
 ): Promise<{ result: StoredResult; isRepositorys: boolean }> {
   const nothing = emptyResult(source.name, name, 'backup');
   let window: MaintenanceWindow | undefined;
@@ -146,6 +154,7 @@ async function storeOne(
   try {
     repository = await open.get(name);
     window = await uses.maintenance.windowOf(source);
+    const owner = { name, repository, readAtMs };
     const result = await backUp({
       repository,
       driver: driverNamed(uses.drivers, source.driver),
@@ -155,7 +164,9 @@ async function storeOne(
       lockWaitMs: request.lockWaitMs,
       force: request.force,
       window,
+      state: kept.has(name) ? undefined : () => stateRecord(owner, uses),
     });
+    if (result.state) kept.set(name, viewState(name, result.state, uses));
     await rememberStored(name, { id: repository.config.id, snapshot: result.snapshot }, uses);
     return { result: { ...nothing, ...viewResult(result, window) }, isRepositorys: false };
   } catch (error) {

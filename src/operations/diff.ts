@@ -50,7 +50,7 @@ export const diff = operation({
     const after = findSnapshot(found.snapshots, request.after);
     if (after.id === found.snapshot.id) throw sameSnapshot(after.id);
     const { repository } = found.opened;
-    await using lock = await lockForReading(repository, uses.report, uses.signal);
+    await using lock = await lockForReading(repository, uses.report, { signal: uses.signal });
     const signal = lock?.signal ?? uses.signal;
     const total = { added: 0, removed: 0, changed: 0, addedBytes: 0, removedBytes: 0 };
     for await (const one of diffTrees(repository, found.snapshot.tree, after.tree, signal)) {

@@ -56,7 +56,7 @@ async function findIn(
 ): Promise<void> {
   await using opened = await openNamed(name, uses);
   const { repository } = opened;
-  await using lock = await lockForReading(repository, uses.report, uses.signal);
+  await using lock = await lockForReading(repository, uses.report, { signal: uses.signal });
   const snapshots = chosen(await listSnapshots(repository, uses.signal), request);
   total.snapshots += snapshots.length;
   const { patterns, ignoreCase } = request;

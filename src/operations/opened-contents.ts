@@ -16,7 +16,7 @@ export async function openFound(
   repository: string | undefined,
   uses: RepositoryAccess & Execution & { stage?: string },
 ): Promise<OpenedContents> {
-  const found = await openSnapshot(wanted, repository, uses);
+  const found = await openSnapshot(wanted, repository, uses, { toRead: true });
   try {
     const held = await openContents({
       repository: found.opened.repository,
@@ -25,6 +25,7 @@ export async function openFound(
       report: uses.report,
       signal: uses.signal,
       stage: uses.stage,
+      reading: found.reading,
     });
     const dispose = async (): Promise<void> => {
       await held[Symbol.asyncDispose]();

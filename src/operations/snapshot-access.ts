@@ -1,5 +1,6 @@
 /** Finds the snapshot a person means, in whichever repository it is. */
 import { HoldfastError, hasCode } from '../base/errors.ts';
+import { beginReading, type Reading } from '../engine/open-contents.ts';
 import type { StoredSnapshot } from '../model/snapshot.ts';
 import { findSnapshot, listSnapshots } from '../repository/index.ts';
 import type { Execution, RepositoryAccess } from './operation.ts';
@@ -10,6 +11,8 @@ export interface FoundSnapshot extends AsyncDisposable {
   readonly snapshot: StoredSnapshot;
   /** All snapshots of that repository, oldest first. */
   readonly snapshots: readonly StoredSnapshot[];
+  /** Begun where that was asked for: for `openContents`, which disposes of it. */
+  readonly reading?: Reading;
 }
 
 type Uses = RepositoryAccess & Execution;
@@ -18,12 +21,17 @@ type Uses = RepositoryAccess & Execution;
  * Looks in the named repository, else in those of the source that is named, else in all of them, one after the other. A
  * repository that cannot be opened is reported and passed over as long as another one has the snapshot.
  */
-export async function openSnapshot(wanted: string, repository: string | undefined, uses: Uses): Promise<FoundSnapshot> {
+export async function openSnapshot(
+  wanted: string,
+  repository: string | undefined,
+  uses: Uses,
+  { toRead = false }: { readonly toRead?: boolean } = {},
+): Promise<FoundSnapshot> {
   const names = repositoriesToSearch(wanted, repository, uses);
   let failure: unknown;
   for (const name of names) {
     try {
-      return await openIn(name, wanted, uses);
+      return await openIn(name, wanted, uses, toRead);
     } catch (error) {
       if (names.length === 1 || hasCode(error, 'cancelled', 'usage.invalid', 'snapshot.ambiguous')) throw error;
       if (!hasCode(error, 'snapshot.unknown')) {
@@ -40,13 +48,16 @@ export async function openSnapshot(wanted: string, repository: string | undefine
   throw failure ?? noRepository(uses);
 }
 
-async function openIn(name: string, wanted: string, uses: Uses): Promise<FoundSnapshot> {
+async function openIn(name: string, wanted: string, uses: Uses, toRead: boolean): Promise<FoundSnapshot> {
   const opened = await openNamed(name, uses);
+  const { repository } = opened;
+  const reading = toRead ? beginReading({ repository, report: uses.report, signal: uses.signal }) : undefined;
   try {
-    const snapshots = await listSnapshots(opened.repository, uses.signal);
+    const snapshots = await listSnapshots(repository, uses.signal);
     const snapshot = findSnapshot(snapshots, wanted);
-    return { opened, snapshot, snapshots, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
+    return { opened, snapshot, snapshots, reading, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
   } catch (error) {
+    await reading?.[Symbol.asyncDispose]();
     await opened[Symbol.asyncDispose]();
     throw error;
   }

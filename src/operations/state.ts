@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { hasCode } from '../base/errors.ts';
 import { programVersion } from '../base/version.ts';
 import { readSecret, secretPlaces } from '../config/index.ts';
-import { type Repository, saveState } from '../repository/index.ts';
+import { type Repository, type SavedState, type StateRecord, saveState } from '../repository/index.ts';
 import { describeError } from './describe-error.ts';
 import type { Execution, SourceAccess } from './operation.ts';
 import { stateFiles } from './state-files.ts';
@@ -29,29 +29,50 @@ export interface StateRequest {
 
 /** Stores what changed. Its failure is told, not thrown: what was backed up is stored all the same. `cancelled` is thrown. */
 export async function keepState({ name, repository, ...request }: StateRequest, uses: Uses): Promise<StateView> {
-  const { config, signal } = uses;
-  if (config.bytes === undefined) return { repository: name, outcome: 'unchanged' };
+  const { readAtMs, lockWaitMs } = request;
+  const { signal } = uses;
   try {
-    const { hostname } = uses.localHost();
-    const owner = { repository: { name, id: repository.config.id }, hostname };
-    const { snapshot } = await saveState(
-      repository,
-      {
-        hostname,
-        path: config.file,
-        files: stateFiles(config, uses, { ...owner, secrets: await readableSecrets(uses) }),
-        timeMs: request.readAtMs,
-        programVersion: `holdfast ${programVersion}`,
-      },
-      { lockWaitMs: request.lockWaitMs, signal },
-    );
-    return { repository: name, outcome: snapshot === undefined ? 'unchanged' : 'stored', snapshot };
+    const record = await stateRecord({ name, repository, readAtMs }, uses);
+    if (record === undefined) return { repository: name, outcome: 'unchanged' };
+    return viewState(name, await saveState(repository, record, { lockWaitMs, signal }), uses);
   } catch (error) {
-    if (signal.aborted || hasCode(error, 'cancelled')) throw error;
-    // Whoever holds the lock is busy with the repository; the next backup finds the state still to be stored.
-    const outcome = hasCode(error, 'repository.locked') ? 'postponed' : 'failed';
-    return { repository: name, outcome, error: describeError(error) };
+    return viewState(name, { error }, uses);
   }
+}
+
+/** What came of it. `cancelled` is thrown. */
+export function viewState(
+  name: string,
+  saved: SavedState | { readonly error: unknown },
+  { signal }: Pick<Uses, 'signal'>,
+): StateView {
+  if (!('error' in saved)) {
+    const { snapshot } = saved;
+    return { repository: name, outcome: snapshot === undefined ? 'unchanged' : 'stored', snapshot };
+  }
+  const { error } = saved;
+  if (signal.aborted || hasCode(error, 'cancelled')) throw error;
+  // Whoever holds the lock is busy with the repository; the next backup finds the state still to be stored.
+  const outcome = hasCode(error, 'repository.locked') ? 'postponed' : 'failed';
+  return { repository: name, outcome, error: describeError(error) };
+}
+
+/** `undefined` if there is no configuration that could be kept. `config.invalid` if it may not be stored. */
+export async function stateRecord(
+  { name, repository, readAtMs }: Omit<StateRequest, 'lockWaitMs'>,
+  uses: Uses,
+): Promise<StateRecord | undefined> {
+  const { config } = uses;
+  if (config.bytes === undefined) return undefined;
+  const { hostname } = uses.localHost();
+  const owner = { repository: { name, id: repository.config.id }, hostname };
+  return {
+    hostname,
+    path: config.file,
+    files: stateFiles(config, uses, { ...owner, secrets: await readableSecrets(uses) }),
+    timeMs: readAtMs,
+    programVersion: `holdfast ${programVersion}`,
+  };
 }
 
 /** What references lead to without a program being started: nobody is to have written it out somewhere else in the file. */

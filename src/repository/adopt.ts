@@ -18,11 +18,15 @@ export interface Adoption {
 
 /**
  * Indexes every pack that no index names, and reads an index again that names packs which are gone. Needs a lock that
- * excludes prune. Memory: the headers of the packs found, and about 100 bytes for every pack.
+ * excludes prune; until `mayWrite` resolves nothing is written. Memory: the headers of the packs found, and about 100 bytes
+ * for every pack.
  */
-export async function adoptPacks(repository: Repository, signal?: AbortSignal): Promise<Adoption> {
-  const known = await loadIndex(repository, signal);
-  const sizes = await listPacks(repository, signal);
+export async function adoptPacks(
+  repository: Repository,
+  signal?: AbortSignal,
+  mayWrite?: Promise<void>,
+): Promise<Adoption> {
+  const [known, sizes] = await Promise.all([loadIndex(repository, signal), listPacks(repository, signal)]);
   // Somebody pruned since the index was read, before our lock: blobs it names may be gone.
   const isStale = known.packs.some((id) => !sizes.has(id));
   const index = isStale ? await reloadIndex(repository, signal) : known;
@@ -43,7 +47,10 @@ export async function adoptPacks(repository: Repository, signal?: AbortSignal): 
     },
     signal,
   );
-  if (packs.length > 0) await saveIndexFile(repository, packs);
+  if (packs.length > 0) {
+    await mayWrite;
+    await saveIndexFile(repository, packs);
+  }
   for (const pack of packs) {
     const number = index.addPack(pack.id);
     for (const entry of pack.entries) index.add(entry.type, entry.id, 0, { ...entry, pack: number });

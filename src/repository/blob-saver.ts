@@ -26,6 +26,8 @@ const slabCount = 6;
 const jointCount = 1;
 /** Enough for a disk; a storage may ask for more. */
 const usualUploads = 2;
+/** Worker threads started ahead. */
+const usualWarm = 2;
 const packBytes = 16 << 20;
 /** An index file is written when it would hold this many blobs, or this long after the last one: what is indexed survives a crash as it is. */
 const indexBlobs = 50_000;
@@ -37,6 +39,8 @@ export interface SaverOptions {
   readonly compression?: Compression;
   readonly threads?: number;
   readonly signal?: AbortSignal;
+  /** Nothing is written before it resolves. */
+  readonly mayWrite?: Promise<void>;
 }
 
 export interface SaverStats {
@@ -50,13 +54,14 @@ export interface SaverStats {
 
 export class BlobSaver implements AsyncDisposable {
   readonly repository: Repository;
-  readonly index: BlobIndex;
   readonly pool: WorkerPool;
   readonly slabs = new SlabPool(slabCount, tailBytes + slabBytes);
   /** Takes one chunk of any length. */
   readonly joints = new SlabPool(jointCount, chunkLimits.maxBytes);
   readonly stats: SaverStats = { dataBlobs: 0, treeBlobs: 0, addedBytes: 0, storedBytes: 0 };
   readonly #signal: AbortSignal | undefined;
+  readonly #mayWrite: Promise<void> | undefined;
+  #index: BlobIndex | undefined;
   readonly #packBuffers: Readonly<Record<BlobType, PackBuffers>>;
   readonly #uploads: Semaphore;
   readonly #working = new Set<Promise<void>>();
@@ -70,10 +75,10 @@ export class BlobSaver implements AsyncDisposable {
   #treeRanges: number[] = [];
   #treeIds: Uint8Array[] = [];
 
-  private constructor(repository: Repository, index: BlobIndex, options: SaverOptions) {
+  private constructor(repository: Repository, options: SaverOptions) {
     this.repository = repository;
-    this.index = index;
     this.#signal = options.signal;
+    this.#mayWrite = options.mayWrite;
     this.#indexedAtMs = repository.clock.monotonicMs();
     const threads = options.threads ?? usualThreads();
     const uploadsAtOnce = repository.storage.parallelPuts ?? usualUploads;
@@ -93,12 +98,34 @@ export class BlobSaver implements AsyncDisposable {
       (pack) => this.inBackground(this.#upload(pack)),
     );
     // Across a network some answers are waited for before there is anything to do.
-    if (repository.storage.parallelPuts !== undefined) this.pool.warm(1);
+    if (repository.storage.parallelPuts !== undefined) this.pool.warm(usualWarm);
     options.signal?.addEventListener('abort', () => this.#fail(options.signal?.reason), { once: true });
   }
 
   static async open(repository: Repository, options: SaverOptions = {}): Promise<BlobSaver> {
-    return new BlobSaver(repository, await loadIndex(repository, options.signal), options);
+    const saver = BlobSaver.prepare(repository, options);
+    try {
+      await saver.begin();
+      return saver;
+    } catch (error) {
+      await saver[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Its workers start while something else is waited for; nothing can be stored until `begin`. */
+  static prepare(repository: Repository, options: SaverOptions = {}): BlobSaver {
+    return new BlobSaver(repository, options);
+  }
+
+  /** From now on what the index says counts. */
+  async begin(): Promise<void> {
+    this.#index = await loadIndex(this.repository, this.#signal);
+  }
+
+  get index(): BlobIndex {
+    if (!this.#index) throw new Error('a saver was used before it began');
+    return this.#index;
   }
 
   /** Throws if anything stored so far failed, or the run was cancelled. */
@@ -109,6 +136,11 @@ export class BlobSaver implements AsyncDisposable {
 
   /** Has what is new among the ranges (offset, length pairs) of a slab stored; resolves when the slab may be reused. */
   async store(type: BlobType, slab: Slab, ranges: Uint32Array | readonly number[], ids: Uint8Array): Promise<void> {
+    const { newRanges, job } = this.#claim(type, slab, ranges, ids);
+    if (job) this.#count(type, newRanges, await this.pool.run<'seal'>(job));
+  }
+
+  #claim(type: BlobType, slab: Slab, ranges: Uint32Array | readonly number[], ids: Uint8Array) {
     const newRanges: number[] = [];
     const newIds: number[] = [];
     for (let i = 0; i * 2 < ranges.length; i++) {
@@ -116,13 +148,22 @@ export class BlobSaver implements AsyncDisposable {
       newRanges.push(ranges[i * 2], ranges[i * 2 + 1]);
       newIds.push(i);
     }
-    if (newIds.length === 0) return;
+    if (newIds.length === 0) return { newRanges };
     const wanted = new Uint8Array(newIds.length * 32);
     newIds.forEach((index, i) => {
       wanted.set(ids.subarray(index * 32, index * 32 + 32), i * 32);
     });
     const job = { kind: 'seal', type, slab: slab.memory, ranges: Uint32Array.from(newRanges), ids: wanted } as const;
-    this.#count(type, newRanges, await this.pool.run<'seal'>(job));
+    return { newRanges, job };
+  }
+
+  /** Stores a small blob that is none of the source's: it is not in `stats`. */
+  async storeBeside(type: BlobType, bytes: Uint8Array): Promise<Uint8Array> {
+    const id = new Uint8Array(createHash('sha256').update(bytes).digest());
+    if (this.index.has(type, id)) return id;
+    const { job } = this.#claim(type, slabOf(bytes), [0, bytes.byteLength], id);
+    if (job) await this.pool.run<'seal'>(job);
+    return id;
   }
 
   /** Runs work beside the caller's; its failure surfaces at the next `throwIfFailed` or `finish`. */
@@ -139,9 +180,7 @@ export class BlobSaver implements AsyncDisposable {
   async storeBytes(type: BlobType, bytes: Uint8Array): Promise<Uint8Array> {
     const id = new Uint8Array(createHash('sha256').update(bytes).digest());
     if (this.index.has(type, id)) return id;
-    const slab = makeSlab(Math.max(1, bytes.byteLength));
-    slab.bytes.set(bytes);
-    await this.store(type, slab, [0, bytes.byteLength], id);
+    await this.store(type, slabOf(bytes), [0, bytes.byteLength], id);
     return id;
   }
 
@@ -225,6 +264,7 @@ export class BlobSaver implements AsyncDisposable {
   async #putPack(pack: FinishedPack): Promise<void> {
     await this.#uploads.acquire();
     try {
+      await this.#mayWrite;
       const body = view(new Uint8Array(pack.buffer, 0, pack.size));
       await this.repository.storage.put(packName(pack.id), [body], { signal: this.#signal, sha256: pack.id });
     } finally {
@@ -257,4 +297,10 @@ export class BlobSaver implements AsyncDisposable {
       throw error;
     }
   }
+}
+
+function slabOf(bytes: Uint8Array): Slab {
+  const slab = makeSlab(Math.max(1, bytes.byteLength));
+  slab.bytes.set(bytes);
+  return slab;
 }

@@ -59,7 +59,7 @@ export async function checkRepository(
   report: Report,
   signal?: AbortSignal,
 ): Promise<CheckResult> {
-  await using lock = await lockForReading(repository, report, signal);
+  await using lock = await lockForReading(repository, report, { signal });
   await using pool = workerPoolFor(repository);
   const checker = new Checker({ repository, pool, report, signal: lock?.signal ?? signal });
   return await checker.check(options);

@@ -41,7 +41,16 @@ export { initRepository, type OpenOptions, openRepository, type Repository } fro
 export { type RewindResult, rewindStorage } from './rewind.ts';
 export { SmallFileBatch } from './small-files.ts';
 export { findSnapshot, listSnapshots, loadSnapshot, savePinnedSnapshot, saveSnapshot } from './snapshots.ts';
-export { listStates, readState, type SavedState, type StateRecord, saveState, stateFolder } from './state.ts';
+export {
+  listStates,
+  readState,
+  type SavedState,
+  type StateBeside,
+  type StateRecord,
+  saveState,
+  stateBeside,
+  stateFolder,
+} from './state.ts';
 export { type RepositoryStats, repositoryStats, type SnapshotFigures } from './stats.ts';
 export { storeByContent } from './store-content.ts';
 export { storePages } from './store-pages.ts';

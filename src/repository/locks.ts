@@ -21,6 +21,8 @@ const staleMs = 30 * 60_000;
 const lostMs = 25 * 60_000;
 /** Time for another program's lock file to become visible. */
 const settleMs = 200;
+/** Times a lock is stored before the storage is given up. */
+const mostWrites = 3;
 /** A lock is one small write: one that is incomplete for this long is no longer being written. */
 const tornMs = 2000;
 
@@ -37,10 +39,18 @@ export interface HeldLock extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** True if locks of dead processes were found: an interrupted run may have left packs to adopt. */
   readonly foundStale: boolean;
+  /** Resolves once nobody can be found any more who excludes it; else rejects as `signal` is aborted, with `repository.locked`. */
+  readonly confirmed: Promise<void>;
 }
 
 export interface LockRequest {
   readonly exclusive: boolean;
+  /**
+   * Resolves before the lock is confirmed: when it is stored and nobody who excludes it was seen after that. Whoever removes
+   * something from here on sees it first, so what is read now stays; nothing may be written or taken for held until
+   * `confirmed`. For shared locks.
+   */
+  readonly early?: boolean;
   /** How long to wait for others, 0 = not at all. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;
@@ -60,37 +70,53 @@ export async function lockRepository(repository: Repository, request: LockReques
   }
 }
 
-async function tryLock(repository: Repository, { exclusive, signal }: LockRequest): Promise<HeldLock> {
-  const foundStale = await refuseConflicts(repository, exclusive, undefined);
+async function tryLock(repository: Repository, { exclusive, early, signal }: LockRequest): Promise<HeldLock> {
+  const foundStale = await refuseConflicts(repository, exclusive);
   const lock = new RefreshedLock(repository, exclusive, foundStale, signal);
-  await lock.create();
   try {
-    await repository.clock.sleep(settleMs, { signal });
-    await refuseConflicts(repository, exclusive, lock.id);
+    await storeSeen(lock);
+    lock.settle();
+    if (!early) await lock.confirmed;
   } catch (error) {
     await lock[Symbol.asyncDispose]();
     throw error;
   }
-  lock.keepFresh();
   return lock;
+}
+
+/** Whoever stores a lock sees it: what the storage acknowledged and lost is stored again. */
+async function storeSeen(lock: RefreshedLock): Promise<void> {
+  for (let writes = 1; ; writes++) {
+    try {
+      await lock.create();
+      return await lock.look({ read: false });
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.context.unseen !== true || writes === mostWrites) throw error;
+    }
+  }
 }
 
 /** All locks with what is known of them. One that was stored in part only is stale; one that cannot be read otherwise counts as held by somebody: `repository.locked`. */
 export async function listLocks(repository: Repository): Promise<StoredLock[]> {
   const locks: StoredLock[] = [];
   for await (const { id } of listUnpacked(repository, 'locks')) {
-    try {
-      const lock = decodeLock(await loadUnpacked(repository, 'locks', id));
-      locks.push({ ...lock, id, stale: isStale(lock, id, repository.clock) });
-    } catch (error) {
-      if (hasCode(error, 'storage.not-found')) continue;
-      if (!hasCode(error, 'repository.damaged', 'repository.unsupported')) throw error;
-      const again = await lookAgain(repository, id);
-      if (again === 'unreadable') throw unreadableLock(repository, id, error);
-      if (again !== 'gone') locks.push(again);
-    }
+    const lock = await readLock(repository, id);
+    if (lock) locks.push(lock);
   }
   return locks;
+}
+
+async function readLock(repository: Repository, id: string): Promise<StoredLock | undefined> {
+  try {
+    const lock = decodeLock(await loadUnpacked(repository, 'locks', id));
+    return { ...lock, id, stale: isStale(lock, id, repository.clock) };
+  } catch (error) {
+    if (hasCode(error, 'storage.not-found')) return undefined;
+    if (!hasCode(error, 'repository.damaged', 'repository.unsupported')) throw error;
+    const again = await lookAgain(repository, id);
+    if (again === 'unreadable') throw unreadableLock(repository, id, error);
+    return again === 'gone' ? undefined : again;
+  }
 }
 
 /**
@@ -130,16 +156,21 @@ export async function removeLocks(repository: Repository, options: { readonly al
   return ids.length;
 }
 
-/** Throws if somebody else's lock excludes ours; removes stale ones on the way and says whether there were any. */
+/**
+ * Throws if somebody else's lock excludes ours, or ours is not there; removes stale ones on the way and says whether there
+ * were any. `read`: ours has to be there whole.
+ */
 async function refuseConflicts(
   repository: Repository,
   exclusive: boolean,
-  ownId: string | undefined,
+  own?: { readonly id: string; readonly read: boolean },
 ): Promise<boolean> {
   let foundStale = false;
-  let foundOwn = ownId === undefined;
-  for (const lock of await listLocks(repository)) {
-    if (lock.id === ownId) foundOwn = true;
+  let foundOwn = own === undefined;
+  for await (const { id } of listUnpacked(repository, 'locks')) {
+    const lock = id === own?.id && !own.read ? undefined : await readLock(repository, id);
+    if (id === own?.id) foundOwn = !own.read || lock !== undefined;
+    else if (lock === undefined) continue;
     else if (lock.stale) {
       await removeWhereAllowed(repository, lock.id);
       foundStale = true;
@@ -193,6 +224,7 @@ function lockUnseen(repository: Repository): HoldfastError {
     remedy:
       'Nothing was done. Look whether another program removes locks (unlock --all), or the storage says «stored» of what it does not store; then run it again.',
     retry: 'later',
+    context: { unseen: true },
   });
 }
 
@@ -217,6 +249,7 @@ class RefreshedLock implements HeldLock {
   readonly #released = new AbortController();
   #refreshedAtMs = 0;
   #refreshing: Promise<void> = Promise.resolve();
+  #confirmed: Promise<void> = Promise.resolve();
 
   constructor(repository: Repository, exclusive: boolean, foundStale: boolean, signal: AbortSignal | undefined) {
     this.#repository = repository;
@@ -240,6 +273,7 @@ class RefreshedLock implements HeldLock {
     surviveProbes();
     const id = await this.#save(encodeLock(lock));
     const previous = this.id;
+    if (previous) await this.#requireSeen(id);
     this.id = id;
     this.#refreshedAtMs = clock.monotonicMs();
     if (previous) await this.#remove(previous);
@@ -259,12 +293,42 @@ class RefreshedLock implements HeldLock {
     }
   }
 
-  keepFresh(): void {
+  /** The new one is there before the old one goes; the first one is looked for among all. */
+  async #requireSeen(id: string): Promise<void> {
+    if (await this.#repository.storage.stat(unpackedName('locks', id))) return;
+    own.delete(id);
+    throw lockUnseen(this.#repository);
+  }
+
+  get confirmed(): Promise<void> {
+    return this.#confirmed;
+  }
+
+  /** Looks again after a while; from then on it is kept fresh. Once, after `create`. */
+  settle(): void {
+    this.#confirmed = this.#confirm();
+    this.#confirmed.catch((error: unknown) => {
+      if (!this.#released.signal.aborted) this.#lost.abort(error);
+    });
+  }
+
+  /** Throws if somebody excludes it, or it is not there. */
+  async look({ read }: { readonly read: boolean }): Promise<void> {
+    await refuseConflicts(this.#repository, this.#exclusive, { id: this.id, read });
+  }
+
+  async #confirm(): Promise<void> {
+    const { clock } = this.#repository;
+    const ended = AbortSignal.any([this.#released.signal, this.signal]);
+    const sinceMs = clock.monotonicMs() - this.#refreshedAtMs;
+    await clock.sleep(Math.max(0, settleMs - sinceMs), { signal: ended });
+    await this.look({ read: true });
     this.#refreshing = this.#refreshUntilReleased();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#released.abort();
+    await this.#confirmed.catch(() => undefined);
     await this.#refreshing;
     if (!this.id) return;
     // Where it cannot be removed it is stale from now on for this host, in half an hour for others: no reason to fail

@@ -16,6 +16,7 @@ import { encodeTree } from './format/tree.ts';
 import { lockRepository } from './locks.ts';
 import type { Repository } from './repository.ts';
 import { listSnapshots, saveSnapshot } from './snapshots.ts';
+import { deleteUnpacked } from './unpacked.ts';
 
 /** The directory at the root of a state snapshot. */
 export const stateFolder = 'holdfast-state';
@@ -52,26 +53,73 @@ export async function saveState(
   record: StateRecord,
   { lockWaitMs, signal }: StateOptions = {},
 ): Promise<SavedState> {
-  const snapshots = await listSnapshots(repository, signal);
+  const plan = await planState(repository, record, await listSnapshots(repository, signal), signal);
+  if (plan === undefined) return { removed: [] };
+  const snapshot = await store(repository, plan.record, { lockWaitMs, signal });
+  const { excess } = plan;
+  return { snapshot, removed: excess.length === 0 ? [] : await remove(repository, excess, { lockWaitMs, signal }) };
+}
+
+/** A backup that is under way: its lock is held, its saver not finished. */
+export interface StateBeside {
+  readonly saver: BlobSaver;
+  /** Those that were there when it began. */
+  readonly snapshots: readonly StoredSnapshot[];
+  /** Of the snapshot it makes. */
+  readonly timeMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * As `saveState`, by a backup and under its lock: the state goes into the same packs. What this resolves with makes it
+ * visible, for after the saver has finished and the backup's own snapshot is there.
+ */
+export async function stateBeside(
+  record: StateRecord,
+  { saver, snapshots, timeMs, signal }: StateBeside,
+): Promise<() => Promise<SavedState>> {
+  const { repository } = saver;
+  const plan = await planState(repository, record, snapshots, signal, timeMs);
+  if (plan === undefined) return async () => ({ removed: [] });
+  const tree = await storeTree(saver, plan.record);
+  return async () => {
+    const snapshot = await saveStateSnapshot(repository, plan.record, tree);
+    return { snapshot, removed: await removeHeld(repository, plan.excess) };
+  };
+}
+
+interface StatePlan {
+  /** With the time it is stored under. */
+  readonly record: StateRecord;
+  /** Older ones that then go. */
+  readonly excess: readonly string[];
+}
+
+/** `undefined`: the newest one holds just this. */
+async function planState(
+  repository: Repository,
+  record: StateRecord,
+  snapshots: readonly StoredSnapshot[],
+  signal: AbortSignal | undefined,
+  sourceTimeMs?: number,
+): Promise<StatePlan | undefined> {
   const own = snapshots.filter(
     (one) => isState(one) && one.hostname === record.hostname && one.paths[0] === record.path,
   );
   const newest = own.at(-1);
-  if (newest && (await holds(repository, newest, record, signal))) return { removed: [] };
-  const timeMs = timeFor(record, newest, snapshots);
-  const snapshot = await store(repository, { ...record, timeMs }, { lockWaitMs, signal });
+  if (newest && (await holds(repository, newest, record, signal))) return undefined;
+  const newestSourceMs = sourceTimeMs ?? snapshots.findLast((one) => !isState(one))?.timeMs;
   const excess = own.slice(0, Math.max(0, own.length + 1 - keptStates)).map((one) => one.id);
-  return { snapshot, removed: excess.length === 0 ? [] : await remove(repository, excess, { lockWaitMs, signal }) };
+  return { record: { ...record, timeMs: timeFor(record, newest, newestSourceMs) }, excess };
 }
 
 /** Before the newest snapshot of a source, which is what restic means by `latest`; but after the state it follows. */
 function timeFor(
   { timeMs }: StateRecord,
   previous: StoredSnapshot | undefined,
-  snapshots: readonly StoredSnapshot[],
+  newestSourceMs: number | undefined,
 ): number {
-  const source = snapshots.findLast((one) => !isState(one));
-  const before = source === undefined ? timeMs : Math.min(timeMs, source.timeMs - 1);
+  const before = newestSourceMs === undefined ? timeMs : Math.min(timeMs, newestSourceMs - 1);
   return previous === undefined ? before : Math.max(before, previous.timeMs + 1);
 }
 
@@ -79,6 +127,17 @@ function timeFor(
 async function remove(repository: Repository, ids: readonly string[], options: StateOptions): Promise<string[]> {
   try {
     return await forgetSnapshots(repository, ids, options);
+  } catch (error) {
+    if (!hasCode(error, 'storage.denied')) throw error;
+    return [];
+  }
+}
+
+/** The same under a lock that is held. */
+async function removeHeld(repository: Repository, ids: readonly string[]): Promise<string[]> {
+  try {
+    for (const id of ids) await deleteUnpacked(repository, 'snapshots', id);
+    return [...ids];
   } catch (error) {
     if (!hasCode(error, 'storage.denied')) throw error;
     return [];
@@ -149,6 +208,10 @@ async function store(repository: Repository, record: StateRecord, options: State
   await using saver = await BlobSaver.open(repository, { threads: 1, signal: lock.signal });
   const tree = await storeTree(saver, record);
   await saver.finish();
+  return await saveStateSnapshot(repository, record, tree);
+}
+
+async function saveStateSnapshot(repository: Repository, record: StateRecord, tree: string): Promise<string> {
   return await saveSnapshot(repository, {
     time: formatLocalInstant(record.timeMs),
     tree,
@@ -164,13 +227,13 @@ async function storeTree(saver: BlobSaver, { files, timeMs }: StateRecord): Prom
   const nodes: Node[] = [];
   for (const [name, bytes] of files) {
     const ids: Uint8Array[] = [];
-    for (const piece of piecesOf(bytes)) ids.push(await saver.storeBytes('data', piece));
+    for (const piece of piecesOf(bytes)) ids.push(await saver.storeBeside('data', piece));
     nodes.push({ ...plainNode(name, timeMs), size: bytes.byteLength, links: 1, content: Buffer.concat(ids) });
   }
   nodes.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
-  const subtree = Buffer.from(await saver.storeTree(encodeTree(nodes))).toString('hex');
+  const subtree = Buffer.from(await saver.storeBeside('tree', encodeTree(nodes))).toString('hex');
   const folder: Node = { ...plainNode(stateFolder, timeMs), type: 'dir', mode: 0o700, subtree };
-  return Buffer.from(await saver.storeTree(encodeTree([folder]))).toString('hex');
+  return Buffer.from(await saver.storeBeside('tree', encodeTree([folder]))).toString('hex');
 }
 
 function plainNode(name: string, timeMs: number): Node {

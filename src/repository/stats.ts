@@ -59,7 +59,7 @@ export async function repositoryStats(
   report: Report,
   signal?: AbortSignal,
 ): Promise<RepositoryStats> {
-  await using lock = await lockForReading(repository, report, signal);
+  await using lock = await lockForReading(repository, report, { signal });
   await using pool = workerPoolFor(repository);
   const held = lock?.signal ?? signal;
   const stored = await storedFiles(repository, held);

@@ -29,7 +29,7 @@ export interface ByteRange {
 export interface PutOptions {
   /** Fail with `storage.exists` rather than replace. Without it an existing object is replaced atomically. */
   readonly mustNotExist?: boolean;
-  /** It is removed again soon, as locks are: not held where objects are (`retention`). */
+  /** It is removed again soon, as locks are: not held where objects are (`retention`), and whoever puts it looks for it himself. */
   readonly passing?: boolean;
   /** SHA-256 of the whole body in hex, where the caller has it: it saves taking it again. */
   readonly sha256?: string;

@@ -51,7 +51,7 @@ export async function rebuildIndex(
 ): Promise<RebuildResult> {
   const { dryRun = false, lockWaitMs } = options;
   await using lock = dryRun
-    ? await lockForReading(repository, report, signal)
+    ? await lockForReading(repository, report, { signal })
     : await lockRepository(repository, { exclusive: true, waitMs: lockWaitMs, signal });
   return await rebuild(repository, { dryRun, report, signal: lock?.signal ?? signal });
 }

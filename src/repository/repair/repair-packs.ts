@@ -95,7 +95,7 @@ export async function repairPacks(
 ): Promise<PackRepairResult> {
   const dryRun = options.dryRun ?? false;
   await using lock = dryRun
-    ? await lockForReading(repository, report, signal)
+    ? await lockForReading(repository, report, { signal })
     : await lockRepository(repository, { exclusive: true, waitMs: options.lockWaitMs, signal });
   await using pool = workerPoolFor(repository);
   const repair = new PackRepair({ repository, options, report, pool, signal: lock?.signal ?? signal });

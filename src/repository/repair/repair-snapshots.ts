@@ -66,7 +66,7 @@ export async function repairSnapshots(
   signal?: AbortSignal,
 ): Promise<SnapshotRepairResult> {
   await using lock = options.dryRun
-    ? await lockForReading(repository, report, signal)
+    ? await lockForReading(repository, report, { signal })
     : await lockRepository(repository, { exclusive: false, waitMs: options.lockWaitMs, signal });
   const repair = new SnapshotRepair({ repository, options, report, signal: lock?.signal ?? signal });
   return await repair.run();
