@@ -202,8 +202,7 @@ async function endsWithoutOneEvent(): Promise<string[]> {
   const events = await catalogue.db
     .selectFrom('happening')
     .select(['run', 'type'])
-    .where('type', 'like', 'run.%') // a service that was started again is told, too
-    .where('type', '!=', 'run.warning')
+    .where('type', 'not in', ['run.warning', 'service.stopped', 'service.started'])
     .execute();
   const byRun = Map.groupBy(events, (event) => event.run);
   const ended = runs.filter(({ state }) => state !== 'queued' && state !== 'running');
