@@ -1,7 +1,7 @@
 /** The end of a run's log. */
-import type { RunEvent } from '../model/run.ts';
 import type { RunLogLine } from '../model/run-record.ts';
 import type { Catalogue } from './open.ts';
+import { eventOf } from './run-log.ts';
 
 /** The last `limit` lines, oldest first. */
 export async function readLogEnd(
@@ -15,5 +15,5 @@ export async function readLogEnd(
     .orderBy('seq', 'desc')
     .limit(limit)
     .execute();
-  return rows.toReversed().map((row) => ({ ...row, event: JSON.parse(row.event) as RunEvent }));
+  return rows.toReversed().map((row) => ({ ...row, event: eventOf(row.event) }));
 }

@@ -10,7 +10,12 @@ import { listenFor, wake } from './wake.ts';
 export interface ToldEvent {
   readonly atMs: number;
   readonly event: RunEvent;
+  /** As who performs the run elsewhere numbers it, within one fence. */
+  readonly number?: number;
 }
+
+/** As it is kept: with the fence and the number it was told under. */
+type KeptEvent = RunEvent & { readonly told?: readonly [fence: number, number: number] };
 
 /** Rows a statement writes: bounded by what SQLite takes as parameters. */
 const rowsAtOnce = 500;
@@ -44,11 +49,11 @@ export async function appendLog(
       .orderBy('seq', 'desc')
       .limit(1)
       .executeTakeFirst();
-    const rows = told.map(({ atMs, event }, i) => ({
+    const rows = told.map(({ atMs, event, number }, i) => ({
       runId: id,
       seq: (last?.seq ?? 0) + 1 + i,
       atMs,
-      event: JSON.stringify(event),
+      event: JSON.stringify(number === undefined ? event : { ...event, told: [run.fence, number] }),
     }));
     for (let at = 0; at < rows.length; at += rowsAtOnce) {
       await db
@@ -75,7 +80,30 @@ export async function readLog(
     .orderBy('seq')
     .limit(limit)
     .execute();
-  return rows.map((row) => ({ ...row, event: JSON.parse(row.event) as RunEvent }));
+  return rows.map((row) => ({ ...row, event: eventOf(row.event) }));
+}
+
+/** As it was reported. */
+export function eventOf(kept: string): RunEvent {
+  const { told: _, ...event } = JSON.parse(kept) as KeptEvent;
+  return event;
+}
+
+/** The number of the last numbered line under that fence, so that what is told again is not written twice; 0 if there is none. */
+export async function lastTold(
+  { db }: Catalogue,
+  { id, fence }: { readonly id: string; readonly fence: number },
+): Promise<number> {
+  // Within a text of the event the quotes would be escaped.
+  const row = await db
+    .selectFrom('runLog')
+    .select('event')
+    .where('runId', '=', id)
+    .where('event', 'like', `%"told":[${fence},%`)
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return (row && (JSON.parse(row.event) as KeptEvent).told?.[1]) ?? 0;
 }
 
 /** All lines from `fromSeq` on, those to come too, until the run has ended (or is not known any more). Rejects with `cancelled`. */

@@ -5,7 +5,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Retry } from '../base/errors.ts';
 import type { DueRun } from '../catalogue/runs.ts';
-import type { Report } from '../model/run.ts';
+import type { RunEvent } from '../model/run.ts';
 import type { RunError, RunRecord } from '../model/run-record.ts';
 
 export interface Performed {
@@ -25,7 +25,10 @@ export interface ExecuteUses {
   readonly clock: Clock;
   /** Aborted when somebody cancels, the time is over, or the run is not ours any more: end at once. */
   readonly signal: AbortSignal;
-  readonly report: Report;
+  /** `number`: of who performs it elsewhere, counts what it tells from 1, and may tell it again: see `lastTold`. */
+  readonly report: (event: RunEvent, number?: number) => void;
+  /** Resolves when what was reported so far is written down, however long that takes. Absent where nothing is. */
+  readonly written?: () => Promise<void>;
 }
 
 /** Rejects if it cannot be performed, and when the signal is aborted. Never goes on after it has settled. */

@@ -31,9 +31,13 @@ function deskWith({ resume = false, ...times }: Partial<DeskTiming> & { resume?:
   return { desk, link, said, late, kinds };
 }
 
-function execute(desk: AgentDesk, signal = new AbortController().signal) {
+function execute(
+  desk: AgentDesk,
+  signal = new AbortController().signal,
+  { written = async () => {}, after = 0 }: { written?: () => Promise<void>; after?: number } = {},
+) {
   const told: RunEvent[] = [];
-  const ended = desk.execute(work, { signal, report: (event) => told.push(event) });
+  const ended = desk.execute(work, { signal, report: (event) => told.push(event), written, after });
   ended.catch(() => undefined);
   return { told, ended };
 }
@@ -61,6 +65,34 @@ test('events that come twice are told once, and a run that came over a broken co
   expect(desk.unsettled).toEqual([hold]);
   desk.settle(hold);
   expect(kinds().at(-1)).toBe('settled');
+});
+
+test('events are confirmed when they are written down, and not told again that were written before a crash', async () => {
+  const { desk, link, said } = deskWith();
+  await desk.attach(link, greeting());
+  const writing = Promise.withResolvers<void>();
+  const { told, ended } = execute(desk, undefined, { written: () => writing.promise, after: 2 });
+  await desk.take({ kind: 'accepted', ...hold });
+  await desk.take({ kind: 'events', ...hold, from: 1, events: [note('a'), note('b'), note('c')] });
+  expect(told).toEqual([note('c')]);
+  expect(said.map((one) => one.kind)).toEqual(['perform']);
+  writing.resolve();
+  await desk.take(result('done'));
+  await ended;
+  expect(said.at(-1)).toEqual({ kind: 'ack', ...hold, upTo: 3 });
+});
+
+test('what an agent says of a run that is left to the next server is neither confirmed nor settled', async () => {
+  const { desk, link, kinds, late } = deskWith();
+  await desk.attach(link, greeting());
+  const stop = new AbortController();
+  const { told, ended } = execute(desk, stop.signal);
+  await desk.take({ kind: 'accepted', ...hold });
+  stop.abort(cancelled('left'));
+  await expect(ended).rejects.toMatchObject({ code: 'cancelled' });
+  await desk.take({ kind: 'events', ...hold, from: 1, events: [note('a')] });
+  await desk.take(result('done'));
+  expect([kinds(), told, late]).toEqual([['perform'], [], []]);
 });
 
 test('a run that the agent has goes on; one that a new process of the agent does not have is lost', async () => {

@@ -7,7 +7,7 @@
 import type { AgentHello, Hold, Outcome, Perform, ResultMessage, ToAgent, ToServer } from '../../agent/protocol.ts';
 import type { Clock } from '../../base/clock.ts';
 import { cancelled, HoldfastError } from '../../base/errors.ts';
-import type { Report } from '../../model/run.ts';
+import type { ExecuteUses } from '../../runs/execute.ts';
 import { errorOfWire } from './wire-error.ts';
 
 export interface DeskTiming {
@@ -42,8 +42,14 @@ interface Job {
   instance?: string;
   nextEvent: number;
   isCancelled: boolean;
-  readonly report: Report;
+  readonly report: Watching['report'];
+  readonly written: Watching['written'];
   readonly end: PromiseWithResolvers<unknown>;
+}
+
+interface Watching extends Required<Pick<ExecuteUses, 'signal' | 'report' | 'written'>> {
+  /** Number of the last event that is written down already. */
+  readonly after?: number;
 }
 
 const lookMs = 500;
@@ -56,6 +62,8 @@ export class AgentDesk {
   readonly #early = new Map<string, ToServer[]>();
   /** Ended here, and not written down yet by who waited for it. */
   readonly #unsettled = new Map<string, Hold>();
+  /** For the next process of this server: what agents say of them stays unanswered, so that they say it again. */
+  readonly #left = new Set<string>();
   #link: DeskLink | undefined;
   #hello: AgentHello | undefined;
   #absentSinceMs: number;
@@ -124,12 +132,9 @@ export class AgentDesk {
   }
 
   /** What the operation gave over there. Rejects with what it threw; `agent.away`, `run.lost`; and when the signal is aborted. */
-  async execute(
-    work: Perform,
-    { signal, report }: { readonly signal: AbortSignal; readonly report: Report },
-  ): Promise<unknown> {
+  async execute(work: Perform, { signal, report, written, after = 0 }: Watching): Promise<unknown> {
     const job: Job = {
-      ...{ work, report, state: 'new', nextEvent: 1, isCancelled: false },
+      ...{ work, report, written, state: 'new', nextEvent: after + 1, isCancelled: false },
       end: Promise.withResolvers(),
     };
     this.#jobs.set(work.runId, job);
@@ -142,6 +147,7 @@ export class AgentDesk {
       return await job.end.promise;
     } finally {
       done.abort();
+      if (isLeft(signal)) this.#left.add(work.runId);
       this.#jobs.delete(work.runId);
       await watching;
     }
@@ -175,7 +181,7 @@ export class AgentDesk {
   }
 
   async take(message: ToServer): Promise<void> {
-    if (!('runId' in message)) return;
+    if (!('runId' in message) || this.#left.has(message.runId)) return;
     const job = this.#jobs.get(message.runId);
     if (!job || job.work.fence !== message.fence) return await this.#takeOther(message);
     const hold = { runId: message.runId, fence: message.fence };
@@ -187,12 +193,7 @@ export class AgentDesk {
         job.end.reject(errorOfWire(message.error));
         return;
       case 'events':
-        for (const [i, event] of message.events.entries()) {
-          if (message.from + i < job.nextEvent) continue;
-          job.nextEvent = message.from + i + 1;
-          if (event) job.report(event);
-        }
-        this.#link?.send({ kind: 'ack', ...hold, upTo: message.from + message.events.length - 1 });
+        this.#tell(job, message);
         return;
       case 'result':
         for (const told of message.warnings) job.report({ type: 'warning', code: 'run.warning', message: told });
@@ -200,6 +201,19 @@ export class AgentDesk {
         settleJob(job, message.outcome);
         return;
     }
+  }
+
+  /** Confirmed when it is written down: what a server that dies has not written, its agent tells the next one. */
+  #tell(job: Job, { from, events }: Extract<ToServer, { kind: 'events' }>): void {
+    for (const [i, event] of events.entries()) {
+      const number = from + i;
+      if (number < job.nextEvent) continue;
+      job.nextEvent = number + 1;
+      if (event) job.report(event, number);
+    }
+    const { runId, fence } = job.work;
+    // Not waited for: what the agent says meanwhile is heard. If it is never written, its run is over here.
+    void job.written().then(() => this.#link?.send({ kind: 'ack', runId, fence, upTo: from + events.length - 1 }));
   }
 
   /** Of a run that is being resumed: kept until somebody waits for it. Of any other: it is over here. */

@@ -22,6 +22,7 @@ import { messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { programVersion } from '../../base/version.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
+import { lastTold } from '../../catalogue/run-log.ts';
 import type { RunRecord } from '../../model/run-record.ts';
 import {
   type Credentials,
@@ -102,16 +103,16 @@ export class AgentGate implements AsyncDisposable {
   }
 
   /** What the operation gave at the agent. See `AgentDesk.execute` for how it rejects. */
-  async execute(run: RunRecord, { signal, report }: ExecuteUses): Promise<unknown> {
-    const hold = await holdOf(this.#options.catalogue, run.id);
+  async execute(run: RunRecord, { signal, report, written = async () => {} }: ExecuteUses): Promise<unknown> {
+    const { catalogue } = this.#options;
+    const hold = await holdOf(catalogue, run.id);
+    // Of a server before this one, which may not have come to confirm it.
+    const after = await lastTold(catalogue, { id: run.id, fence: hold.fence });
     const { agent, ...work } = await this.#options.work(run, signal);
     const perform = { kind: 'perform' as const, ...hold, ...work, source: run.source };
     return await this.#desk(agent).execute(
       { ...perform, input: { ...work.input }, secrets: { ...work.secrets } },
-      {
-        signal,
-        report,
-      },
+      { signal, report, written, after },
     );
   }
 

@@ -83,7 +83,8 @@ export class HeldRun {
     const facts = async () => ({ nowMs: await this.#nowMs(catalogue), warnings: writer.warnings, retrying });
     let performed: Performed;
     try {
-      performed = await execute(this.run, { clock, signal: this.#stop.signal, report: writer.report });
+      const { report, written } = writer;
+      performed = await execute(this.run, { clock, signal: this.#stop.signal, report, written });
     } catch (error) {
       const reason = this.#stopped === undefined ? error : this.#reasonOf(this.#stopped);
       return endingOfError(this.run, reason, this.#stopped, await facts());

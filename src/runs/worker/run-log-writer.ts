@@ -25,6 +25,12 @@ export class RunLogWriter {
   #dropped = 0;
   #progress: Progress | undefined;
   #warnings = 0;
+  /** Lines that were reported, and how many of them are still to be written. */
+  #reported = 0;
+  #unwritten = 0;
+  /** Who waits for lines up to that one. */
+  #waiters: { readonly upTo: number; readonly resolve: () => void }[] = [];
+  #turn: Promise<void> = Promise.resolve();
   /** Rung when there is something to write. */
   #ring = new AbortController();
 
@@ -39,18 +45,31 @@ export class RunLogWriter {
     return this.#warnings;
   }
 
-  readonly report = (event: RunEvent): void => {
+  readonly report = (event: RunEvent, number?: number): void => {
     if (event.type === 'progress') {
       this.#progress = event;
       this.#ring.abort('told');
       return;
     }
     if (event.type === 'warning') this.#warnings++;
-    this.#waiting.push({ atMs: this.#clock.nowMs(), event });
+    this.#waiting.push({ atMs: this.#clock.nowMs(), event, number });
+    this.#reported++;
+    this.#unwritten++;
     this.#ring.abort('told');
     if (this.#waiting.length <= mostWaiting) return;
     this.#waiting.shift();
+    this.#unwritten--;
     this.#dropped++;
+  };
+
+  /** Resolves when every line that was reported before is in the catalogue: at once if it can be, else with what follows. */
+  readonly written = async (): Promise<void> => {
+    const upTo = this.#reported;
+    if (this.#unwritten === 0) return;
+    const waiter = Promise.withResolvers<void>();
+    this.#waiters.push({ upTo, resolve: waiter.resolve });
+    await this.flush().catch(() => undefined); // told by who follows, when it fails there
+    await waiter.promise;
   };
 
   /** Writes from time to time until the signal is aborted. What fails is written with the next. */
@@ -72,7 +91,14 @@ export class RunLogWriter {
     }
   }
 
+  /** One at a time: lines stay in their order. */
   async flush(): Promise<void> {
+    const turn = this.#turn.then(() => this.#write());
+    this.#turn = turn.catch(() => undefined);
+    await turn;
+  }
+
+  async #write(): Promise<void> {
     const progress = this.#progress;
     this.#progress = undefined;
     if (progress) await saveProgress(this.#catalogue, this.#hold, progress);
@@ -82,10 +108,18 @@ export class RunLogWriter {
     try {
       await appendLog(this.#catalogue, this.#hold, this.#withDropped(told));
       this.#dropped = 0;
+      this.#unwritten -= told.length;
+      this.#tellWritten();
     } catch (error) {
       this.#waiting = [...told, ...this.#waiting];
       throw error;
     }
+  }
+
+  #tellWritten(): void {
+    const written = this.#reported - this.#unwritten;
+    for (const { upTo, resolve } of this.#waiters) if (upTo <= written) resolve();
+    this.#waiters = this.#waiters.filter(({ upTo }) => upTo > written);
   }
 
   #withDropped(told: readonly ToldEvent[]): readonly ToldEvent[] {
