@@ -1,7 +1,7 @@
 /** Reading single blobs and trees on the main thread: for trees, listings and small files. Bulk reading goes through workers. */
 import { hash } from 'node:crypto';
 import { equalBytes, toHex } from '../base/bytes.ts';
-import { HoldfastError } from '../base/errors.ts';
+import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Node } from '../model/node.ts';
 import type { BlobIndex, BlobType } from './blob-index.ts';
 import { decodeTree } from './format/tree.ts';
@@ -28,18 +28,26 @@ export async function loadBlob(
   return await readAgainIfDamaged(async () => {
     const from = ahead;
     ahead = undefined; // the second time from where it lies
-    const stored = from
-      ? await from.read(entry, signal)
-      : await repository.storage.get(packName(place.pack), range, signal);
+    const stored =
+      (from && (await unlessCutOff(from.read(entry, signal)))) ??
+      (await repository.storage.get(packName(place.pack), range, signal));
     return openBlob(repository, stored, place.uncompressedLength, type, id);
   });
 }
 
+/** Nothing, where what surrounds a tree cannot be read: the pack may have lost its end, and the tree may lie before that. */
+async function unlessCutOff(reading: Promise<Uint8Array>): Promise<Uint8Array | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!hasCode(error, 'storage.io')) throw error;
+    return undefined;
+  }
+}
+
 const readAheads = new WeakMap<BlobIndex, TreeReadAhead>();
 
-/** Only across a network: a disk's round trip costs less than bytes that are not needed. */
-function readAheadOf(repository: Repository, index: BlobIndex): TreeReadAhead | undefined {
-  if (repository.storage.parallelPuts === undefined) return undefined;
+function readAheadOf(repository: Repository, index: BlobIndex): TreeReadAhead {
   const known = readAheads.get(index);
   if (known) return known;
   const made = new TreeReadAhead(repository, index);

@@ -1,13 +1,15 @@
 /**
- * Trees across a network: whoever walks a snapshot reads tree after tree, and each would cost a round trip. The trees of a
- * snapshot lie side by side, so the whole block around one is read and kept. Memory: `blocksKept` blocks of 1 MiB, larger only
- * around a larger tree, and a number for each pack of trees.
+ * Whoever walks a snapshot reads tree after tree, and each would cost a round trip across a network, or four calls to a disk.
+ * The trees of a snapshot lie side by side, so the whole block around one is read and kept. Memory: `blocksKept` blocks of
+ * 1 MiB (128 KiB on a disk), larger only around a larger tree, and a number for each pack of trees.
  */
 import type { BlobIndex } from './blob-index.ts';
 import { packName } from './layout.ts';
 import type { Repository } from './repository.ts';
 
-const blockBytes = 1 << 20;
+const farBytes = 1 << 20;
+/** On a disk bytes that are not needed soon cost more than another read. */
+const nearBytes = 128 << 10;
 const blocksKept = 6;
 
 interface Block {
@@ -19,15 +21,20 @@ interface Block {
 export class TreeReadAhead {
   readonly #repository: Repository;
   readonly #index: BlobIndex;
-  /** By number of the pack, where its last tree ends; made anew when packs were added. */
-  #ends = new Map<number, number>();
-  #endsOf = -1;
+  readonly #blockBytes: number;
+  /** By number of the pack, where its last tree ends. */
+  readonly #ends = new Map<number, number>();
+  /** Packs, and entries, of the index that `#ends` was made of; trees that were being stored then. */
+  #packs = 0;
+  #entries = 0;
+  #underway: number[] = [];
   /** The one used last is last. */
   readonly #blocks = new Map<string, Block>();
 
   constructor(repository: Repository, index: BlobIndex) {
     this.#repository = repository;
     this.#index = index;
+    this.#blockBytes = repository.storage.parallelPuts === undefined ? nearBytes : farBytes;
   }
 
   /** The stored bytes of a tree; the storage's errors. */
@@ -41,7 +48,7 @@ export class TreeReadAhead {
   #blockAround(entry: number, signal: AbortSignal | undefined): Block {
     const index = this.#index;
     const pack = index.packNumber(entry);
-    const number = Math.floor(index.offset(entry) / blockBytes);
+    const number = Math.floor(index.offset(entry) / this.#blockBytes);
     const treeEnd = index.offset(entry) + index.storedLength(entry);
     const key = `${pack} ${number}`;
     const known = this.#blocks.get(key);
@@ -58,8 +65,8 @@ export class TreeReadAhead {
   }
 
   #fetch(pack: number, number: number, treeEnd: number, signal: AbortSignal | undefined): Block {
-    const offset = number * blockBytes;
-    const end = Math.max(treeEnd, Math.min(offset + blockBytes, this.#endOf(pack)));
+    const offset = number * this.#blockBytes;
+    const end = Math.max(treeEnd, Math.min(offset + this.#blockBytes, this.#endOf(pack)));
     const range = { offset, length: end - offset };
     const name = packName(this.#index.packs[pack]);
     return { offset, end, bytes: this.#repository.storage.get(name, range, signal) };
@@ -67,16 +74,24 @@ export class TreeReadAhead {
 
   #endOf(pack: number): number {
     const index = this.#index;
-    if (this.#endsOf !== index.packs.length) {
-      this.#endsOf = index.packs.length;
-      this.#ends = new Map();
-      for (let entry = 0; entry < index.size; entry++) {
-        if (index.type(entry) !== 'tree' || !index.location(entry)) continue;
-        const end = index.offset(entry) + index.storedLength(entry);
-        const at = index.packNumber(entry);
-        if (end > (this.#ends.get(at) ?? 0)) this.#ends.set(at, end);
+    if (this.#packs !== index.packs.length) {
+      this.#packs = index.packs.length;
+      const trees = this.#underway;
+      for (; this.#entries < index.size; this.#entries++) {
+        if (index.type(this.#entries) === 'tree') trees.push(this.#entries);
       }
+      this.#underway = trees.filter((entry) => !this.#taken(entry));
     }
     return this.#ends.get(pack) ?? 0;
+  }
+
+  /** False while the tree is being stored. */
+  #taken(entry: number): boolean {
+    const index = this.#index;
+    if (!index.location(entry)) return false;
+    const end = index.offset(entry) + index.storedLength(entry);
+    const pack = index.packNumber(entry);
+    if (end > (this.#ends.get(pack) ?? 0)) this.#ends.set(pack, end);
+    return true;
   }
 }
