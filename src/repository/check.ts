@@ -61,6 +61,8 @@ export async function checkRepository(
 ): Promise<CheckResult> {
   await using lock = await lockForReading(repository, report, { signal });
   await using pool = workerPoolFor(repository);
+  // They start while snapshots and index are read.
+  if (options.readData !== false) pool.warm(pool.threads);
   const checker = new Checker({ repository, pool, report, signal: lock?.signal ?? signal });
   return await checker.check(options);
 }
