@@ -1,5 +1,7 @@
 /** Finds secrets in texts that are no secret settings: passwords in URLs, in command lines, in comments. */
 
+import { type KnownTexts, knownTexts } from './known-texts.ts';
+
 /** Stands where a secret was. */
 export const removedMark = '***';
 
@@ -19,16 +21,26 @@ const secretName =
 
 /** Without what looks like a secret, and without the given ones. */
 export function cleanText(text: string, secrets: readonly string[]): string {
-  let clean = text;
-  for (const secret of secrets) {
-    for (const form of writtenForms(secret)) clean = clean.replaceAll(form, removedMark);
-  }
-  return clean
+  return formsOf(secrets)
+    .remove(text, removedMark)
     .replace(urlPassword, `$1:${removedMark}@`)
     .replace(urlToken, `$1${removedMark}@`)
     .replace(queryParameter, `$1${removedMark}`)
     .replace(assignment, `$1${removedMark}`)
     .replace(authorization, `$1${removedMark}`);
+}
+
+const forms = new WeakMap<readonly string[], KnownTexts>();
+
+/** In every form they may be written in; made once for a list, which does not change. */
+export function formsOf(secrets: readonly string[]): KnownTexts {
+  const known = forms.get(secrets) ?? knownTexts(flatForms(secrets));
+  forms.set(secrets, known);
+  return known;
+}
+
+function* flatForms(secrets: readonly string[]): Generator<string> {
+  for (const secret of secrets) yield* writtenForms(secret);
 }
 
 /** Without what looks like a secret, whatever it is. */
@@ -52,7 +64,7 @@ export function isUnmistakable(secret: string): boolean {
 }
 
 /** As it is, in JSON's and YAML's quotes, and in a URL. */
-export function writtenForms(secret: string): string[] {
+function writtenForms(secret: string): string[] {
   const inUrl = encodeURIComponent(secret);
   return [...new Set([secret, JSON.stringify(secret).slice(1, -1), secret.replaceAll("'", "''"), inUrl])];
 }

@@ -10,7 +10,7 @@ import { parseConfig } from '../load.ts';
 import { type ConfigPath, formatPath } from '../problems.ts';
 import type { Known } from '../reading.ts';
 import { parseOptions } from '../yaml/parse-options.ts';
-import { cleanComment, cleanText, isUnmistakable, namesSecret, removedMark, writtenForms } from './clean-text.ts';
+import { cleanComment, cleanText, formsOf, isUnmistakable, namesSecret, removedMark } from './clean-text.ts';
 import { secretPlaces } from './secret-places.ts';
 
 export interface CleanConfig {
@@ -133,9 +133,13 @@ function commentEdits(text: string, secrets: KnownSecrets): Edit[] {
 }
 
 function applyEdits(text: string, edits: readonly Edit[]): string {
-  return edits
-    .toSorted((a, b) => b.start - a.start)
-    .reduce((all, { start, end, text: by }) => all.slice(0, start) + by + all.slice(end), text);
+  const parts: string[] = [];
+  let copied = 0;
+  for (const { start, end, text: by } of edits.toSorted((a, b) => a.start - b.start)) {
+    parts.push(text.slice(copied, start), by);
+    copied = end;
+  }
+  return parts.join('') + text.slice(copied);
 }
 
 /** It must be a configuration with the same entries, hold references only, and none of the secrets in any form. */
@@ -149,7 +153,7 @@ function requireClean(
   const same = (['repositories', 'hosts', 'policies', 'sources'] as const).every(
     (section) => [...again[section].keys()].join('\n') === [...config[section].keys()].join('\n'),
   );
-  const leaked = secrets.unmistakable.some((secret) => writtenForms(secret).some((form) => text.includes(form)));
+  const leaked = formsOf(secrets.unmistakable).isIn(text);
   if (left.length === 0 && same && !leaked) return;
   throw new HoldfastError({
     code: 'config.invalid',

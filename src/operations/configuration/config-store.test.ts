@@ -71,6 +71,18 @@ async function happened(): Promise<string[]> {
 }
 
 describe('the configuration of a server', () => {
+  it('reads its key again at the next need when it could not be read', async () => {
+    writeFileSync(file, text('[/srv]'));
+    const key = join(folder, 'server.key');
+    const sealed = (await (await ConfigStore.open(uses())).sealing()).seal(new Secret('geheim'));
+    renameSync(key, `${key}.away`);
+    const store = await ConfigStore.open(uses());
+    await expect(store.sealing()).rejects.toMatchObject({ code: 'secret.unavailable' });
+    renameSync(`${key}.away`, key);
+    const [one, other] = await Promise.all([store.sealing(), store.sealing()]);
+    expect([one.open(sealed).reveal(), one === other]).toEqual(['geheim', true]);
+  });
+
   it('is the file with what was made in the UI, and takes changes up', async () => {
     writeFileSync(file, text('[/srv]'));
     await addObject('sources', 'wiki', { driver: 'files', paths: ['/wiki'], policy: 'nightly' });

@@ -89,7 +89,7 @@ interface Read {
 
 export class ConfigStore {
   readonly #uses: StoreUses;
-  readonly #sealing: { whenever?: Promise<Sealing> } = {};
+  #sealing: Promise<Sealing> | undefined;
   readonly #listeners = new Set<(reload: Reload, config: Config) => void>();
   #current: Read;
   #labels: LabelReading = { declared: [], problems: [] };
@@ -131,10 +131,16 @@ export class ConfigStore {
     return this.#labels.problems;
   }
 
-  /** The server's key, read when it is first needed. */
+  /** The server's key, read when it is first needed; when that fails, again at the next need. */
   async sealing(): Promise<Sealing> {
-    this.#sealing.whenever ??= openSealing({ ...this.#uses, config: this.#current.config });
-    return await this.#sealing.whenever;
+    this.#sealing ??= openSealing({ ...this.#uses, config: this.#current.config });
+    const opening = this.#sealing;
+    try {
+      return await opening;
+    } catch (error) {
+      if (this.#sealing === opening) this.#sealing = undefined;
+      throw error;
+    }
   }
 
   /** Is called after each change and each refusal; gives what takes it back. */
