@@ -1,7 +1,8 @@
 /**
  * Fills restored files with content. Files are planned in tree order and written in windows: within a window, blobs are
- * fetched pack by pack and written wherever they belong, so that every stored byte is read about once. Memory: two windows
- * of references, and the fetcher's slabs, whatever the size of the snapshot.
+ * fetched pack by pack and written wherever they belong, so that every stored byte is read about once. The next window begins
+ * when the last read of the one before has. Memory: three windows of references, and the fetcher's slabs, whatever the size
+ * of the snapshot.
  */
 import { HoldfastError } from '../base/errors.ts';
 import type { FileWriter, RestoreTarget } from '../hosts/host.ts';
@@ -40,7 +41,11 @@ export class ContentWriter {
   #window = new Map<number, Reference[]>();
   #windowBytes = 0;
   #references = 0;
+  /** Everything that was planned up to now. */
   #running: Promise<void> = Promise.resolve();
+  /** The last read of the window before has begun, or the window has ended. */
+  #begun: Promise<void> = Promise.resolve();
+  #failure: { error: unknown } | undefined;
   readonly #unfinished = new Set<OpenFile>();
 
   constructor(parts: {
@@ -111,21 +116,35 @@ export class ContentWriter {
     this.#references++;
   }
 
-  /** Starts writing the window that is full; waits for the one before it. */
+  /** Starts writing the window that is full once the one before has nothing left to ask for; at most two are being written. */
   async #turn(): Promise<void> {
     const window = this.#window;
     this.#window = new Map();
     this.#windowBytes = 0;
     this.#references = 0;
-    await this.#running;
+    await this.#begun;
+    const before = this.#running;
+    if (this.#failure) throw this.#failure.error;
     if (window.size === 0) return;
-    this.#running = this.#fetcher.fetch(
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#begun = promise;
+    const fetching = this.#fetcher.fetch(
       [...window.keys()],
       async (entry, plain) => await this.#deliver(window.get(entry)!, plain),
-      this.#signal,
+      { signal: this.#signal, begun: () => void before.then(resolve, resolve) },
     );
+    this.#running = this.#both(before, fetching).finally(resolve);
     // A failure is seen at the next turn; until then it must not count as unhandled.
-    this.#running.catch(() => undefined);
+    this.#running.catch((error: unknown) => {
+      this.#failure ??= { error };
+    });
+  }
+
+  /** Both have ended when this settles: what is let go of after a failure is not being written any more. */
+  async #both(before: Promise<void>, fetching: Promise<void>): Promise<void> {
+    const [first, second] = await Promise.allSettled([before, fetching]);
+    if (first.status === 'rejected') throw first.reason;
+    if (second.status === 'rejected') throw second.reason;
   }
 
   async #deliver(references: readonly Reference[], plain: Uint8Array): Promise<void> {

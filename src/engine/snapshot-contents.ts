@@ -118,7 +118,7 @@ export class RepositoryContents implements SnapshotContents {
         const copy = Uint8Array.from(plain);
         for (const place of places.get(entry)!) blobs[place] = copy;
       },
-      this.#open.signal,
+      { signal: this.#open.signal },
     );
     return { blobs, end };
   }

@@ -1,8 +1,9 @@
 /**
  * Reading many blobs at once: grouped by pack, neighbours fetched together, opened and verified by workers. Blobs arrive
- * in no particular order. Memory: a pair of slabs of about 8 MiB for each read at once: 4, across a network 6.
+ * in no particular order. Memory: a pair of slabs of about 8 MiB for each read at once: 4, across a network 6, whatever is
+ * fetched at the same time.
  */
-import { forEachConcurrent } from '../base/concurrency.ts';
+import { forEachConcurrent, Semaphore } from '../base/concurrency.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { BlobIndex } from './blob-index.ts';
 import { packName } from './layout.ts';
@@ -46,31 +47,52 @@ export class BlobFetcher {
   readonly #pool: WorkerPool;
   readonly #stored: Slab[] = [];
   readonly #opened: Slab[] = [];
+  readonly #atOnce: number;
+  readonly #reads: Semaphore;
 
   constructor(repository: Repository, index: BlobIndex, pool: WorkerPool) {
+    this.#atOnce = repository.storage.parallelPuts === undefined ? usualReads : farReads;
+    this.#reads = new Semaphore(this.#atOnce);
     this.#repository = repository;
     this.#index = index;
     this.#pool = pool;
   }
 
-  /** Fetches each entry (distinct numbers of the index) once. `repository.damaged` names the first blob that does not open. */
-  async fetch(entries: readonly number[], deliver: Deliver, signal?: AbortSignal): Promise<void> {
+  /**
+   * Fetches each entry (distinct numbers of the index) once. `repository.damaged` names the first blob that does not open.
+   * `begun` is called when the last read has begun: what is asked for then fills the places that become free.
+   */
+  async fetch(
+    entries: readonly number[],
+    deliver: Deliver,
+    { signal, begun }: { readonly signal?: AbortSignal; readonly begun?: () => void } = {},
+  ): Promise<void> {
     const deliverEach = async ({ entries: opened, offsets, slab }: OpenedBlobs): Promise<void> => {
       for (let i = 0; i < opened.length; i++) {
         await deliver(opened[i], slab.bytes.subarray(offsets[i], offsets[i] + this.#index.plainLength(opened[i])));
       }
     };
-    await this.fetchTogether(entries, deliverEach, signal);
+    await this.fetchTogether(entries, deliverEach, { signal, begun });
   }
 
   /** Like `fetch`, for who can use many blobs where they were opened; the slab is reused once the promise settles. */
   async fetchTogether(
     entries: readonly number[],
     deliver: (opened: OpenedBlobs) => Promise<void>,
-    signal?: AbortSignal,
+    { signal, begun }: { readonly signal?: AbortSignal; readonly begun?: () => void } = {},
   ): Promise<void> {
-    const atOnce = this.#repository.storage.parallelPuts === undefined ? usualReads : farReads;
-    await forEachConcurrent(this.#plan(entries), atOnce, (read) => this.#perform(read, deliver, signal), signal);
+    const reads = this.#plan(entries);
+    let waiting = reads.length;
+    const inTurn = async (read: Read): Promise<void> => {
+      await this.#reads.acquire();
+      try {
+        if (--waiting === 0) begun?.();
+        await this.#perform(read, deliver, signal);
+      } finally {
+        this.#reads.release();
+      }
+    };
+    await forEachConcurrent(reads, this.#atOnce, inTurn, signal);
   }
 
   #plan(entries: readonly number[]): Read[] {

@@ -49,7 +49,7 @@ export async function copyBlobs(parts: CopyBlobsParts, entries: readonly number[
     (a, b) => index.packNumber(a) - index.packNumber(b) || index.offset(a) - index.offset(b),
   );
   for (let at = 0; at < inOrder.length; at += windowBlobs) {
-    await fetcher.fetchTogether([...inOrder.subarray(at, at + windowBlobs)], copy, signal);
+    await fetcher.fetchTogether([...inOrder.subarray(at, at + windowBlobs)], copy, { signal });
   }
   await saver.finish();
   return saver.stats;

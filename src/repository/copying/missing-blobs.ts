@@ -99,7 +99,7 @@ export class MissingBlobs {
     };
     // Without anything left to compare with, the known trees need not be read either.
     const entries = level.size === 0 ? [] : [...level, ...known];
-    await this.#fetcher.fetch(entries, take, this.#parts.signal);
+    await this.#fetcher.fetch(entries, take, { signal: this.#parts.signal });
     return [next, nextKnown];
   }
 

@@ -125,7 +125,7 @@ class Donation implements AsyncDisposable {
       this.given.bytes += plain.byteLength;
     };
     try {
-      await fetcher.fetch([...byEntry.keys()], deliver, this.#signal);
+      await fetcher.fetch([...byEntry.keys()], deliver, { signal: this.#signal });
     } catch (error) {
       if (!isLoss(error)) throw error;
       // The donor is damaged too: what opens there is taken one by one.
@@ -135,7 +135,7 @@ class Donation implements AsyncDisposable {
 
   async #giveAlone(entry: number, deliver: (entry: number, plain: Uint8Array) => Promise<void>): Promise<void> {
     try {
-      await this.#opened!.fetcher.fetch([entry], deliver, this.#signal);
+      await this.#opened!.fetcher.fetch([entry], deliver, { signal: this.#signal });
     } catch (error) {
       if (!isLoss(error)) throw error;
     }

@@ -40,7 +40,7 @@ export async function repackBlobs(
   let done = 0;
   for (const entries of batches) {
     if (!mayGoOn()) break;
-    await fetcher.fetchTogether(entries, copy, signal);
+    await fetcher.fetchTogether(entries, copy, { signal });
     done++;
   }
   await saver.finish();

@@ -30,7 +30,7 @@ export async function restoreSizeOf(
           next.set(child, (next.get(child) ?? 0) + times);
         }
       },
-      signal,
+      { signal },
     );
     level = next;
   }

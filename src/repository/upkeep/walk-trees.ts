@@ -68,7 +68,7 @@ export class TreeWalk {
     const { repository, index, pool } = this.#parts;
     this.#fetcher ??= new BlobFetcher(repository, index, pool);
     try {
-      await this.#fetcher.fetch(level, (entry, plain) => this.#take(entry, plain), this.#parts.signal);
+      await this.#fetcher.fetch(level, (entry, plain) => this.#take(entry, plain), { signal: this.#parts.signal });
     } catch (error) {
       if (!hasCode(error, 'repository.damaged', 'storage.not-found', 'storage.io')) throw error;
       // Something in this level cannot be read: one by one, so that every fault is named and the rest is used.
