@@ -11,6 +11,7 @@ import type { Capture, SourceContext } from '../driver.ts';
 import { factsEntry, rootEntry } from '../entries.ts';
 import { algorithms } from './fingerprint.ts';
 import type { Held } from './held.ts';
+import { copyFirst } from './held-spool.ts';
 import { holdRollback } from './hold-rollback.ts';
 import { holdWal } from './hold-wal.ts';
 import { explain, type HolderClient, isHotJournal, startHolder } from './holder-client.ts';
@@ -65,7 +66,10 @@ async function heldAs(
   place: Place,
   { holder, opened, state }: { holder: HolderClient; opened: Opened; state: HeldState },
 ): Promise<Held> {
-  if (state.journalMode === 'wal') return await holdWal({ source, place, holder, holderPid: opened.pid, held: state });
+  if (state.journalMode === 'wal') {
+    const held = await holdWal({ source, place, holder, holderPid: opened.pid, held: state });
+    return source.settings.copyFirst ? await copyFirst(source, place.path, held) : held;
+  }
   await holder.ask({ ask: 'unhold' });
   return await holdRollback(source, place, holder);
 }

@@ -1,14 +1,15 @@
 /** A private copy of a database on this machine, as a held state: it stays as it is because nobody else knows of it. */
 import { open } from 'node:fs/promises';
 import { formatDuration } from '../../base/bytes.ts';
+import { throwIfCancelled } from '../../base/errors.ts';
 import { type DatabaseFiles, OverlayStream, plainState } from '../../protocols/sqlite/overlay.ts';
 import type { SourceContext } from '../driver.ts';
-import type { Held } from './held.ts';
+import type { Copyable, Held } from './held.ts';
 import { explain, startHolder } from './holder-client.ts';
 import type { Fingerprinted, FingerprintLevel } from './messages.ts';
 import type { Settings } from './settings.ts';
 import type { Spooled } from './spool.ts';
-import type { SpoolRoom } from './spool-room.ts';
+import { makeSpoolRoom, type SpoolRoom } from './spool-room.ts';
 
 /** What a snapshot says of a copy whose last comparison made writers wait. */
 export function rollbackReport(spooled: Spooled): Pick<SpoolCopy, 'facts' | 'notes'> {
@@ -55,6 +56,25 @@ export async function holdSpool(source: SourceContext<Settings>, name: string, c
       await room.remove();
     },
   };
+}
+
+/**
+ * Copies a held state and lets go of it: what comes after may take as long as it likes. Takes over `held`.
+ * The fingerprint is taken from the copy.
+ */
+export async function copyFirst(source: SourceContext<Settings>, name: string, held: Copyable): Promise<Held> {
+  const { pageBytes, sizeBytes, facts, notes } = held;
+  await using state = held;
+  const room = await makeSpoolRoom(source, name, sizeBytes);
+  try {
+    source.report({ type: 'stage', stage: 'copy', subject: name });
+    await state.copyTo(room.copyPath);
+    throwIfCancelled(source.signal);
+    await state.complete();
+    return await holdSpool(source, name, { room, pageBytes, sizeBytes, facts: { ...facts, copiedFirst: true }, notes });
+  } catch (error) {
+    throw await room.giveUp(error);
+  }
 }
 
 async function fingerprintOf(

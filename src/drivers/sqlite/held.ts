@@ -15,3 +15,9 @@ export interface Held extends AsyncDisposable {
   /** Throws unless the state was held without a gap until now; lets go of it. */
   complete(): Promise<void>;
 }
+
+/** A state of which a file can be made faster than by reading its stream. */
+export interface Copyable extends Held {
+  /** Makes the new file `path`. Not flushed. */
+  copyTo(path: string): Promise<void>;
+}

@@ -23,7 +23,8 @@ import {
 import { mapWalPages, noWalPages } from '../../protocols/sqlite/wal.ts';
 import { parseWalIndex, type WalIndex } from '../../protocols/sqlite/wal-index.ts';
 import type { SourceContext } from '../driver.ts';
-import type { Held } from './held.ts';
+import { copyState } from './copy-state.ts';
+import type { Copyable } from './held.ts';
 import { explain, type HolderClient } from './holder-client.ts';
 import type { Fingerprinted, HeldState } from './messages.ts';
 import { freeBytes, type Place, walBytes } from './place.ts';
@@ -39,7 +40,7 @@ export interface WalHold {
 }
 
 /** Takes over a holder that holds a read transaction; disposing the result disposes the holder. */
-export async function holdWal(hold: WalHold): Promise<Held> {
+export async function holdWal(hold: WalHold): Promise<Copyable> {
   const { source, place, holder } = hold;
   const index = indexOf(hold);
   const wholeInMain = index.backfilled >= index.lastFrame;
@@ -134,7 +135,7 @@ function notLocked(place: Place): HoldfastError {
   });
 }
 
-function holdState(hold: WalHold, files: DatabaseFiles, state: DatabaseState, limitBytes: number): Held {
+function holdState(hold: WalHold, files: DatabaseFiles, state: DatabaseState, limitBytes: number): Copyable {
   const { source, place, holder } = hold;
   const stop = new AbortController();
   let failure: { error: unknown } | undefined;
@@ -160,6 +161,7 @@ function holdState(hold: WalHold, files: DatabaseFiles, state: DatabaseState, li
     pageBytes: state.pageBytes,
     sizeBytes: state.sizeBytes,
     stream: () => new OverlayStream(files, state, check),
+    copyTo: (path) => copyState(files, state, path, check),
     fingerprint,
     facts: {
       walPagesLaidOver: state.wal.pages.length,
@@ -185,7 +187,7 @@ function holdState(hold: WalHold, files: DatabaseFiles, state: DatabaseState, li
 function fingerprintOf(hold: WalHold, failure: () => unknown): Promise<Fingerprinted> | undefined {
   const { source, place, holder } = hold;
   const level = source.settings.fingerprint;
-  if (level === 'off') return undefined;
+  if (level === 'off' || source.settings.copyFirst) return undefined;
   const asked = holder.ask({ ask: 'fingerprint', level }).catch((error: unknown) => {
     throw failure() ?? explain(error, place.path);
   });

@@ -97,7 +97,10 @@ export class HolderClient implements AsyncDisposable {
 /** Starts a holder on the host's machine. It ends with the signal, with `[Symbol.asyncDispose]`, and with this process. */
 export async function startHolder(host: Host, signal?: AbortSignal): Promise<HolderClient> {
   const argv = [process.execPath, '--disable-warning=ExperimentalWarning', program];
-  return new HolderClient(await host.run({ argv, signal }), signal);
+  // With the code compiled for the last one it is ready in a third of the time.
+  const cache = process.env.NODE_COMPILE_CACHE;
+  const env: Record<string, string> = cache === undefined ? {} : { NODE_COMPILE_CACHE: cache };
+  return new HolderClient(await host.run({ argv, env, signal }), signal);
 }
 
 /** Why a process is no more, as an error; also if the way to it was lost, and how it ended will never be known. Does not reject. */

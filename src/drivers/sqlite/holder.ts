@@ -7,6 +7,7 @@
  * never outlives whoever asked for it. It writes to the source only to roll back a hot journal (`recover`).
  */
 import { existsSync, openSync, readSync, statSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../base/errors.ts';
@@ -202,6 +203,12 @@ function endAtOnce(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
+/** Node keeps compiled code when a process ends, and this one is ended by a signal. Costs something the first time only. */
+let keepCompiled = (): void => {
+  keepCompiled = () => {};
+  setImmediate(flushCompileCache);
+};
+
 function serve(): void {
   const holder = new Holder();
   const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
@@ -216,6 +223,7 @@ function serve(): void {
       )
       .then((reply) => {
         process.stdout.write(`${JSON.stringify(reply)}\n`);
+        keepCompiled();
       });
   });
   lines.on('close', endAtOnce);

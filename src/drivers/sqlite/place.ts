@@ -8,7 +8,7 @@ import {
   databaseHeaderBytes,
   parseDatabaseHeader,
 } from '../../protocols/sqlite/database-header.ts';
-import { copyDescriptors } from '../../protocols/sqlite/overlay.ts';
+import { copyDescriptors, kernelCopies } from '../../protocols/sqlite/overlay.ts';
 
 export interface Place {
   /** As configured. */
@@ -53,16 +53,22 @@ export async function findDatabase(path: string): Promise<Place> {
 async function refuseOwn(path: string, realPath: string): Promise<void> {
   const file = await stat(systemPath(realPath), { bigint: true });
   const descriptors = await readdir('/proc/self/fd').catch(() => []);
+  let unnamed = kernelCopies.filter((copied) => copied === fileKey(file)).length;
   for (const name of descriptors) {
     if (copyDescriptors.has(Number(name))) continue;
     const own = await stat(`/proc/self/fd/${name}`, { bigint: true }).catch(() => undefined);
-    if (own?.ino !== file.ino || own.dev !== file.dev) continue;
+    if (own === undefined || fileKey(own) !== fileKey(file) || unnamed-- > 0) continue;
     throw new HoldfastError({
       code: 'source.unsupported',
       message: `${path} is open in Holdfast itself, which cannot copy it without losing its own locks`,
       remedy: 'Back it up from another process: run holdfast backup on the command line.',
     });
   }
+}
+
+/** One file of this machine, whatever its name. */
+export function fileKey({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
+  return `${dev}:${ino}`;
 }
 
 async function readHead(path: string): Promise<Buffer> {

@@ -20,6 +20,12 @@ export const settings = z.strictObject({
     .describe(
       'WAL mode: how many bytes the write-ahead log may grow during a backup before the backup gives up. Default: 1 GiB, or a quarter of the free disk space if that is more.',
     ),
+  copyFirst: z
+    .boolean()
+    .default(false)
+    .describe(
+      'WAL mode on this machine: first a copy to spoolDirectory at the speed of the disk, then the read transaction ends and the copy is stored. For slow storages: the write-ahead log grows only while the copy is made.',
+    ),
   maxWriterPauseMs: z
     .number()
     .int()
@@ -37,7 +43,7 @@ export const settings = z.strictObject({
     .startsWith('/')
     .optional()
     .describe(
-      'A directory of this machine with room for a copy of the database: in rollback-journal mode, and on another host unless python3 is there and the database is in WAL mode. Default: the directory for temporary files.',
+      'A directory of this machine with room for a copy of the database: in rollback-journal mode, with copyFirst, and on another host unless python3 is there and the database is in WAL mode. Default: the directory for temporary files.',
     ),
   hold: z
     .enum(['auto', 'python3', 'sqlite3', 'none'])

@@ -38,6 +38,9 @@ export interface DatabaseFiles extends OverlaySource {
   readonly wal?: FileHandle;
 }
 
+/** Devices and inodes of main files the kernel copies for us just now: each copy has one descriptor more, of a number nobody tells. */
+export const kernelCopies: string[] = [];
+
 /** Descriptors that `openDatabaseFiles` has open: whoever looks for SQLite's own in this process leaves them out. */
 export const copyDescriptors = new Set<number>();
 
@@ -123,7 +126,7 @@ export class OverlayStream {
 }
 
 /** Synchronous: a frame is a few microseconds from the page cache, a tenth of what a trip through the thread pool costs. */
-function readFrame(files: OverlaySource, into: Buffer, position: number): void {
+export function readFrame(files: OverlaySource, into: Buffer, position: number): void {
   const wal = files.wal;
   const count = wal === undefined ? 0 : readSync(wal.fd, into, 0, into.length, position);
   if (count !== into.length) {
