@@ -74,7 +74,7 @@ function noRoom(directory: string, free: number, name: string, needed: number, c
     code: 'storage.full',
     message: `${directory} has ${formatBytes(free)} free, the copy of ${name} needs ${formatBytes(needed)}`,
     remedy:
-      'Set spoolDirectory to a directory with more room. A database in WAL mode needs no copy if it is on this machine, or on a host with python3.',
+      'Set spoolDirectory to a directory with more room. A database in WAL mode needs no copy if it is on this machine (copyFirst off), or on a host with python3.',
     cause,
   });
 }
