@@ -210,8 +210,10 @@ show('copied first', results.first, bytes);
 show('stream to file', results.ours, bytes);
 show('cp (torn)', results.cp, bytes);
 console.log(`sqlite3 .backup        ${shell}`);
-const speed = ({ seconds }: Timed): string => (median(results.cp.seconds) / median(seconds)).toFixed(2);
-console.log(`of the speed of cp: copied first ${speed(results.first)}, stream to file ${speed(results.ours)}`);
+const speed = ({ seconds }: Timed): string =>
+  seconds.length === 0 ? 'not measured' : (median(results.cp.seconds) / median(seconds)).toFixed(2);
+if (results.cp.seconds.length > 0)
+  console.log(`of the speed of cp: copied first ${speed(results.first)}, stream to file ${speed(results.ours)}`);
 console.log(
   `${intact} of ${results.first.seconds.length + results.ours.seconds.length} overlay copies are intact and consistent`,
 );
