@@ -33,7 +33,9 @@ export async function putInParts(service: S3Service, object: LargeObject): Promi
   const { doing, key, headers, signal } = object;
   const slices = [...slicesOf(object.parts, object.partBytes)];
   if (slices.length > maxParts) throw tooLarge(object, service.shown);
-  const begun = await service.send({ doing, method: 'POST', key, query: { uploads: '' }, headers, signal });
+  // Decisive: what was begun can only be given up by who knows its id.
+  const begin = { doing, method: 'POST', key, query: { uploads: '' }, headers, signal, decisive: true } as const;
+  const begun = await service.send(begin);
   const uploadId = textOf(text(begun.body), 'UploadId');
   if (uploadId === undefined) throw unexpectedReply(doing, service.shown, 'an upload in parts was begun without an id');
   try {
