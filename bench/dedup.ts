@@ -9,7 +9,7 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'no
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parseArgs } from 'node:util';
-import { cutRegion, HeatJudge, leafBytes, ParentCut, regionBytes } from '../src/repository/page-cutter.ts';
+import { cutRegion, HeatJudge, leafBytes, ParentCut, regionBytes } from '../src/repository/cutting/page-cutter.ts';
 
 const { values } = parseArgs({
   options: {

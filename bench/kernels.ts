@@ -1,8 +1,8 @@
 /** Prints the speed of each hot loop in MB/s on one core: the best of several rounds, so that a busy machine matters less. Run: node bench/kernels.ts */
 import { hash, randomFillSync } from 'node:crypto';
-import { chunkerTables, scanCandidates } from '../src/repository/chunker.ts';
-import { generateMasterKey, Sealer, sealOverhead } from '../src/repository/crypto.ts';
-import { blockBytes, createKernel } from '../src/repository/kernel.ts';
+import { chunkerTables, scanCandidates } from '../src/repository/cutting/chunker.ts';
+import { blockBytes, createKernel } from '../src/repository/kernel/kernel.ts';
+import { generateMasterKey, Sealer, sealOverhead } from '../src/repository/sealing/crypto.ts';
 
 const rounds = 15;
 const roundBytes = 32 << 20;

@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { Secret } from '../src/base/secrets.ts';
 import type { Node } from '../src/model/node.ts';
 import { snapshotTags } from '../src/model/snapshot.ts';
+import { saveIndexFile } from '../src/repository/blob-index/index-files.ts';
 import {
   BlobSaver,
   encodeTree,
@@ -22,7 +23,6 @@ import {
   type Repository,
   saveSnapshot,
 } from '../src/repository/index.ts';
-import { saveIndexFile } from '../src/repository/index-files.ts';
 import { openStorage } from '../src/storage/open.ts';
 import { storageKinds } from '../src/storage/registry.ts';
 import { measure, median } from './measure.ts';

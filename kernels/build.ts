@@ -14,7 +14,7 @@ export interface KernelSource {
 }
 
 export const kernels: readonly KernelSource[] = [
-  { entry: 'index.ts', file: `${root}src/repository/kernel.wasm.ts`, name: 'kernelWasm' },
+  { entry: 'index.ts', file: `${root}src/repository/kernel/kernel.wasm.ts`, name: 'kernelWasm' },
   { entry: 'mysql-rows.ts', file: `${root}src/drivers/mysql/row-kernel.wasm.ts`, name: 'rowKernelWasm' },
 ];
 

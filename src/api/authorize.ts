@@ -1,7 +1,7 @@
 /** The one place where it is decided whether a caller may do what a route does, to the things it concerns. */
 import { HoldfastError } from '../base/errors.ts';
 import { isAtLeast, type Principal, type Role, roleIn } from '../model/principal.ts';
-import type { Config } from '../operations/configuration.ts';
+import type { Config } from '../operations/configuration/configuration.ts';
 import type { Access, Subject } from './route.ts';
 
 /** A subject in which snapshots have become what they belong to. */

@@ -12,7 +12,7 @@ import type { Clock } from '../base/clock.ts';
 import { systemClock } from '../base/clock.ts';
 import { type Catalogue, openCatalogue } from '../catalogue/open.ts';
 import { localPrincipal } from '../model/principal.ts';
-import { emptyConfig } from '../operations/configuration.ts';
+import { emptyConfig } from '../operations/configuration/configuration.ts';
 import { makeLink, requireMakerMay, takeLink } from './download-links.ts';
 import type { ApiUses } from './parts.ts';
 

@@ -4,7 +4,7 @@ import { type AuthUses, hashOf, type Maker, newSecretText, recogniseAgain } from
 import { HoldfastError } from '../base/errors.ts';
 import { Secret } from '../base/secrets.ts';
 import type { Catalogue } from '../catalogue/open.ts';
-import { type StoredFileRequest, storedFileRequest } from '../operations/stored-file.ts';
+import { type StoredFileRequest, storedFileRequest } from '../operations/snapshots/stored-file.ts';
 import { isEverywhere, requireDeclaredPlace, requireSomewhere, requireSubject } from './authorize.ts';
 import { findSubject } from './find-subject.ts';
 import type { ApiUses } from './parts.ts';

@@ -1,6 +1,6 @@
 /** What snapshots belong to, for who may see only a part. */
 import { sourceOf } from '../model/snapshot.ts';
-import { openSnapshot } from '../operations/snapshot-access.ts';
+import { openSnapshot } from '../operations/snapshots/snapshot-access.ts';
 import type { FoundSubject } from './authorize.ts';
 import type { ApiUses } from './parts.ts';
 import type { Subject } from './route.ts';

@@ -1,6 +1,6 @@
 /** How the outcome of a suite reads. */
 import { formatDuration } from '../base/bytes.ts';
-import type { CaseView } from '../operations/check-view.ts';
+import type { CaseView } from '../operations/repositories/check-view.ts';
 
 export function checkText(cases: readonly CaseView[], where: string): string {
   const lines = cases.map((one) =>

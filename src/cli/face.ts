@@ -118,7 +118,7 @@ export class Face {
     if (this.server !== undefined) return nothingHere(this.execution);
     const addressed = repository !== undefined && /[/:]/.test(repository) && this.#namedFile === undefined;
     const uses = await this.#uses((error) => addressed && hasCode(error, 'config.missing'));
-    const { repairLeftWindows } = await import('../operations/left-windows.ts');
+    const { repairLeftWindows } = await import('../operations/sources/left-windows.ts');
     for (const warning of uses.config.warnings) {
       if (warning.kind !== 'clear-secret') continue;
       this.screen.say(`warning: ${warning.file}:${warning.line}: ${warning.path} ${warning.message}`);
@@ -143,7 +143,7 @@ export class Face {
       this.parts.hostKinds(),
       this.parts.channelKinds(),
       this.parts.localHost(),
-      import('../operations/configuration.ts'),
+      import('../operations/configuration/configuration.ts'),
     ]);
     const { emptyConfig, loadConfig, withContainerSecrets, withLabels } = configuration;
     const { openContainers } = this.parts;

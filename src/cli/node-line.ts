@@ -1,6 +1,6 @@
 /** One object of a snapshot on one line, as `ls -l` shows it. */
 import { printableName } from '../base/names.ts';
-import type { NodeView } from '../operations/node-view.ts';
+import type { NodeView } from '../operations/snapshots/node-view.ts';
 
 const letters: Readonly<Record<string, string>> = {
   file: '-',

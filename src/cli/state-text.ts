@@ -1,5 +1,5 @@
 /** What is said of the configuration that is kept in a repository. */
-import type { StateView } from '../operations/state.ts';
+import type { StateView } from '../operations/backup/state.ts';
 
 /** Only what a person has to know: that the configuration is stored is the rule. */
 export function describeState({ repository, outcome, error }: StateView): string[] {

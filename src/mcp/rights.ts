@@ -2,7 +2,7 @@
 import { HoldfastError } from '../base/errors.ts';
 import { isAtLeast, type Principal, type Role, roleIn } from '../model/principal.ts';
 import { visibleTo } from '../operations/runs/visible.ts';
-import { sourceEntry } from '../operations/source-access.ts';
+import { sourceEntry } from '../operations/sources/source-access.ts';
 import type { McpUses } from './parts.ts';
 
 /** True if there is anything the caller may do with the role. */

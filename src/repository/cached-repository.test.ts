@@ -7,10 +7,10 @@ import { silent } from '../model/run.ts';
 import { cachedStorage } from '../storage/cached.ts';
 import { countingStorage } from '../storage/counting.ts';
 import { memoryStorage } from '../storage/memory.ts';
-import { forgetSnapshots } from './forget.ts';
-import { loadIndex } from './index-files.ts';
-import { prune } from './prune.ts';
-import { listSnapshots } from './snapshots.ts';
+import { loadIndex } from './blob-index/index-files.ts';
+import { forgetSnapshots } from './prune/forget.ts';
+import { prune } from './prune/prune.ts';
+import { listSnapshots } from './records/snapshots.ts';
 
 test('opening a repository again reads neither its index nor its snapshots again, and a prune by others is seen', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-cached-'));

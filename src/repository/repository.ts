@@ -7,14 +7,14 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Secret } from '../base/secrets.ts';
 import type { Storage } from '../storage/storage.ts';
-import type { BlobIndex } from './blob-index.ts';
-import { randomPolynomial } from './chunker.ts';
-import { generateMasterKey, type MasterKey, Sealer } from './crypto.ts';
+import type { BlobIndex } from './blob-index/blob-index.ts';
+import { randomPolynomial } from './cutting/chunker.ts';
 import { decodeConfig, encodeConfig, type RepositoryConfig } from './format/config.ts';
-import { createKernel } from './kernel.ts';
-import { createKeyFile, type KdfCost, openWithPassword } from './key-files.ts';
+import { createKernel } from './kernel/kernel.ts';
 import { configName } from './layout.ts';
-import { readAgainIfDamaged } from './read-again.ts';
+import { readAgainIfDamaged } from './reading/read-again.ts';
+import { generateMasterKey, type MasterKey, Sealer } from './sealing/crypto.ts';
+import { createKeyFile, type KdfCost, openWithPassword } from './sealing/key-files.ts';
 
 export class Repository implements AsyncDisposable {
   readonly storage: Storage;

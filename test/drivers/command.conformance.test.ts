@@ -12,7 +12,7 @@ import { unattended } from '../../src/drivers/conformance/context.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
 import { sshHost } from '../../src/hosts/ssh/index.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { startSshd } from '../servers/sshd.ts';
 import { settingsOf, tools } from '../support/ssh-hosts.ts';

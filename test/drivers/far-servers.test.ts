@@ -15,7 +15,7 @@ import { docker } from '../../src/hosts/docker/index.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
 import { sshHost } from '../../src/hosts/ssh/index.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { seedMongo } from '../servers/mongo-data.ts';
 import { MongoStandIn } from '../servers/mongo-stand-in.ts';

@@ -11,7 +11,7 @@ import { mongodb } from '../../src/drivers/mongodb/index.ts';
 import { type Settings, settings } from '../../src/drivers/mongodb/settings.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 
 export const host = localHost();

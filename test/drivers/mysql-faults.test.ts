@@ -19,7 +19,7 @@ import type { SourceContext } from '../../src/drivers/driver.ts';
 import { mariadb } from '../../src/drivers/mysql/index.ts';
 import { type Settings, settings } from '../../src/drivers/mysql/settings.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { faultyStorage } from '../../src/storage/faulty.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import type { AnyStorageKind } from '../../src/storage/storage.ts';

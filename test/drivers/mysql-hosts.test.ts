@@ -16,7 +16,7 @@ import { openContainerEngine } from '../../src/hosts/docker/index.ts';
 import type { ContainerEngine } from '../../src/hosts/host.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
 import { parseFingerprint } from '../../src/model/fingerprint.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { seedBank } from '../servers/bank.ts';
 import { databases, sessions } from '../servers/database-asks.ts';

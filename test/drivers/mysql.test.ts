@@ -15,7 +15,7 @@ import { dumpFileName } from '../../src/drivers/mysql/names.ts';
 import { type Settings, settings } from '../../src/drivers/mysql/settings.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
 import { type Check, parseFingerprint } from '../../src/model/fingerprint.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { invariants, rowChanges, seedBank, startWriters, strangeDatabase } from '../servers/bank.ts';
 import { cuttingProxy, databases, killSessions, sessions, tables } from '../servers/database-asks.ts';

@@ -9,7 +9,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { HoldfastError } from '../../src/base/errors.ts';
 import type { Bench } from '../../src/drivers/check.ts';
 import { postgres } from '../../src/drivers/postgres/index.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { seedPostgres } from '../servers/postgres-data.ts';

@@ -8,7 +8,7 @@ import { postgres } from '../../src/drivers/postgres/index.ts';
 import { docker, openContainerEngine } from '../../src/hosts/docker/index.ts';
 import type { ContainerEngine, Host } from '../../src/hosts/host.ts';
 import { sshHost } from '../../src/hosts/ssh/index.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { type Podman, startPodman } from '../servers/podman.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';

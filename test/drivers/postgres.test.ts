@@ -9,7 +9,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import type { Bench } from '../../src/drivers/check.ts';
 import type { RestoredCopy } from '../../src/drivers/driver.ts';
 import { postgres } from '../../src/drivers/postgres/index.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { clientPrograms, type PostgresRelease, type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { seedPostgres, startBankWriters, total } from '../servers/postgres-data.ts';

@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { Secret } from '../../src/base/secrets.ts';
 import { redis } from '../../src/drivers/redis/index.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { startRedis } from '../servers/redis.ts';
 import { seedRedis } from '../servers/redis-data.ts';

@@ -10,7 +10,7 @@ import { redis } from '../../src/drivers/redis/index.ts';
 import { type Settings, settings } from '../../src/drivers/redis/settings.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
 import { type Check, type Fact, type Fingerprint, parseFingerprint } from '../../src/model/fingerprint.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { type RedisRelease, type RedisServer, redisProgram } from '../servers/redis.ts';
 

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { type Bench, driverCases, type Trial } from '../../src/drivers/check.ts';
 import type { AnyDriver, SourceContext } from '../../src/drivers/driver.ts';
-import { openDriverBench } from '../../src/operations/driver-bench.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 
 const runs = Number(process.env.EXACT_RUNS ?? 1);

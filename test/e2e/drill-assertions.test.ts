@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { DrillOutput } from '../../src/operations/drill.ts';
+import type { DrillOutput } from '../../src/operations/snapshots/drill.ts';
 import { initCheaply } from '../support/cheap-repository.ts';
 import { Trial } from './trial.ts';
 

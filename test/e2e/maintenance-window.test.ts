@@ -1,8 +1,8 @@
 /** Services around a backup, as a person runs it: systemctl is a script that keeps what runs in files. */
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { BackupOutput } from '../../src/operations/backup.ts';
-import type { StatusOutput } from '../../src/operations/status.ts';
+import type { BackupOutput } from '../../src/operations/backup/backup.ts';
+import type { StatusOutput } from '../../src/operations/status/status.ts';
 import { initCheaply } from '../support/cheap-repository.ts';
 import { Trial } from './trial.ts';
 

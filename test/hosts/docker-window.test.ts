@@ -3,7 +3,7 @@ import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
-import type { BackupOutput } from '../../src/operations/backup.ts';
+import type { BackupOutput } from '../../src/operations/backup/backup.ts';
 import { controlByProgram } from '../../src/runs/window/index.ts';
 import { Trial } from '../e2e/trial.ts';
 import { type Podman, startPodman } from '../servers/podman.ts';

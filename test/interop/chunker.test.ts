@@ -5,9 +5,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { chunkerTables, chunkLimits, scanCandidates, selectCuts } from '../../src/repository/chunker.ts';
-import { deriveKey, Sealer } from '../../src/repository/crypto.ts';
-import { createKernel } from '../../src/repository/kernel.ts';
+import { chunkerTables, chunkLimits, scanCandidates, selectCuts } from '../../src/repository/cutting/chunker.ts';
+import { createKernel } from '../../src/repository/kernel/kernel.ts';
+import { deriveKey, Sealer } from '../../src/repository/sealing/crypto.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'holdfast-chunker-'));
 afterAll(() => rmSync(base, { recursive: true }));

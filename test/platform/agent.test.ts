@@ -7,7 +7,7 @@ import { listHappenings } from '../../src/catalogue/happenings.ts';
 import { readLog } from '../../src/catalogue/run-log.ts';
 import { closeLostRuns } from '../../src/catalogue/runs.ts';
 import type { RunRecord } from '../../src/model/run-record.ts';
-import { snapshots } from '../../src/operations/snapshots.ts';
+import { snapshots } from '../../src/operations/snapshots/snapshots.ts';
 import { AgentWorld, until } from './agent-world.ts';
 
 let world: AgentWorld;

@@ -13,10 +13,10 @@ import { type Catalogue, openCatalogue } from '../../src/catalogue/open.ts';
 import { drivers } from '../../src/drivers/registry.ts';
 import { hostKinds, localHost } from '../../src/hosts/registry.ts';
 import { silent } from '../../src/model/run.ts';
-import { backup } from '../../src/operations/backup.ts';
-import { loadConfig } from '../../src/operations/configuration.ts';
+import { backup } from '../../src/operations/backup/backup.ts';
+import { loadConfig } from '../../src/operations/configuration/configuration.ts';
 import type { SourceAccess } from '../../src/operations/operation.ts';
-import { repoInit } from '../../src/operations/repo.ts';
+import { repoInit } from '../../src/operations/repositories/repo.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { addPerson, type Person } from '../support/api-people.ts';
 

@@ -15,7 +15,7 @@ import { hostKinds, localHost } from '../../src/hosts/registry.ts';
 import { silent } from '../../src/model/run.ts';
 import { channelKinds } from '../../src/notify/registry.ts';
 import { refreshAfter, refreshRepository } from '../../src/operations/catalogue/refresh-repository.ts';
-import { loadConfig } from '../../src/operations/configuration.ts';
+import { loadConfig } from '../../src/operations/configuration/configuration.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { Trial } from '../e2e/trial.ts';
 import { type CataloguePlace, makePostgresPlace, makeSqlitePlace } from '../support/catalogues.ts';

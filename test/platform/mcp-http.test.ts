@@ -18,7 +18,7 @@ import { withMcp } from '../../src/daemon/mcp-endpoint.ts';
 import { drivers } from '../../src/drivers/registry.ts';
 import { hostKinds, localHost } from '../../src/hosts/registry.ts';
 import { refreshRepository } from '../../src/operations/catalogue/refresh-repository.ts';
-import { loadConfig } from '../../src/operations/configuration.ts';
+import { loadConfig } from '../../src/operations/configuration/configuration.ts';
 import type { SourceAccess } from '../../src/operations/operation.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { program, type Trial } from '../e2e/trial.ts';

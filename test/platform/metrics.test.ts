@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { emptyConfig } from '../../src/operations/configuration.ts';
+import { emptyConfig } from '../../src/operations/configuration/configuration.ts';
 import { metricNames } from '../../src/operations/metrics/names.ts';
 import { render } from '../../src/operations/metrics/render.ts';
 import { Trial } from '../e2e/trial.ts';

@@ -16,7 +16,7 @@ import { hostKinds, localHost } from '../../src/hosts/registry.ts';
 import { localPrincipal } from '../../src/model/principal.ts';
 import { channelKinds } from '../../src/notify/registry.ts';
 import { refreshAfter } from '../../src/operations/catalogue/refresh-repository.ts';
-import { loadConfig } from '../../src/operations/configuration.ts';
+import { loadConfig } from '../../src/operations/configuration/configuration.ts';
 import type { SourceAccess } from '../../src/operations/operation.ts';
 import { type ReportOutput, report } from '../../src/operations/report/report.ts';
 import { executeWith } from '../../src/operations/runs/execute-run.ts';

@@ -2,10 +2,10 @@
  * Copies between the repository behind the storm and one on a disk, both ways. One that says it completed brought all it was
  * to bring, exact; one that failed took nothing away, blames nothing that is sound, and completes when the weather is calm.
  */
-import { backup } from '../../src/operations/backup.ts';
-import { repoPrune } from '../../src/operations/repo.ts';
-import { type CopyOutput, repoCopy } from '../../src/operations/repo-copy.ts';
-import type { StateView } from '../../src/operations/state.ts';
+import { backup } from '../../src/operations/backup/backup.ts';
+import type { StateView } from '../../src/operations/backup/state.ts';
+import { repoPrune } from '../../src/operations/repositories/repo.ts';
+import { type CopyOutput, repoCopy } from '../../src/operations/repositories/repo-copy.ts';
 import { forgetSnapshots, listPins, pinSnapshot, unpinSnapshot } from '../../src/repository/index.ts';
 import type { Ledger } from './storm-ledger.ts';
 import { type StormWorld, sources } from './storm-world.ts';

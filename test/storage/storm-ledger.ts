@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isState } from '../../src/model/snapshot.ts';
-import { restore } from '../../src/operations/restore.ts';
+import { restore } from '../../src/operations/snapshots/restore.ts';
 import { persistentId } from '../../src/policy/copies.ts';
 import { loadSnapshot, type Repository } from '../../src/repository/index.ts';
 import { type Content, contentOf, type StormWorld, sources } from './storm-world.ts';

@@ -3,9 +3,9 @@
  * it did not remove is there, what it restores is exact, and every failure is one that a person can act on.
  */
 import { HoldfastError } from '../../src/base/errors.ts';
-import { backup } from '../../src/operations/backup.ts';
-import { forget } from '../../src/operations/forget.ts';
-import { repoCheck, repoPrune } from '../../src/operations/repo.ts';
+import { backup } from '../../src/operations/backup/backup.ts';
+import { repoCheck, repoPrune } from '../../src/operations/repositories/repo.ts';
+import { forget } from '../../src/operations/snapshots/forget.ts';
 import { seededRandom } from '../../src/storage/fault-plan.ts';
 import type { Storm, Weather } from '../servers/storm-proxy.ts';
 import { type CopyVerb, copyVerbs, StormCopies } from './storm-copies.ts';

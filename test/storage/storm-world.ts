@@ -7,7 +7,7 @@ import { Secret } from '../../src/base/secrets.ts';
 import { drivers } from '../../src/drivers/registry.ts';
 import { hostKinds, localHost } from '../../src/hosts/registry.ts';
 import { silent } from '../../src/model/run.ts';
-import { loadConfig } from '../../src/operations/configuration.ts';
+import { loadConfig } from '../../src/operations/configuration/configuration.ts';
 import type { Execution, SourceAccess } from '../../src/operations/operation.ts';
 import { initRepository, type Repository } from '../../src/repository/index.ts';
 import { openLocal } from '../../src/storage/local/local-storage.ts';

@@ -6,9 +6,9 @@ import { loadConfig } from '../../src/config/index.ts';
 import { drivers } from '../../src/drivers/registry.ts';
 import { hostKinds, localHost, openContainerEngine } from '../../src/hosts/registry.ts';
 import { channelKinds } from '../../src/notify/registry.ts';
-import { repairLeftWindows } from '../../src/operations/left-windows.ts';
 import { catalogueAddress } from '../../src/operations/open-catalogue.ts';
 import { startRunsHere } from '../../src/operations/runs/runs-here.ts';
+import { repairLeftWindows } from '../../src/operations/sources/left-windows.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 
 const [file, capacity, leaseMs] = process.argv.slice(2);

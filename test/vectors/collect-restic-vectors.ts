@@ -7,8 +7,8 @@ import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync, w
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { zstdDecompressSync } from 'node:zlib';
-import { deriveKey, Sealer } from '../../src/repository/crypto.ts';
-import { createKernel } from '../../src/repository/kernel.ts';
+import { deriveKey, Sealer } from '../../src/repository/sealing/crypto.ts';
+import { createKernel } from '../../src/repository/kernel/kernel.ts';
 
 const { values } = parseArgs({
   options: Object.fromEntries(

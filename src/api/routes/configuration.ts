@@ -3,7 +3,7 @@ import { apply } from '../../operations/configuration/apply.ts';
 import { exportConfiguration } from '../../operations/configuration/export.ts';
 import { objectGet, objectList, objectPut, objectRemove } from '../../operations/configuration/objects/objects.ts';
 import { plan } from '../../operations/configuration/plan.ts';
-import { validate } from '../../operations/validate.ts';
+import { validate } from '../../operations/configuration/validate.ts';
 import { operationRoute } from '../operation-route.ts';
 import type { Route, Subject } from '../route.ts';
 

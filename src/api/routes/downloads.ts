@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { type Authenticated, type Maker, recordAudit } from '../../auth/index.ts';
 import { HoldfastError } from '../../base/errors.ts';
-import { openStoredFile, type StoredFile, storedFileRequest } from '../../operations/stored-file.ts';
+import { openStoredFile, type StoredFile, storedFileRequest } from '../../operations/snapshots/stored-file.ts';
 import { makeLink, requireMakerMay, takeLink } from '../download-links.ts';
 import { type Route, route } from '../route.ts';
 

@@ -1,6 +1,6 @@
 /** Where snapshots are stored. */
-import { repoList, repoStats, repoUnlock } from '../../operations/repo.ts';
-import { keyList } from '../../operations/repo-key.ts';
+import { repoList, repoStats, repoUnlock } from '../../operations/repositories/repo.ts';
+import { keyList } from '../../operations/repositories/repo-key.ts';
 import { viewOf } from '../authorize.ts';
 import { operationRoute } from '../operation-route.ts';
 import type { Route, Subject } from '../route.ts';

@@ -1,10 +1,10 @@
 /** What was stored, and getting it back. */
-import { diff, difference } from '../../operations/diff.ts';
-import { find, match } from '../../operations/find.ts';
-import { ls } from '../../operations/ls.ts';
-import { nodeView } from '../../operations/node-view.ts';
-import { pin, unpin } from '../../operations/pins.ts';
-import { snapshots } from '../../operations/snapshots.ts';
+import { diff, difference } from '../../operations/snapshots/diff.ts';
+import { find, match } from '../../operations/snapshots/find.ts';
+import { ls } from '../../operations/snapshots/ls.ts';
+import { nodeView } from '../../operations/snapshots/node-view.ts';
+import { pin, unpin } from '../../operations/snapshots/pins.ts';
+import { snapshots } from '../../operations/snapshots/snapshots.ts';
 import { viewOf } from '../authorize.ts';
 import { listRoute, operationRoute } from '../operation-route.ts';
 import type { Route } from '../route.ts';

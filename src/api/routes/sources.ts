@@ -1,7 +1,7 @@
 /** What is protected, as it is declared. */
 import { z } from 'zod';
-import type { Config } from '../../operations/configuration.ts';
-import { sourceEntry } from '../../operations/source-access.ts';
+import type { Config } from '../../operations/configuration/configuration.ts';
+import { sourceEntry } from '../../operations/sources/source-access.ts';
 import { type View, viewOf } from '../authorize.ts';
 import { type Route, route } from '../route.ts';
 

@@ -13,7 +13,7 @@ import { parseConfig } from '../../config/index.ts';
 import { drivers } from '../../drivers/registry.ts';
 import { hostKinds } from '../../hosts/registry.ts';
 import type { Principal } from '../../model/principal.ts';
-import type { StatusOutput } from '../../operations/status.ts';
+import type { StatusOutput } from '../../operations/status/status.ts';
 import { storageKinds } from '../../storage/registry.ts';
 import type { Call } from '../route.ts';
 import { statusRoutes } from './status.ts';

@@ -1,9 +1,9 @@
 /** What is safe, what is not, and why. */
 import { z } from 'zod';
 import { coverage } from '../../operations/coverage/coverage.ts';
-import { proofs } from '../../operations/proofs.ts';
 import { runbook } from '../../operations/runbook/runbook.ts';
-import { status } from '../../operations/status.ts';
+import { proofs } from '../../operations/snapshots/proofs.ts';
+import { status } from '../../operations/status/status.ts';
 import { viewOf } from '../authorize.ts';
 import { operationRoute } from '../operation-route.ts';
 import type { Route } from '../route.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
-import type { BackupOutput, StoredResult } from '../../operations/backup.ts';
+import type { BackupOutput, StoredResult } from '../../operations/backup/backup.ts';
 import type { Face } from '../face.ts';
 import { describeState } from '../state-text.ts';
 import { counted, shortId } from '../table.ts';
@@ -21,7 +21,7 @@ export function add(program: Command, face: Face): void {
     .action(async (sources: string[], options: { wait: string; [name: string]: unknown }) => {
       face.screen.makesProgress();
       const [{ backup }, { waitMs }] = await Promise.all([
-        import('../../operations/backup.ts'),
+        import('../../operations/backup/backup.ts'),
         import('../options.ts'),
       ]);
       const input = { ...options, sources, lockWaitMs: waitMs(options.wait) };

@@ -10,7 +10,7 @@ export function add(program: Command, face: Face): void {
     .argument('[path]', 'the file; the one file of the snapshot by default')
     .option('--repository <name>', 'the repository it is in')
     .action(async (snapshot: string, path: string | undefined, options: { repository?: string }) => {
-      const { cat } = await import('../../operations/read-file.ts');
+      const { cat } = await import('../../operations/snapshots/read-file.ts');
       const uses = await face.uses(options.repository);
       const emit = (part: Uint8Array): Promise<void> => write(face.screen.stdout, part);
       await face.run(cat, cat.input.parse({ snapshot, path, ...options }), { ...uses, emit });

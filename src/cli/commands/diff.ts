@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatBytes } from '../../base/bytes.ts';
 import { printableName } from '../../base/names.ts';
-import type { DifferenceView, DiffOutput } from '../../operations/diff.ts';
+import type { DifferenceView, DiffOutput } from '../../operations/snapshots/diff.ts';
 import type { Face } from '../face.ts';
 import { emitList } from '../list-writer.ts';
 
@@ -16,7 +16,7 @@ export function add(program: Command, face: Face): void {
     .option('--metadata', 'also show what differs in metadata only')
     .option('--repository <name>', 'the repository they are in')
     .action(async (before: string, after: string, options: { repository?: string }) => {
-      const { diff } = await import('../../operations/diff.ts');
+      const { diff } = await import('../../operations/snapshots/diff.ts');
       const uses = await face.uses(options.repository);
       const form = {
         key: 'differences',

@@ -13,7 +13,7 @@ export function add(program: Command, face: Face): void {
     .option('--repository <name>', 'the repository it is in')
     .action(async (snapshot: string, path: string | undefined, options: { repository?: string }) => {
       face.screen.makesProgress();
-      const { download } = await import('../../operations/read-file.ts');
+      const { download } = await import('../../operations/snapshots/read-file.ts');
       await face.perform(download, { snapshot, path, ...options }, await face.uses(options.repository), {
         text: (one) => `✓ ${one.file}: ${formatBytes(one.bytes)} from snapshot ${shortId(one.snapshot)}`,
       });

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
-import type { DrillOutput, DrillResult } from '../../operations/drill.ts';
+import type { DrillOutput, DrillResult } from '../../operations/snapshots/drill.ts';
 import type { Face } from '../face.ts';
 import { shortId } from '../table.ts';
 
@@ -17,7 +17,7 @@ export function add(program: Command, face: Face): void {
     .option('--place <directory>', 'where the throwaway directory is made (default: the system’s temporary directory)')
     .action(async (targets: string[], options: { repository?: string }) => {
       face.screen.makesProgress();
-      const { drill } = await import('../../operations/drill.ts');
+      const { drill } = await import('../../operations/snapshots/drill.ts');
       await face.perform(drill, { targets, ...options }, await face.uses(options.repository), {
         wrong: (output) => !output.ok,
         text: describe,

@@ -11,7 +11,7 @@ export function add(program: Command, face: Face): void {
     .option('--place <directory>', 'where copies are made: needs room for the source twice')
     .action(async (source: string, options: object) => {
       face.screen.makesProgress();
-      const { driverCheck } = await import('../../operations/driver-check.ts');
+      const { driverCheck } = await import('../../operations/sources/driver-check.ts');
       await face.perform(driverCheck, { source, ...options }, await face.uses(), {
         wrong: (output) => !output.ok,
         text: (output) => checkText(output.cases, `for ${output.source} (${output.driver})`),

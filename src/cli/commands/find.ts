@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Match } from '../../operations/find.ts';
+import type { Match } from '../../operations/snapshots/find.ts';
 import type { Face } from '../face.ts';
 import { emitList } from '../list-writer.ts';
 import { nodeLine } from '../node-line.ts';
@@ -15,7 +15,7 @@ export function add(program: Command, face: Face): void {
     .option('-i, --ignore-case', 'take upper and lower case for the same')
     .option('--repository <name>', 'only in this repository')
     .action(async (patterns: string[], options: { repository?: string }) => {
-      const { find } = await import('../../operations/find.ts');
+      const { find } = await import('../../operations/snapshots/find.ts');
       const uses = await face.uses(options.repository);
       const form = {
         key: 'matches',

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatBytes } from '../../base/bytes.ts';
-import type { ForgetOutput } from '../../operations/forget.ts';
+import type { ForgetOutput } from '../../operations/snapshots/forget.ts';
 import type { Face } from '../face.ts';
 import { retentionOf } from '../options.ts';
 import { localTime, shortId, table } from '../table.ts';
@@ -27,7 +27,7 @@ export function add(program: Command, face: Face): void {
     .option('--prune', 'free the space afterwards')
     .action(async (targets: string[], options: { repository?: string; prune?: boolean }) => {
       if (options.prune) face.screen.makesProgress();
-      const { forget } = await import('../../operations/forget.ts');
+      const { forget } = await import('../../operations/snapshots/forget.ts');
       const input = { ...options, targets, keep: retentionOf(options) };
       await face.perform(forget, input, await face.uses(options.repository), { text: describe });
     });

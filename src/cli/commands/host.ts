@@ -10,7 +10,7 @@ export function add(program: Command, face: Face): void {
     .argument('<host>', 'the name of a host')
     .action(async (name: string) => {
       face.screen.makesProgress();
-      const { hostCheck } = await import('../../operations/host-check.ts');
+      const { hostCheck } = await import('../../operations/sources/host-check.ts');
       await face.perform(hostCheck, { host: name }, await face.uses(), {
         wrong: (output) => !output.ok,
         text: ({ cases, limits, hostname }) =>

@@ -1,6 +1,6 @@
 /** What `init --from` says: what is in the repository, what has to be provided, how to go on. */
 import { parseInstant } from '../../base/clock.ts';
-import type { InitFromOutput } from '../../operations/init-from.ts';
+import type { InitFromOutput } from '../../operations/setup/init-from.ts';
 import { counted, localTime, shortId, table } from '../table.ts';
 
 export function describeInitFrom(output: InitFromOutput, shown: string): string {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatBytes } from '../../base/bytes.ts';
-import type { InitOutput } from '../../operations/init.ts';
+import type { InitOutput } from '../../operations/setup/init.ts';
 import type { Face } from '../face.ts';
 import { collect } from '../options.ts';
 import { counted } from '../table.ts';
@@ -27,7 +27,7 @@ export function add(program: Command, face: Face): void {
     .option('--host <name>', 'with --from: the configuration of this machine, where several use the repository')
     .action(async (options: Options) => {
       if (options.from !== undefined) return await carryOn(face, { ...options, from: options.from });
-      const { init } = await import('../../operations/init.ts');
+      const { init } = await import('../../operations/setup/init.ts');
       const [drivers, storageKinds, hostKinds, channelKinds] = await Promise.all([
         face.parts.drivers(),
         face.parts.storageKinds(),
@@ -42,7 +42,7 @@ export function add(program: Command, face: Face): void {
 
 async function carryOn(face: Face, options: Options & { readonly from: string }): Promise<void> {
   const [{ initFrom }, { askPassword }] = await Promise.all([
-    import('../../operations/init-from.ts'),
+    import('../../operations/setup/init-from.ts'),
     import('../ask-password.ts'),
   ]);
   const streams = { input: process.stdin, prompts: process.stderr };

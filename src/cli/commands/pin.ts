@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { PinOutput } from '../../operations/pins.ts';
+import type { PinOutput } from '../../operations/snapshots/pins.ts';
 import type { Face } from '../face.ts';
 import { shortId } from '../table.ts';
 
@@ -10,7 +10,7 @@ export function add(program: Command, face: Face): void {
     .argument('<snapshot...>', 'ids, or SOURCE@TIME')
     .option('--repository <name>', 'the repository they are in')
     .action(async (snapshots: string[], options: { repository?: string }) => {
-      const { pin } = await import('../../operations/pins.ts');
+      const { pin } = await import('../../operations/snapshots/pins.ts');
       await face.perform(pin, { snapshots, ...options }, await face.uses(options.repository), { text: describePins });
     });
 }

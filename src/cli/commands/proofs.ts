@@ -10,7 +10,7 @@ export function add(program: Command, face: Face): void {
     .argument('[source]', 'only those of this source')
     .option('--repository <name>', 'only in this repository')
     .action(async (source: string | undefined, options: { repository?: string }) => {
-      const { proofs } = await import('../../operations/proofs.ts');
+      const { proofs } = await import('../../operations/snapshots/proofs.ts');
       await face.perform(proofs, { source, ...options }, await face.uses(options.repository), {
         text: (output) =>
           output.proofs.length === 0

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
-import type { CopyOutput } from '../../operations/repo-copy.ts';
+import type { CopyOutput } from '../../operations/repositories/repo-copy.ts';
 import type { Face } from '../face.ts';
 import { collect } from '../options.ts';
 import { describeState } from '../state-text.ts';
@@ -23,7 +23,7 @@ export function addCopyCommand(repo: Command, face: Face): void {
     .action(async (from: string, options: CopyOptions) => {
       face.screen.makesProgress();
       const [{ repoCopy }, { waitMs }] = await Promise.all([
-        import('../../operations/repo-copy.ts'),
+        import('../../operations/repositories/repo-copy.ts'),
         import('../options.ts'),
       ]);
       const { snapshot: snapshots, source: sources, wait, ...others } = options;

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { formatBytes } from '../../base/bytes.ts';
-import type { HeldView, HoldOutput, RewindOutput } from '../../operations/repo-hold.ts';
+import type { HeldView, HoldOutput, RewindOutput } from '../../operations/repositories/repo-hold.ts';
 import type { Face } from '../face.ts';
 import { counted } from '../table.ts';
 
-const operations = () => import('../../operations/repo-hold.ts');
+const operations = () => import('../../operations/repositories/repo-hold.ts');
 const which = 'a name in holdfast.yaml';
 
 /** `repo hold` and `repo rewind`. */

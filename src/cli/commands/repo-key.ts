@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { RotateOutput } from '../../operations/rotate-key.ts';
+import type { RotateOutput } from '../../operations/repositories/rotate-key.ts';
 import type { Face } from '../face.ts';
 import { shortId, table } from '../table.ts';
 
-const operations = () => import('../../operations/repo-key.ts');
+const operations = () => import('../../operations/repositories/repo-key.ts');
 const newPasswordFile = ['--new-password-file <file>', 'the file that holds the new password'] as const;
 const newPasswordEnv = ['--new-password-env <name>', 'the environment variable that holds the new password'] as const;
 
@@ -68,7 +68,7 @@ function addReplacing(key: Command, face: Face): void {
     .option(...newPasswordEnv)
     .option('--all-keys', 'also remove the keys of all other passwords')
     .action(async (repository: string, options: object) => {
-      const { keyRotate } = await import('../../operations/rotate-key.ts');
+      const { keyRotate } = await import('../../operations/repositories/rotate-key.ts');
       await face.perform(keyRotate, { repository, ...options }, await face.uses(repository), {
         text: describeRotation,
       });

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { formatBytes } from '../../base/bytes.ts';
 import { printableName } from '../../base/names.ts';
-import type { IndexRepair, PackRepair, SnapshotRepair } from '../../operations/repo-repair.ts';
+import type { IndexRepair, PackRepair, SnapshotRepair } from '../../operations/repositories/repo-repair.ts';
 import type { Face } from '../face.ts';
 import { counted, shortId } from '../table.ts';
 
-const operations = () => import('../../operations/repo-repair.ts');
+const operations = () => import('../../operations/repositories/repo-repair.ts');
 const which = 'a name or an address';
 const dryRun = ['--dry-run', 'say what would be done, change nothing'] as const;
 

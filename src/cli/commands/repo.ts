@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
-import type { CheckOutput, PruneOutput, RepositoryList, StatsOutput } from '../../operations/repo.ts';
+import type { CheckOutput, PruneOutput, RepositoryList, StatsOutput } from '../../operations/repositories/repo.ts';
 import type { Face } from '../face.ts';
 import { byteCount, share, waitMs } from '../options.ts';
 import { counted, facts, shortId, table } from '../table.ts';
@@ -10,7 +10,7 @@ import { addKeyCommands } from './repo-key.ts';
 import { addRecoveryKit } from './repo-recovery-kit.ts';
 import { addRepairCommands } from './repo-repair.ts';
 
-const operations = () => import('../../operations/repo.ts');
+const operations = () => import('../../operations/repositories/repo.ts');
 const which = 'a name in holdfast.yaml, or an address (its password in HOLDFAST_PASSWORD or HOLDFAST_PASSWORD_FILE)';
 
 export function add(program: Command, face: Face): void {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
-import type { RestoreOutput } from '../../operations/restore.ts';
+import type { RestoreOutput } from '../../operations/snapshots/restore.ts';
 import type { Face } from '../face.ts';
 import { collect } from '../options.ts';
 import { counted, shortId } from '../table.ts';
@@ -22,7 +22,7 @@ export function add(program: Command, face: Face): void {
     .option('--repository <name>', 'the repository it is in')
     .action(async (snapshot: string, options: { repository?: string }) => {
       face.screen.makesProgress();
-      const { restore } = await import('../../operations/restore.ts');
+      const { restore } = await import('../../operations/snapshots/restore.ts');
       await face.perform(restore, { snapshot, ...options }, await face.uses(options.repository), { text: describe });
     });
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
-import type { SnapshotView } from '../../operations/snapshot-view.ts';
+import type { SnapshotView } from '../../operations/snapshots/snapshot-view.ts';
 import type { Face } from '../face.ts';
 import { type Column, counted, localTime, shortId, table } from '../table.ts';
 
@@ -12,7 +12,7 @@ export function add(program: Command, face: Face): void {
     .option('--repository <name>', 'only in this repository')
     .option('--all', 'also those that hold the configuration (holdfast-state)')
     .action(async (source: string | undefined, options: { repository?: string; all?: boolean }) => {
-      const { snapshots } = await import('../../operations/snapshots.ts');
+      const { snapshots } = await import('../../operations/snapshots/snapshots.ts');
       await face.perform(snapshots, { source, ...options }, await face.uses(options.repository), {
         wrong: (output) => output.failed.length > 0,
         text: (output) => {

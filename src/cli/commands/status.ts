@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatDuration } from '../../base/bytes.ts';
 import { parseInstant } from '../../base/clock.ts';
-import type { SourceState, StatusOutput } from '../../operations/status.ts';
+import type { SourceState, StatusOutput } from '../../operations/status/status.ts';
 import type { Face } from '../face.ts';
 import { withServed } from '../served.ts';
 import { counted, localTime, table } from '../table.ts';
@@ -13,7 +13,7 @@ export function add(program: Command, face: Face): void {
     .option('--only <what>', 'concerns: leave out what is safe')
     .option('--ask', 'ask the repositories themselves, also while a server runs here')
     .action(async ({ ask = false, ...options }: { ask?: boolean }) => {
-      const { status } = await import('../../operations/status.ts');
+      const { status } = await import('../../operations/status/status.ts');
       await withServed(face, ask, async (uses) => {
         await face.perform(status, options, uses, { text: describe, wrong: (output) => !output.ok });
       });

@@ -10,7 +10,7 @@ export function add(program: Command, face: Face): void {
     .argument('<url>', 'a directory or URL, or the name of a repository')
     .action(async (url: string) => {
       face.screen.makesProgress();
-      const { storageCheck } = await import('../../operations/storage-check.ts');
+      const { storageCheck } = await import('../../operations/repositories/storage-check.ts');
       const address = /[/:]/.test(url) ? url : undefined;
       await face.perform(storageCheck, { url }, await face.uses(address), {
         wrong: (output) => !output.ok,

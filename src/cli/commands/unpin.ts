@@ -9,7 +9,7 @@ export function add(program: Command, face: Face): void {
     .argument('<snapshot...>', 'ids, or SOURCE@TIME')
     .option('--repository <name>', 'the repository they are in')
     .action(async (snapshots: string[], options: { repository?: string }) => {
-      const { unpin } = await import('../../operations/pins.ts');
+      const { unpin } = await import('../../operations/snapshots/pins.ts');
       await face.perform(unpin, { snapshots, ...options }, await face.uses(options.repository), { text: describePins });
     });
 }

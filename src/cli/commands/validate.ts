@@ -10,7 +10,7 @@ export function add(program: Command, face: Face): void {
     .option('--schema', 'print its JSON Schema instead, for editors')
     .action(async ({ schema, ...options }: { secrets?: boolean; schema?: boolean }) => {
       if (schema) return await printSchema(face);
-      const { validate } = await import('../../operations/validate.ts');
+      const { validate } = await import('../../operations/configuration/validate.ts');
       await face.perform(validate, options, await face.uses(), {
         wrong: (output) => !output.ok,
         text: (output) => {
@@ -36,7 +36,7 @@ export function add(program: Command, face: Face): void {
 
 /** Needs no file: it is for those who are about to write one. */
 async function printSchema(face: Face): Promise<void> {
-  const { configSchema } = await import('../../operations/config-schema.ts');
+  const { configSchema } = await import('../../operations/configuration/config-schema.ts');
   const [drivers, storageKinds, hostKinds, channelKinds] = await Promise.all([
     face.parts.drivers(),
     face.parts.storageKinds(),

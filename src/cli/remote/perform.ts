@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { HoldfastError } from '../../base/errors.ts';
 import type { Report } from '../../model/run.ts';
 import type { Operation } from '../../operations/operation.ts';
-import type { RestoreOutput } from '../../operations/restore.ts';
+import type { RestoreOutput } from '../../operations/snapshots/restore.ts';
 import { fetchFile, saveFile, type Wanted } from './downloads.ts';
 import { followRun, followRuns } from './follow-runs.ts';
 import { requestFor, routeFor } from './routes.ts';

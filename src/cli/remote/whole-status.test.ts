@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { StatusOutput } from '../../operations/status.ts';
+import type { StatusOutput } from '../../operations/status/status.ts';
 import type { RemoteRoute } from './routes.ts';
 import { wholeStatus } from './whole-status.ts';
 

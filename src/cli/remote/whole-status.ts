@@ -1,5 +1,5 @@
 /** The status of a server with all its sources: page after page. */
-import type { StatusOutput } from '../../operations/status.ts';
+import type { StatusOutput } from '../../operations/status/status.ts';
 import { type RemoteRoute, requestFor } from './routes.ts';
 import type { RemoteServer } from './server.ts';
 

@@ -4,10 +4,10 @@
  */
 import { z } from 'zod';
 import { hasCode } from '../../base/errors.ts';
+import { keepState } from '../../operations/backup/state.ts';
 import { describeError } from '../../operations/describe-error.ts';
-import { OpenRepositories } from '../../operations/open-repositories.ts';
 import type { Execution, SourceAccess } from '../../operations/operation.ts';
-import { keepState } from '../../operations/state.ts';
+import { OpenRepositories } from '../../operations/repositories/open-repositories.ts';
 import type { Performed } from '../../runs/execute.ts';
 
 const stored = z.object({

@@ -4,12 +4,12 @@
  */
 import { z } from 'zod';
 import { formatInstant } from '../../base/clock.ts';
-import { backup } from '../../operations/backup.ts';
-import { drill } from '../../operations/drill.ts';
-import { proofs } from '../../operations/proofs.ts';
-import { restore } from '../../operations/restore.ts';
+import { backup } from '../../operations/backup/backup.ts';
 import { startRun } from '../../operations/runs/start-run.ts';
-import { status } from '../../operations/status.ts';
+import { drill } from '../../operations/snapshots/drill.ts';
+import { proofs } from '../../operations/snapshots/proofs.ts';
+import { restore } from '../../operations/snapshots/restore.ts';
+import { status } from '../../operations/status/status.ts';
 import { requireRepository, requireSource, requireTarget } from '../rights.ts';
 import { ownSnapshot } from './own-snapshot.ts';
 import { type Tool, type ToolContext, tool } from './tool.ts';

@@ -1,6 +1,6 @@
 /** A snapshot that is one of the source the caller was judged by: an id alone could be of any. */
 import { HoldfastError } from '../../base/errors.ts';
-import { snapshots } from '../../operations/snapshots.ts';
+import { snapshots } from '../../operations/snapshots/snapshots.ts';
 import type { McpUses } from '../parts.ts';
 
 /** `snapshot.unknown`, also for one of another source; the newest if none is named. */

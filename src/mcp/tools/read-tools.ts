@@ -1,10 +1,10 @@
 /** Tools that only look. */
 import { z } from 'zod';
 import { coverage } from '../../operations/coverage/coverage.ts';
-import { proofs } from '../../operations/proofs.ts';
 import { runbook } from '../../operations/runbook/runbook.ts';
-import { snapshots } from '../../operations/snapshots.ts';
-import { status } from '../../operations/status.ts';
+import { proofs } from '../../operations/snapshots/proofs.ts';
+import { snapshots } from '../../operations/snapshots/snapshots.ts';
+import { status } from '../../operations/status/status.ts';
 import { requireEverything, requireRepository, requireSource, seenBy } from '../rights.ts';
 import { reading, type Tool, tool } from './tool.ts';
 

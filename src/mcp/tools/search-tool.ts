@@ -1,7 +1,7 @@
 /** Searches snapshots for files. */
 import { z } from 'zod';
 import { hasCode } from '../../base/errors.ts';
-import { find, type Match } from '../../operations/find.ts';
+import { find, type Match } from '../../operations/snapshots/find.ts';
 import { requireRepository, requireSource } from '../rights.ts';
 import { reading, type Tool, tool } from './tool.ts';
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type AccountView, type Asker, addDeclared, listAccounts, membershipOrigins } from '../../auth/index.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { roles } from '../../model/principal.ts';
-import type { Config } from '../configuration.ts';
+import type { Config } from '../configuration/configuration.ts';
 import type { CatalogueAccess, Execution } from '../operation.ts';
 
 export type AccountUses = CatalogueAccess & Pick<Execution, 'clock'> & { readonly config?: Config };

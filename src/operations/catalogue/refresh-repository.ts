@@ -18,8 +18,8 @@ import {
 } from '../../repository/index.ts';
 import { describeError, type ErrorDescription } from '../describe-error.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
-import { openNamed } from '../repository-access.ts';
-import { readRecord } from '../repository-record.ts';
+import { openNamed } from '../repositories/repository-access.ts';
+import { readRecord } from '../repositories/repository-record.ts';
 
 type Uses = RepositoryAccess & Execution;
 

@@ -6,7 +6,7 @@ import type { Config } from '../../config/index.ts';
 import type { DeclaredSource, Gap } from '../../policy/coverage/facts.ts';
 import { judgeCoverage } from '../../policy/coverage/judge.ts';
 import { type Execution, operation, type SourceAccess } from '../operation.ts';
-import { status } from '../status.ts';
+import { status } from '../status/status.ts';
 import { declaredRepositories, declaredSources } from './declared.ts';
 import { lookAtMachines } from './look-at.ts';
 

@@ -6,9 +6,9 @@ import { inTime } from '../../base/in-time.ts';
 import type { Config, PolicyEntry, SourceEntry } from '../../config/index.ts';
 import type { DeclaredCopy, DeclaredRepository, DeclaredSource } from '../../policy/coverage/facts.ts';
 import { describeError } from '../describe-error.ts';
-import { HostPool } from '../host-pool.ts';
-import { contextOf, driverNamed } from '../source-access.ts';
-import type { StatusOutput } from '../status.ts';
+import { HostPool } from '../sources/host-pool.ts';
+import { contextOf, driverNamed } from '../sources/source-access.ts';
+import type { StatusOutput } from '../status/status.ts';
 import type { LookUses } from './look-at.ts';
 import { machineOf, machineOfRepository } from './machines.ts';
 

@@ -6,9 +6,9 @@ import { localHost } from '../../config/index.ts';
 import type { EngineContents, Host } from '../../hosts/host.ts';
 import type { SeenMachine, SilentMachine } from '../../policy/coverage/facts.ts';
 import { describeError } from '../describe-error.ts';
-import { HostPool } from '../host-pool.ts';
-import { lookAround, usualRoots } from '../look-around.ts';
 import type { Execution, SourceAccess } from '../operation.ts';
+import { lookAround, usualRoots } from '../setup/look-around.ts';
+import { HostPool } from '../sources/host-pool.ts';
 import { lookScript, parseLook } from './look-script.ts';
 import { type Machine, machineOf } from './machines.ts';
 

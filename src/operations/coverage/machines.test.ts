@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RepositoryEntry } from '../../config/index.ts';
 import { hostKinds } from '../../hosts/registry.ts';
-import { emptyConfig } from '../configuration.ts';
+import { emptyConfig } from '../configuration/configuration.ts';
 import { machineOf, machineOfRepository } from './machines.ts';
 
 const at = (url: string, more: Partial<RepositoryEntry> = {}): string =>

@@ -10,11 +10,11 @@ import { z } from 'zod';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
 import { HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
 import { loadConfig } from '../../config/index.ts';
-import { backup, type StoredResult } from '../backup.ts';
-import { type DrillResult, drill } from '../drill.ts';
+import { backup, type StoredResult } from '../backup/backup.ts';
 import { type Execution, operation, type SourceAccess } from '../operation.ts';
-import { repoInit } from '../repo.ts';
-import { restore } from '../restore.ts';
+import { repoInit } from '../repositories/repo.ts';
+import { type DrillResult, drill } from '../snapshots/drill.ts';
+import { restore } from '../snapshots/restore.ts';
 import { auditBank, openBank, Writer } from './writer.ts';
 
 const input = z.object({ keep: z.boolean().default(false), folder: z.string().optional() });

@@ -7,8 +7,8 @@ import type { Catalogue } from '../../catalogue/open.ts';
 import { listWorkers } from '../../catalogue/workers.ts';
 import type { Config } from '../../config/index.ts';
 import type { CatalogueAccess, Execution, RepositoryAccess } from '../operation.ts';
+import { status } from '../status/status.ts';
 import type { StatusOutput } from '../status/view.ts';
-import { status } from '../status.ts';
 
 export interface MetricFigures {
   readonly nowMs: number;

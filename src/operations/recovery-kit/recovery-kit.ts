@@ -10,12 +10,12 @@ import { groupOf } from '../../policy/protection.ts';
 import { listKeys, listSnapshots, type Repository } from '../../repository/index.ts';
 import { redactUrl } from '../../storage/open.ts';
 import { plainAccess, type ResticAccess } from '../../storage/restic-access.ts';
+import { placeOf } from '../configuration/secret-needs.ts';
 import { describeError } from '../describe-error.ts';
 import { writeNew } from '../new-file.ts';
 import { type Execution, operation, type SourceAccess } from '../operation.ts';
-import { openNamed, passwordOf } from '../repository-access.ts';
-import { placeOf } from '../secret-needs.ts';
-import { driverNamed } from '../source-access.ts';
+import { openNamed, passwordOf } from '../repositories/repository-access.ts';
+import { driverNamed } from '../sources/source-access.ts';
 import { type KitFacts, type KitSource, kitPage } from './page.ts';
 import { toHtml, toMarkdown } from './render.ts';
 

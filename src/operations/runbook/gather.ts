@@ -16,8 +16,8 @@ import { describeError } from '../describe-error.ts';
 import type { Execution, SourceAccess } from '../operation.ts';
 import { recoveryFolder } from '../recovery-kit/page.ts';
 import { accessTo, placeText } from '../recovery-kit/recovery-kit.ts';
-import { type NamedRepository, openNamed } from '../repository-access.ts';
-import { driverNamed } from '../source-access.ts';
+import { type NamedRepository, openNamed } from '../repositories/repository-access.ts';
+import { driverNamed } from '../sources/source-access.ts';
 import type { PasswordPlace, RunbookCopy, RunbookFacts, RunbookProof } from './facts.ts';
 
 type Uses = SourceAccess & Execution;

@@ -6,7 +6,7 @@ import { HoldfastError, hasCode } from '../../base/errors.ts';
 import { describeError } from '../describe-error.ts';
 import { type Execution, operation, type SourceAccess } from '../operation.ts';
 import { toMarkdown } from '../recovery-kit/render.ts';
-import { chooseSources } from '../source-access.ts';
+import { chooseSources } from '../sources/source-access.ts';
 import { gather } from './gather.ts';
 import { runbookPage } from './page.ts';
 

@@ -16,8 +16,8 @@ import {
   type WindowRecord,
   windowsDirectory,
 } from '../../runs/window/index.ts';
-import { HostPool } from '../host-pool.ts';
-import { Maintenance } from '../maintenance.ts';
+import { HostPool } from '../sources/host-pool.ts';
+import { Maintenance } from '../sources/maintenance.ts';
 import { closeLeftWindows } from './close-left-windows.ts';
 
 let folder: string;

@@ -18,10 +18,10 @@ import {
   type Repaired,
   windowsDirectory,
 } from '../../runs/window/index.ts';
-import { HostPool } from '../host-pool.ts';
-import { repairLeftWindows } from '../left-windows.ts';
-import { Maintenance } from '../maintenance.ts';
 import type { Execution, SourceAccess } from '../operation.ts';
+import { HostPool } from '../sources/host-pool.ts';
+import { repairLeftWindows } from '../sources/left-windows.ts';
+import { Maintenance } from '../sources/maintenance.ts';
 
 type Uses = SourceAccess & Execution & { readonly catalogue: Catalogue };
 

@@ -10,15 +10,15 @@ import type { RunError, RunKind, RunRecord } from '../../model/run-record.ts';
 import { isEmptyRetention } from '../../policy/retention.ts';
 import type { Execute, Performed } from '../../runs/execute.ts';
 import type { WindowRecords } from '../../runs/window/records.ts';
-import { isAbsence } from '../absence.ts';
-import { type BackupOutput, backup } from '../backup.ts';
-import { drill } from '../drill.ts';
-import { forget } from '../forget.ts';
+import { type BackupOutput, backup } from '../backup/backup.ts';
 import type { Execution, SourceAccess } from '../operation.ts';
-import { repoCheck, repoPrune } from '../repo.ts';
-import { repoCopy } from '../repo-copy.ts';
-import { restore } from '../restore.ts';
-import { snapshots } from '../snapshots.ts';
+import { isAbsence } from '../repositories/absence.ts';
+import { repoCheck, repoPrune } from '../repositories/repo.ts';
+import { repoCopy } from '../repositories/repo-copy.ts';
+import { drill } from '../snapshots/drill.ts';
+import { forget } from '../snapshots/forget.ts';
+import { restore } from '../snapshots/restore.ts';
+import { snapshots } from '../snapshots/snapshots.ts';
 
 type Uses = SourceAccess & Execution;
 

@@ -4,14 +4,14 @@ import { HoldfastError } from '../../base/errors.ts';
 import { insertRun } from '../../catalogue/runs.ts';
 import { defaultWorkspace, isAtLeast, type Role, roleIn } from '../../model/principal.ts';
 import { type RunKind, type RunRecord, runKinds } from '../../model/run-record.ts';
-import { backup } from '../backup.ts';
-import { drill } from '../drill.ts';
-import { forget } from '../forget.ts';
+import { backup } from '../backup/backup.ts';
 import { type CatalogueAccess, operation, type RepositoryAccess } from '../operation.ts';
-import { repoCheck, repoPrune } from '../repo.ts';
-import { repoCopy } from '../repo-copy.ts';
-import { restore } from '../restore.ts';
-import { chooseSources } from '../source-access.ts';
+import { repoCheck, repoPrune } from '../repositories/repo.ts';
+import { repoCopy } from '../repositories/repo-copy.ts';
+import { drill } from '../snapshots/drill.ts';
+import { forget } from '../snapshots/forget.ts';
+import { restore } from '../snapshots/restore.ts';
+import { chooseSources } from '../sources/source-access.ts';
 
 const operations = { backup, copy: repoCopy, forget, prune: repoPrune, check: repoCheck, drill, restore } as const;
 

@@ -10,9 +10,9 @@ import type { Catalogue } from '../../catalogue/open.ts';
 import { runningRuns } from '../../catalogue/run-list.ts';
 import type { Config, RepositoryEntry, SourceEntry } from '../../config/index.ts';
 import type { RunRecord } from '../../model/run-record.ts';
-import { isAbsence } from '../absence.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
-import type { CopiesView, Silence } from '../repository-state.ts';
+import { isAbsence } from '../repositories/absence.ts';
+import type { CopiesView, Silence } from '../repositories/repository-state.ts';
 import type { Knowledge, KnownRuns } from './knowledge.ts';
 import type { SourceRun } from './view.ts';
 

@@ -1,7 +1,7 @@
 /** Asks the repositories themselves: what is true now, as slowly as they answer. */
 import { isState, type StoredSnapshot, sourceOf } from '../../model/snapshot.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
-import { type Answer, ask, copiesOf } from '../repository-state.ts';
+import { type Answer, ask, copiesOf } from '../repositories/repository-state.ts';
 import type { Knowledge, Known } from './knowledge.ts';
 
 type Uses = RepositoryAccess & Execution;

@@ -3,7 +3,7 @@ import { formatInstant } from '../../base/clock.ts';
 import type { Placement, SourceEntry } from '../../config/index.ts';
 import { concernsAbout, limitsOf, type RunFacts, type SourceFacts } from '../../policy/readiness.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
-import { type CopiesView, type KnownCheck, type Silence, unknownState } from '../repository-state.ts';
+import { type CopiesView, type KnownCheck, type Silence, unknownState } from '../repositories/repository-state.ts';
 import { periodsOf } from './periods.ts';
 import type { SourceRun, SourceState } from './view.ts';
 

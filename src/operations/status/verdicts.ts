@@ -6,7 +6,7 @@
 import type { Config, Placement, SourceEntry } from '../../config/index.ts';
 import { concernsAbout, safeUntilMs } from '../../policy/readiness.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
-import type { CopiesView } from '../repository-state.ts';
+import type { CopiesView } from '../repositories/repository-state.ts';
 import { factsOf, judgeSource, type Learnt, nothing } from './knowledge.ts';
 
 type Uses = Pick<RepositoryAccess, 'config'> & Pick<Execution, 'clock'>;

@@ -1,6 +1,6 @@
 /** What is said of each source in each of its repositories. */
 import { z } from 'zod';
-import { copiesView, repositoryView } from '../repository-state.ts';
+import { copiesView, repositoryView } from '../repositories/repository-state.ts';
 
 const concern = z.object({ kind: z.string(), message: z.string(), remedy: z.string() });
 

@@ -6,11 +6,11 @@
  * Memory: four pairs of slabs of the fetcher (about 50 MiB), what a saver takes without its slabs (about 100 MiB), 4 bytes
  * a blob, and the reads of one window.
  */
-import type { BlobIndex } from '../blob-index.ts';
-import { BlobSaver, type SaverStats } from '../blob-saver.ts';
-import { BlobFetcher, type OpenedBlobs } from '../fetch-blobs.ts';
+import type { BlobIndex } from '../blob-index/blob-index.ts';
+import { BlobFetcher, type OpenedBlobs } from '../reading/fetch-blobs.ts';
 import type { Repository } from '../repository.ts';
-import { storeOpened } from '../store-opened.ts';
+import { BlobSaver, type SaverStats } from '../saving/blob-saver.ts';
+import { storeOpened } from '../saving/store-opened.ts';
 import type { Compression } from '../worker/messages.ts';
 import type { WorkerPool } from '../worker/pool.ts';
 

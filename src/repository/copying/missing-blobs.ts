@@ -10,12 +10,12 @@
  */
 import { toHex } from '../../base/bytes.ts';
 import { HoldfastError, hasCode } from '../../base/errors.ts';
-import type { BlobIndex } from '../blob-index.ts';
-import { BlobFetcher } from '../fetch-blobs.ts';
+import type { BlobIndex } from '../blob-index/blob-index.ts';
+import { idBytesOf } from '../blob-index/index-files.ts';
 import { decodeTree } from '../format/tree.ts';
-import { idBytesOf } from '../index-files.ts';
+import { EntrySet } from '../inventory/entry-set.ts';
+import { BlobFetcher } from '../reading/fetch-blobs.ts';
 import type { Repository } from '../repository.ts';
-import { EntrySet } from '../upkeep/entry-set.ts';
 import type { WorkerPool } from '../worker/pool.ts';
 
 export interface MissingParts {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { randomPolynomial } from '../chunker.ts';
+import { randomPolynomial } from '../cutting/chunker.ts';
 import { decodeConfig, encodeConfig } from './config.ts';
 
 const utf8 = (json: string): Buffer => Buffer.from(json, 'utf8');

@@ -1,5 +1,5 @@
 /** The config file (restic design.rst, "Repository Format"): what makes a folder a repository. Never compressed. */
-import { isIrreducible } from '../chunker.ts';
+import { isIrreducible } from '../cutting/chunker.ts';
 import { goJson } from './go-json.ts';
 import { JsonReader } from './json-reader.ts';
 import { malformed, unsupported } from './malformed.ts';

@@ -1,6 +1,6 @@
 /** Index files (restic design.rst, "Indexing"): which blobs lie in which packs. */
 import { toHex } from '../../base/bytes.ts';
-import type { BlobType } from '../blob-index.ts';
+import type { BlobType } from '../blob-index/blob-index.ts';
 import { JsonReader } from './json-reader.ts';
 import { unsupported } from './malformed.ts';
 import { leastBlobBytes, type PackEntry } from './pack-header.ts';

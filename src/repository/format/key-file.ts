@@ -1,5 +1,5 @@
 /** Key files and the master key they seal (restic design.rst, "Keys, Encryption and MAC"). Plain JSON, never compressed. */
-import type { KdfParameters, MasterKey } from '../crypto.ts';
+import type { KdfParameters, MasterKey } from '../sealing/crypto.ts';
 import { goJson } from './go-json.ts';
 import { goTimeNs, goTimeText } from './go-time.ts';
 import { JsonReader } from './json-reader.ts';

@@ -1,7 +1,7 @@
 /** The end of a pack (restic design.rst, "Pack Format"): a sealed header with an entry for each blob, and the header's length. */
 import { view } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
-import type { BlobType } from '../blob-index.ts';
+import type { BlobType } from '../blob-index/blob-index.ts';
 import { malformed, unsupported } from './malformed.ts';
 
 export interface PackEntry {

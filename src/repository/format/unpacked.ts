@@ -4,7 +4,7 @@
  */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { messageOf } from '../../base/errors.ts';
-import { decompress } from '../zstd.ts';
+import { decompress } from '../sealing/zstd.ts';
 import { malformed, unsupported } from './malformed.ts';
 import { zstdContentBytes } from './zstd-frame.ts';
 

@@ -5,10 +5,10 @@
  * Memory: about 200 bytes a lost blob, and the donor's index and fetcher (see `BlobFetcher`).
  */
 import { idBytes } from '../../model/node.ts';
-import type { BlobIndex, BlobType } from '../blob-index.ts';
-import { BlobFetcher } from '../fetch-blobs.ts';
+import type { BlobIndex, BlobType } from '../blob-index/blob-index.ts';
+import { idBytesOf, loadIndex } from '../blob-index/index-files.ts';
 import { decodeTree } from '../format/tree.ts';
-import { idBytesOf, loadIndex } from '../index-files.ts';
+import { BlobFetcher } from '../reading/fetch-blobs.ts';
 import type { Repository } from '../repository.ts';
 import { type WorkerPool, workerPoolFor } from '../worker/pool.ts';
 import { blobKey, isLoss } from './salvage.ts';

@@ -1,10 +1,10 @@
 /** The snapshots that can be read, when some cannot. */
 import { hasCode, messageOf } from '../../base/errors.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
+import { faultOf, type ReportFault } from '../check/fault.ts';
 import { unpackedName } from '../layout.ts';
+import { forEachSnapshot } from '../records/snapshots.ts';
 import type { Repository } from '../repository.ts';
-import { forEachSnapshot } from '../snapshots.ts';
-import { faultOf, type ReportFault } from '../upkeep/fault.ts';
 
 /** Oldest first; those that cannot be read are reported. One that was forgotten since the listing is no fault. */
 export async function readableSnapshots(

@@ -5,18 +5,18 @@
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { hasCode, messageOf, throwIfCancelled } from '../../base/errors.ts';
 import type { Report } from '../../model/run.ts';
-import { BlobIndex } from '../blob-index.ts';
+import { BlobIndex } from '../blob-index/blob-index.ts';
+import { faultOf, type RepositoryFault } from '../check/fault.ts';
 import type { PackEntry } from '../format/pack-header.ts';
+import { EntrySet } from '../inventory/entry-set.ts';
+import { addPackEntries, type Duplicate, type Inventory, takeInventory } from '../inventory/inventory.ts';
+import { PackTable } from '../inventory/pack-table.ts';
 import { packName } from '../layout.ts';
-import { lockRepository } from '../locks.ts';
-import { readPackHeader } from '../pack-files.ts';
-import { lockForReading } from '../read-lock.ts';
+import { lockRepository } from '../locking/locks.ts';
+import { lockForReading } from '../locking/read-lock.ts';
+import { packsOf, removeIndexFiles, verifyIndexFiles, writeIndexFiles } from '../prune/rewrite-index.ts';
+import { readPackHeader } from '../reading/pack-files.ts';
 import type { Repository } from '../repository.ts';
-import { EntrySet } from '../upkeep/entry-set.ts';
-import { faultOf, type RepositoryFault } from '../upkeep/fault.ts';
-import { addPackEntries, type Duplicate, type Inventory, takeInventory } from '../upkeep/inventory.ts';
-import { PackTable } from '../upkeep/pack-table.ts';
-import { packsOf, removeIndexFiles, verifyIndexFiles, writeIndexFiles } from '../upkeep/rewrite-index.ts';
 import { salvagePack } from './salvage.ts';
 
 /** Headers read at once: hides the latency of a network. */

@@ -14,19 +14,19 @@ import { forEachConcurrent } from '../../base/concurrency.ts';
 import { HoldfastError, messageOf, throwIfCancelled } from '../../base/errors.ts';
 import type { Report } from '../../model/run.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
-import { BlobIndex, type BlobType } from '../blob-index.ts';
-import { BlobSaver } from '../blob-saver.ts';
-import { reloadIndex } from '../index-files.ts';
+import { BlobIndex, type BlobType } from '../blob-index/blob-index.ts';
+import { reloadIndex } from '../blob-index/index-files.ts';
+import { affectedBy } from '../check/affected.ts';
+import type { AffectedSnapshot, RepositoryFault } from '../check/fault.ts';
+import { PackReader } from '../check/read-packs.ts';
+import { EntrySet } from '../inventory/entry-set.ts';
+import { addPackEntries, type Inventory, takeInventory } from '../inventory/inventory.ts';
+import { PackTable } from '../inventory/pack-table.ts';
+import { addUnindexed } from '../inventory/usage.ts';
+import { TreeWalk } from '../inventory/walk-trees.ts';
 import { idInName, packName } from '../layout.ts';
-import { lockRepository } from '../locks.ts';
-import { lockForReading } from '../read-lock.ts';
-import { Repository } from '../repository.ts';
-import { affectedBy } from '../upkeep/affected.ts';
-import { EntrySet } from '../upkeep/entry-set.ts';
-import type { AffectedSnapshot, RepositoryFault } from '../upkeep/fault.ts';
-import { addPackEntries, type Inventory, takeInventory } from '../upkeep/inventory.ts';
-import { PackTable } from '../upkeep/pack-table.ts';
-import { PackReader } from '../upkeep/read-packs.ts';
+import { lockRepository } from '../locking/locks.ts';
+import { lockForReading } from '../locking/read-lock.ts';
 import {
   concat,
   packsOf,
@@ -34,9 +34,9 @@ import {
   replaceableIndexFiles,
   verifyIndexFiles,
   writeIndexFiles,
-} from '../upkeep/rewrite-index.ts';
-import { addUnindexed } from '../upkeep/usage.ts';
-import { TreeWalk } from '../upkeep/walk-trees.ts';
+} from '../prune/rewrite-index.ts';
+import { Repository } from '../repository.ts';
+import { BlobSaver } from '../saving/blob-saver.ts';
 import { type WorkerPool, workerPoolFor } from '../worker/pool.ts';
 import { type Donor, type HealedBlobs, Healer } from './heal.ts';
 import { readableSnapshots } from './readable-snapshots.ts';

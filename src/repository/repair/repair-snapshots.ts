@@ -8,17 +8,17 @@
 import { HoldfastError, hasCode } from '../../base/errors.ts';
 import type { Report } from '../../model/run.ts';
 import { repairedTag, type StoredSnapshot } from '../../model/snapshot.ts';
-import { BlobSaver } from '../blob-saver.ts';
+import type { RepositoryFault } from '../check/fault.ts';
+import { takeInventory } from '../inventory/inventory.ts';
+import { addUnindexed } from '../inventory/usage.ts';
 import { idInName } from '../layout.ts';
-import { lockRepository } from '../locks.ts';
-import { listPins, pinSnapshot } from '../pins.ts';
-import { lockForReading } from '../read-lock.ts';
+import { lockRepository } from '../locking/locks.ts';
+import { lockForReading } from '../locking/read-lock.ts';
+import { listPins, pinSnapshot } from '../records/pins.ts';
+import { loadSnapshot, saveSnapshot } from '../records/snapshots.ts';
 import { Repository } from '../repository.ts';
-import { loadSnapshot, saveSnapshot } from '../snapshots.ts';
-import { deleteUnpacked } from '../unpacked.ts';
-import type { RepositoryFault } from '../upkeep/fault.ts';
-import { takeInventory } from '../upkeep/inventory.ts';
-import { addUnindexed } from '../upkeep/usage.ts';
+import { BlobSaver } from '../saving/blob-saver.ts';
+import { deleteUnpacked } from '../sealing/unpacked.ts';
 import { readableSnapshots } from './readable-snapshots.ts';
 import { type Loss, repairPacksFirst, TreeRewriter } from './rewrite-trees.ts';
 

@@ -10,15 +10,15 @@ import { toHex } from '../../base/bytes.ts';
 import { HoldfastError, messageOf } from '../../base/errors.ts';
 import { compareNames, encodeName } from '../../base/names.ts';
 import { idBytes, type Node } from '../../model/node.ts';
-import type { BlobIndex } from '../blob-index.ts';
-import type { BlobSaver } from '../blob-saver.ts';
-import { openBlob } from '../blobs.ts';
+import type { BlobIndex } from '../blob-index/blob-index.ts';
+import { idBytesOf } from '../blob-index/index-files.ts';
 import { decodeTree, encodeTree } from '../format/tree.ts';
-import { idBytesOf } from '../index-files.ts';
+import { EntrySet } from '../inventory/entry-set.ts';
 import { packName } from '../layout.ts';
-import { readAgainIfDamaged } from '../read-again.ts';
+import { openBlob } from '../reading/blobs.ts';
+import { readAgainIfDamaged } from '../reading/read-again.ts';
 import type { Repository } from '../repository.ts';
-import { EntrySet } from '../upkeep/entry-set.ts';
+import type { BlobSaver } from '../saving/blob-saver.ts';
 import { isLoss } from './salvage.ts';
 
 /** Stands for lost bytes in one piece; as long as the blobs that holes of sparse files are made of. */

@@ -4,11 +4,11 @@
  */
 import { toHex } from '../../base/bytes.ts';
 import { hasCode } from '../../base/errors.ts';
-import type { BlobType } from '../blob-index.ts';
-import { openBlob } from '../blobs.ts';
+import type { BlobType } from '../blob-index/blob-index.ts';
 import type { PackEntry } from '../format/pack-header.ts';
 import { packName } from '../layout.ts';
-import { readPackHeader } from '../pack-files.ts';
+import { openBlob } from '../reading/blobs.ts';
+import { readPackHeader } from '../reading/pack-files.ts';
 import type { Repository } from '../repository.ts';
 import { guessEntries } from './torn-header.ts';
 

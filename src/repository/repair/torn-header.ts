@@ -4,9 +4,9 @@
  */
 import { createDecipheriv } from 'node:crypto';
 import { hasCode } from '../../base/errors.ts';
-import { sealOverhead } from '../crypto.ts';
 import { decodePackHeader, leastBlobBytes, type PackEntry } from '../format/pack-header.ts';
 import type { Repository } from '../repository.ts';
+import { sealOverhead } from '../sealing/crypto.ts';
 
 const ivBytes = 16;
 const lengthFieldBytes = 4;

@@ -6,9 +6,9 @@
 import { hash } from 'node:crypto';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { messageOf } from '../../base/errors.ts';
-import { type Sealer, sealOverhead } from '../crypto.ts';
 import { decodePackHeader, type PackEntry } from '../format/pack-header.ts';
-import { decompress } from '../zstd.ts';
+import { type Sealer, sealOverhead } from '../sealing/crypto.ts';
+import { decompress } from '../sealing/zstd.ts';
 import type { CheckPackJob, CheckPackResult } from './messages.ts';
 import { packEntries } from './pack-builder.ts';
 

@@ -3,9 +3,9 @@
  * message is a few numbers whatever the size of the data. A worker does its jobs in the order they were sent.
  */
 
-import type { BlobType } from '../blob-index.ts';
-import type { MasterKey } from '../crypto.ts';
-import type { RegionCut } from '../page-cutter.ts';
+import type { BlobType } from '../blob-index/blob-index.ts';
+import type { RegionCut } from '../cutting/page-cutter.ts';
+import type { MasterKey } from '../sealing/crypto.ts';
 import type { PackBuffers } from './pack-buffers.ts';
 
 /** zstd: `auto` level 2, `fast` level 1, `max` level 12, `off` none. What does not shrink is stored as it is. */

@@ -2,10 +2,10 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
-import type { BlobType } from '../blob-index.ts';
-import { type Sealer, sealOverhead } from '../crypto.ts';
+import type { BlobType } from '../blob-index/blob-index.ts';
 import { decodePackHeader, encodePackHeader, type PackEntry } from '../format/pack-header.ts';
-import { compress, decompress } from '../zstd.ts';
+import { type Sealer, sealOverhead } from '../sealing/crypto.ts';
+import { compress, decompress } from '../sealing/zstd.ts';
 import type { FinishedPack, WorkerSettings } from './messages.ts';
 import { takePackBuffer } from './pack-buffers.ts';
 

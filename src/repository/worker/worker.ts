@@ -4,11 +4,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { copyBytes } from '../../base/copy-bytes.ts';
 import { HoldfastError, messageOf } from '../../base/errors.ts';
-import { chunkerTables, scanCandidates } from '../chunker.ts';
-import { Sealer, sealOverhead } from '../crypto.ts';
-import { createKernel } from '../kernel.ts';
-import { cutRegion } from '../page-cutter.ts';
-import { decompress } from '../zstd.ts';
+import { chunkerTables, scanCandidates } from '../cutting/chunker.ts';
+import { cutRegion } from '../cutting/page-cutter.ts';
+import { createKernel } from '../kernel/kernel.ts';
+import { Sealer, sealOverhead } from '../sealing/crypto.ts';
+import { decompress } from '../sealing/zstd.ts';
 import { checkPack } from './check-pack.ts';
 import type {
   BlobFault,

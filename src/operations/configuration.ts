@@ -1,6 +1,0 @@
-/** The configuration, for faces. */
-import { type Config, emptyConfig, type Known, loadConfig } from '../config/index.ts';
-
-export { withContainerSecrets, withLabels } from './configuration/labels/with-labels.ts';
-export type { Config, Known };
-export { emptyConfig, loadConfig };

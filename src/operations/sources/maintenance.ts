@@ -1,0 +1,69 @@
+/** The maintenance windows of sources, with what they need of hosts and container engines. */
+import { HoldfastError } from '../../base/errors.ts';
+import type { SourceEntry } from '../../config/index.ts';
+import type { ContainerControl, ContainerEngine, Host } from '../../hosts/host.ts';
+import {
+  controlByProgram,
+  MaintenanceWindow,
+  recordsIn,
+  type Services,
+  servicesOn,
+  windowsDirectory,
+} from '../../runs/window/index.ts';
+import type { Execution, SourceAccess } from '../operation.ts';
+import type { HostPool } from './host-pool.ts';
+
+type Uses = Pick<SourceAccess, 'config' | 'env' | 'openContainers'> &
+  Pick<Execution, 'clock' | 'report' | 'windows'> & { readonly hosts: HostPool };
+
+/** Opened when the first container has to be stopped or started; closed with the run. */
+export class Maintenance implements AsyncDisposable {
+  readonly #uses: Uses;
+  #engine: Promise<ContainerEngine | undefined> | undefined;
+
+  constructor(uses: Uses) {
+    this.#uses = uses;
+  }
+
+  /** `undefined` if the source has none. */
+  async windowOf(source: SourceEntry): Promise<MaintenanceWindow | undefined> {
+    const { window: plan } = source;
+    if (plan === undefined || plan.before.length + plan.after.length === 0) return undefined;
+    const { config, env, clock, report, windows } = this.#uses;
+    return new MaintenanceWindow({
+      plan,
+      ...{ clock, report },
+      ...(await this.reach(source.host)),
+      records: windows ?? recordsIn(windowsDirectory(env)),
+      about: { config: config.file, source: source.name, host: source.host },
+    });
+  }
+
+  /** A host, and the services of the machine it is on. */
+  async reach(name: string): Promise<{ host: Host; services: Services }> {
+    const { hosts, clock } = this.#uses;
+    const host = await hosts.get(name);
+    // A container has no services of its own to stop: they are those of the machine it runs on.
+    const isHere = host.kind === 'local' || host.kind === 'docker';
+    const services = isHere
+      ? servicesOn(hosts.local, () => this.#control())
+      : servicesOn(host, async () => controlByProgram(host, { clock }));
+    return { host, services };
+  }
+
+  async #control(): Promise<ContainerControl> {
+    this.#engine ??= this.#uses.openContainers();
+    const engine = await this.#engine;
+    if (engine) return engine.control;
+    throw new HoldfastError({
+      code: 'host.unreachable',
+      message: 'no container engine answers on this machine',
+      remedy: 'Start Docker or Podman, name its socket in DOCKER_HOST, and let this user use it.',
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const engine = await this.#engine?.catch(() => undefined); // who asked for it has the error
+    await engine?.close();
+  }
+}
