@@ -8,7 +8,7 @@ export default defineConfig({
     pool: 'forks',
     // Tests leave nothing behind; those of the cache have a folder of their own.
     env: { HOLDFAST_CACHE: 'off' },
-    // Most of these wait for servers and disks: two at a time even on two cores.
+    // Two cores are what most machines of CI have; test/run-projects.ts raises it where tests mostly wait.
     maxWorkers: 2,
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'kernels/**/*.test.ts'] } },

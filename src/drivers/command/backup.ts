@@ -54,6 +54,9 @@ export function factsOf(bytes: number, sha256: string): Fact[] {
   ];
 }
 
+/** A program that is killed is gone within two seconds, see `HostCommand`; the rest is for machines that are slow. */
+const goneWithinMs = 10_000;
+
 /** One run of the program: counted and digested as it passes, judged by its exit status at its end. */
 class Taking {
   /** Settles when the program ended and is judged, or when nobody will read it. */
@@ -109,7 +112,12 @@ class Taking {
       this.durationMs = Math.round(clock.monotonicMs() - startedMs);
       this.#sha256 = this.#digest.digest('hex');
     } finally {
-      if (!ended) process.kill();
+      if (!ended) {
+        process.kill();
+        // The run has not ended before its program has. One whose output a stranger holds open is not waited for.
+        const gone = process.exit.catch(() => undefined);
+        await Promise.race([gone, clock.sleep(goneWithinMs, { background: true })]);
+      }
     }
   }
 
