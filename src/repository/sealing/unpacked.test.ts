@@ -9,7 +9,8 @@ import type { Storage } from '../../storage/storage.ts';
 import { listSnapshots, saveSnapshot } from '../records/snapshots.ts';
 import { initRepository, type Repository } from '../repository.ts';
 
-const count = 140;
+/** More than two batches are read together: whatever the order of the folder, none is read on its own. */
+const count = 200;
 
 /** The storage of the repository with some calls of its own. */
 function through(calls: Partial<Storage>): Repository {

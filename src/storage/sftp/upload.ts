@@ -41,16 +41,15 @@ export class Upload {
     // Only saves work, and guards against servers whose rename replaces: whether the name is free is decided by the link.
     if (mustNotExist && (await isThere(sftp, this.#directory.resolve(name)))) throw objectExists(name, this.#place);
     const temporary = this.#directory.resolve(temporaryName());
-    const handle = await this.#create(sftp, temporary, this.#modes.folder);
-    let stays = true;
+    let stays = true; // also if a lost connection never told that it was made
     try {
+      const handle = await this.#create(sftp, temporary, this.#modes.folder);
       await this.#store(sftp, { ...request, temporary, handle, modes: this.#modes });
       stays = mustNotExist; // a rename takes the name away, a link does not
     } catch (error) {
       throw await explained(sftp, error, this.#directory.resolve(''), request, this.#place);
     } finally {
-      if (sftp.broken) this.#left.push(temporary);
-      else if (stays) await removeQuietly(sftp, temporary);
+      if (stays) await this.#removeNowOrLater(sftp, temporary);
     }
   }
 
@@ -137,6 +136,16 @@ export class Upload {
     this.#swept = true;
     const { mtime } = await sftp.stat(temporary);
     if (mtime !== undefined) await sweepTemporaries(sftp, this.#directory.resolve(temporaryFolder), mtime);
+  }
+
+  /** Where the connection is lost, the next put removes it. What came of the put is not for this to change. */
+  async #removeNowOrLater(sftp: SftpClient, temporary: Buffer): Promise<void> {
+    try {
+      if (!sftp.broken) return await removeQuietly(sftp, temporary);
+    } catch {
+      // lost meanwhile
+    }
+    this.#left.push(temporary);
   }
 
   async #removeLeft(sftp: SftpClient): Promise<void> {
