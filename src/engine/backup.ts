@@ -1,7 +1,7 @@
 /** One backup: source → driver → repository. The snapshot is written last, when every byte of it is durable. */
 import { type Clock, formatLocalInstant } from '../base/clock.ts';
 import { currentUser } from '../base/current-user.ts';
-import { hasCode, throwIfCancelled } from '../base/errors.ts';
+import { cancelled, hasCode, throwIfCancelled } from '../base/errors.ts';
 import { programVersion } from '../base/version.ts';
 import type { AnyDriver, Capture, SourceContext } from '../drivers/driver.ts';
 import type { Report } from '../model/run.ts';
@@ -74,14 +74,13 @@ export async function backup(request: BackupRequest): Promise<BackupResult> {
   const { clock } = source;
   const begun: Begun = { atMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
   source.report({ type: 'stage', stage: 'lock', subject: source.name });
-  // Read meanwhile: should it be older than the lock, `adoptPacks` sees it.
-  const reading = loadIndex(repository, source.signal).then(
-    () => undefined,
-    () => undefined,
-  );
+  const ahead = readIndexAhead(repository, source.signal);
   // Services are not stopped for a lock that is not sure yet.
   const early = request.window === undefined;
-  const lock = await lockFor(request, early).finally(() => reading);
+  const lock = await lockFor(request, early).catch(async (error: unknown) => {
+    await ahead.stop();
+    throw error;
+  });
   try {
     return await backupUnder(lock, request, begun);
   } catch (error) {
@@ -96,6 +95,20 @@ export async function backup(request: BackupRequest): Promise<BackupResult> {
   }
   await using sure = await lockFor(request, false);
   return await backupUnder(sure, request, begun);
+}
+
+/** What was written between the reading and the lock, `adoptPacks` sees. Its failure is told to whoever asks for the index. */
+function readIndexAhead(repository: Repository, signal: AbortSignal): { readonly stop: () => Promise<void> } {
+  const stopped = new AbortController();
+  const reading = loadIndex(repository, AbortSignal.any([signal, stopped.signal])).then(
+    () => undefined,
+    () => undefined,
+  );
+  const stop = async (): Promise<void> => {
+    stopped.abort(cancelled());
+    await reading;
+  };
+  return { stop };
 }
 
 /** When a backup began. */

@@ -1,4 +1,5 @@
 /** Opens a snapshot for reading: lock, index, workers. Disposing ends the workers and releases the lock. */
+import { cancelled } from '../base/errors.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Report } from '../model/run.ts';
 import type { StoredSnapshot } from '../model/snapshot.ts';
@@ -49,10 +50,20 @@ export function beginReading({ repository, report, signal }: Omit<ReadingRequest
   const pool = workerPoolFor(repository);
   // Across a network the lock takes half a second, in which the workers can get ready.
   if (repository.storage.parallelPuts !== undefined) pool.warm(2);
-  const locking = lockForReading(repository, report, { signal, early: true });
+  const stopped = new AbortController();
+  const unlessStopped = AbortSignal.any([signal, stopped.signal]);
+  const locking = lockForReading(repository, report, { signal: unlessStopped, early: true });
   const ready = locking.then(async (lock) => ({ lock, index: await loadIndex(repository, lock?.signal ?? signal) }));
-  ready.catch(() => undefined); // told when it is waited for
+  let isReady = false;
+  ready.then(
+    () => {
+      isReady = true;
+    },
+    () => undefined, // told when it is waited for
+  );
   const dispose = async (): Promise<void> => {
+    // Who asked for a snapshot that is not there need not wait for the index.
+    if (!isReady) stopped.abort(cancelled());
     await ready.catch(() => undefined);
     await pool.close();
     const lock = await locking.catch(() => undefined);

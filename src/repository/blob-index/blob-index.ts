@@ -45,6 +45,8 @@ export class BlobIndex {
   #slots = new Uint32Array(minimumSlots);
   readonly #packs: string[] = [];
   readonly #packNumbers = new Map<string, number>();
+  /** Ids of the index files whose content is in it. */
+  readonly files = new Set<string>();
 
   /** Number of distinct blobs. */
   get size(): number {

@@ -31,31 +31,57 @@ export async function reloadIndex(repository: Repository, signal?: AbortSignal):
   return await loadIndex(repository, signal);
 }
 
-async function readAll(repository: Repository, signal?: AbortSignal): Promise<BlobIndex> {
-  const index = new BlobIndex();
-  const loaded = new Set<string>();
-  for (let pass = 0; await readListed(repository, { index, loaded }, signal); pass++) {
-    if (pass === mostPasses) throw vanishing(repository);
-  }
+/**
+ * Brings the index up to date under a lock that excludes prune and repair. What it says of a file that is gone may be gone
+ * with it: then all is read anew; else only the files that came since.
+ */
+export async function refreshIndex(repository: Repository, signal?: AbortSignal): Promise<BlobIndex> {
+  const [index, listed] = await Promise.all([loadIndex(repository, signal), listIndexFiles(repository, signal)]);
+  if ([...index.files].some((id) => !listed.has(id))) return await reloadIndex(repository, signal);
+  const isGone = await readFiles(repository, index, listed, signal);
+  if (isGone) await readUntilWhole(repository, index, signal);
   return index;
 }
 
-/** Adds every listed index file that was not read before; true if one was gone by then. */
-async function readListed(
+async function listIndexFiles(repository: Repository, signal?: AbortSignal): Promise<Set<string>> {
+  const ids = new Set<string>();
+  for await (const id of idsOf(repository, signal)) ids.add(id);
+  return ids;
+}
+
+async function* idsOf(repository: Repository, signal?: AbortSignal): AsyncGenerator<string> {
+  for await (const { id } of listUnpacked(repository, 'index', signal)) yield id;
+}
+
+async function readAll(repository: Repository, signal?: AbortSignal): Promise<BlobIndex> {
+  const index = new BlobIndex();
+  await readUntilWhole(repository, index, signal);
+  return index;
+}
+
+async function readUntilWhole(repository: Repository, index: BlobIndex, signal?: AbortSignal): Promise<void> {
+  for (let pass = 0; await readFiles(repository, index, idsOf(repository, signal), signal); pass++) {
+    if (pass === mostPasses) throw vanishing(repository);
+  }
+}
+
+/** Adds every one of these index files that was not read before; true if one was gone by then. */
+async function readFiles(
   repository: Repository,
-  { index, loaded }: { readonly index: BlobIndex; readonly loaded: Set<string> },
+  index: BlobIndex,
+  ids: Iterable<string> | AsyncIterable<string>,
   signal?: AbortSignal,
 ): Promise<boolean> {
   let isGone = false;
   await forEachConcurrent(
-    listUnpacked(repository, 'index', signal),
+    ids,
     readsAtOnce,
-    async ({ id }) => {
-      if (loaded.has(id)) return;
+    async (id) => {
+      if (index.files.has(id)) return;
       const bytes = await loadIfPresent(repository, id, signal);
       if (bytes) {
         addIndexFile(index, bytes);
-        loaded.add(id);
+        index.files.add(id);
       } else {
         isGone = true;
       }

@@ -73,3 +73,17 @@ test('a lock that the storage acknowledged and lost is stored again, and given u
   const lost = lockRepository(reopened(repository, losing(3)), { exclusive: false });
   await expect(lost).rejects.toMatchObject({ code: 'storage.io' });
 });
+
+test('a lock that the storage acknowledged and stored in part is not held', async () => {
+  const { place, repository } = await memoryRepository();
+  const inner = memoryStorage(place);
+  const tearing: Storage = {
+    ...inner,
+    put: async (name, [first], options) => await inner.put(name, [first.subarray(0, 40)], options),
+  };
+  await expect(lockRepository(reopened(repository, tearing), { exclusive: false })).rejects.toMatchObject({
+    code: 'storage.io',
+    message: expect.stringContaining('not whole'),
+  });
+  expect(await listLocks(repository)).toEqual([]);
+});

@@ -168,10 +168,13 @@ async function refuseConflicts(
   let foundStale = false;
   let foundOwn = own === undefined;
   for await (const { id } of listUnpacked(repository, 'locks')) {
-    const lock = id === own?.id && !own.read ? undefined : await readLock(repository, id);
-    if (id === own?.id) foundOwn = !own.read || lock !== undefined;
-    else if (lock === undefined) continue;
-    else if (lock.stale) {
+    if (id === own?.id) {
+      foundOwn = !own.read || (await isHeld(repository, id));
+      continue;
+    }
+    const lock = await readLock(repository, id);
+    if (lock === undefined) continue;
+    if (lock.stale) {
       await removeWhereAllowed(repository, lock.id);
       foundStale = true;
     } else if (exclusive || lock.exclusive) {
@@ -180,6 +183,12 @@ async function refuseConflicts(
   }
   if (!foundOwn) throw lockUnseen(repository);
   return foundStale;
+}
+
+/** Whether a lock is there, and whole. */
+async function isHeld(repository: Repository, id: string): Promise<boolean> {
+  const lock = await readLock(repository, id);
+  return lock !== undefined && !lock.stale;
 }
 
 /** Who may only add leaves stale locks to who may delete; they bind nobody. */
@@ -220,7 +229,7 @@ function lockedBy(repository: Repository, lock: StoredLock): HoldfastError {
 function lockUnseen(repository: Repository): HoldfastError {
   return new HoldfastError({
     code: 'storage.io',
-    message: `the lock that was stored in ${repository.storage.location} a moment ago is not there`,
+    message: `the lock that was stored in ${repository.storage.location} a moment ago is not there, or not whole`,
     remedy:
       'Nothing was done. Look whether another program removes locks (unlock --all), or the storage says «stored» of what it does not store; then run it again.',
     retry: 'later',

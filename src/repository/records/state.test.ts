@@ -2,7 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { makeSnapshot, memoryRepository, noise } from '../../../test/support/trial-repository.ts';
 import { silent } from '../../model/run.ts';
 import { memoryStorage } from '../../storage/memory.ts';
-import { forgetSnapshots, listSnapshots, listStates, prune, type Repository, readState, saveState } from '../index.ts';
+import {
+  forgetSnapshots,
+  listSnapshots,
+  listStates,
+  pinSnapshot,
+  prune,
+  type Repository,
+  readState,
+  saveState,
+} from '../index.ts';
 import { findSnapshot } from './snapshots.ts';
 
 const inOrder = (a: string, b: string): number => (a < b ? -1 : 1);
@@ -37,6 +46,16 @@ describe('state snapshots', () => {
     const names = [...place.keys()].sort(inOrder);
     expect(await save(repository, 'first')).toEqual({ removed: [] });
     expect([...place.keys()].sort(inOrder)).toEqual(names);
+  });
+
+  it('stay when they are pinned', async () => {
+    const { repository } = await memoryRepository();
+    const { snapshot } = await save(repository, 'first');
+    await pinSnapshot(repository, snapshot!);
+    for (let i = 0; i < 7; i++) await save(repository, `state ${i}`);
+    const states = await listStates(repository);
+    expect(states).toHaveLength(6);
+    expect(states[0].id).toBe(snapshot);
   });
 
   it('stay in a small number of each configuration, the newest always', async () => {

@@ -16,6 +16,7 @@ import type { Repository } from '../repository.ts';
 import { adoptPacks } from '../saving/adopt.ts';
 import { BlobSaver } from '../saving/blob-saver.ts';
 import { deleteUnpacked } from '../sealing/unpacked.ts';
+import { listPins } from './pins.ts';
 import { listSnapshots, saveSnapshot } from './snapshots.ts';
 
 /** The directory at the root of a state snapshot. */
@@ -109,8 +110,18 @@ async function planState(
   const newest = own.at(-1);
   if (newest && (await holds(repository, newest, record, signal))) return undefined;
   const newestSourceMs = sourceTimeMs ?? snapshots.findLast((one) => !isState(one))?.timeMs;
-  const excess = own.slice(0, Math.max(0, own.length + 1 - keptStates)).map((one) => one.id);
+  const excess = await unpinned(repository, own.slice(0, Math.max(0, own.length + 1 - keptStates)), signal);
   return { record: { ...record, timeMs: timeFor(record, newest, newestSourceMs) }, excess };
+}
+
+async function unpinned(
+  repository: Repository,
+  states: readonly StoredSnapshot[],
+  signal?: AbortSignal,
+): Promise<string[]> {
+  if (states.length === 0) return [];
+  const pins = await listPins(repository, signal);
+  return states.map((one) => one.id).filter((id) => !pins.has(id));
 }
 
 /** Before the newest snapshot of a source, which is what restic means by `latest`; but after the state it follows. */

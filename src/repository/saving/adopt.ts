@@ -4,7 +4,7 @@
  */
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { hasCode } from '../../base/errors.ts';
-import { type IndexedPack, loadIndex, reloadIndex, saveIndexFile } from '../blob-index/index-files.ts';
+import { type IndexedPack, refreshIndex, saveIndexFile } from '../blob-index/index-files.ts';
 import { idInName, packsFolder } from '../layout.ts';
 import { readPackHeader } from '../reading/pack-files.ts';
 import type { Repository } from '../repository.ts';
@@ -17,7 +17,7 @@ export interface Adoption {
 }
 
 /**
- * Indexes every pack that no index names, and reads an index again that names packs which are gone. Needs a lock that
+ * Indexes every pack that no index names, after an index that was read before the lock is up to date. Needs a lock that
  * excludes prune; until `mayWrite` resolves nothing is written. Memory: the headers of the packs found, and about 100 bytes
  * for every pack.
  */
@@ -26,10 +26,7 @@ export async function adoptPacks(
   signal?: AbortSignal,
   mayWrite?: Promise<void>,
 ): Promise<Adoption> {
-  const [known, sizes] = await Promise.all([loadIndex(repository, signal), listPacks(repository, signal)]);
-  // Somebody pruned since the index was read, before our lock: blobs it names may be gone.
-  const isStale = known.packs.some((id) => !sizes.has(id));
-  const index = isStale ? await reloadIndex(repository, signal) : known;
+  const [index, sizes] = await Promise.all([refreshIndex(repository, signal), listPacks(repository, signal)]);
   const orphans = [...sizes].filter(([id]) => !index.hasPack(id)).map(([id, sizeBytes]) => ({ id, sizeBytes }));
   const packs: IndexedPack[] = [];
   const unreadable: string[] = [];
@@ -49,7 +46,7 @@ export async function adoptPacks(
   );
   if (packs.length > 0) {
     await mayWrite;
-    await saveIndexFile(repository, packs);
+    index.files.add(await saveIndexFile(repository, packs));
   }
   for (const pack of packs) {
     const number = index.addPack(pack.id);

@@ -162,7 +162,13 @@ export class BlobSaver implements AsyncDisposable {
     const id = new Uint8Array(createHash('sha256').update(bytes).digest());
     if (this.index.has(type, id)) return id;
     const { job } = this.#claim(type, slabOf(bytes), [0, bytes.byteLength], id);
-    if (job) await this.pool.run<'seal'>(job);
+    try {
+      if (job) await this.pool.run<'seal'>(job);
+    } catch (error) {
+      // The source may hold the same bytes and rely on them: what was claimed and is not stored fails all of it.
+      this.#fail(error);
+      throw error;
+    }
     return id;
   }
 
@@ -291,7 +297,7 @@ export class BlobSaver implements AsyncDisposable {
     this.#indexedAtMs = this.repository.clock.monotonicMs();
     if (packs.length === 0) return;
     try {
-      await saveIndexFile(this.repository, packs);
+      this.index.files.add(await saveIndexFile(this.repository, packs));
     } catch (error) {
       this.#unindexed.unshift(...packs);
       throw error;

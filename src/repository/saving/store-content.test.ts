@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { makeRepository, noise, type TestRepository, unevenStream } from '../../../test/fixtures/repository.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { chunkerTables, chunkLimits, scanCandidates, selectCuts } from '../cutting/chunker.ts';
@@ -162,4 +162,14 @@ test('pages: what did not change is not stored again, what did is stored small',
     data[5_000_000]++;
   }
   expect(added).toEqual([data.byteLength, 1 << 20, 65_536, 4096]);
+});
+
+test('what is stored beside the source and fails, fails all: the source may hold the same bytes and rely on them', async () => {
+  const made = await makeRepository();
+  const saver = await saverFor(made);
+  vi.spyOn(saver.pool, 'run').mockRejectedValueOnce(new Error('the self-check failed'));
+  const same = noise(1000);
+  await expect(saver.storeBeside('data', same)).rejects.toThrow('the self-check failed');
+  await saver.storeBytes('data', same); // claimed already
+  await expect(saver.finish()).rejects.toThrow('the self-check failed');
 });

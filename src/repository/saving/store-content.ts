@@ -1,6 +1,6 @@
 /**
  * Content-defined storing: cut where restic's chunker would cut (except that a hole ends a chunk), so that data restic
- * stored is found again. Reading and scanning run one slab ahead of choosing cuts; hashing and sealing run beside.
+ * stored is found again. Reading and scanning run some slabs ahead of choosing cuts; hashing and sealing run beside.
  * Memory: slabs of the saver's pools, and one unfinished chunk (at most 8 MiB) per file.
  */
 import { freeMemory } from '../../base/free-memory.ts';
