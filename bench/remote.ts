@@ -5,6 +5,9 @@
  *   node bench/remote.ts [--storage s3|sftp] [--latency-ms 30] [--size-mib 192,768] [--files 4000] [--rounds 3]
  *     [--restic restic-0.19] [--endpoint URL] [--log FILE]
  *
+ * What was restored stays until the end: ext4 makes new files slowly for minutes after it removed many, at the expense of
+ * whoever comes next.
+ *
  * Prints medians and ratios of each size (restic ÷ Holdfast; above 1 means Holdfast is faster). With --endpoint an S3 service
  * that runs already is used, with the keys in the environment. --log writes down every request and answer (S3).
  */
@@ -176,7 +179,6 @@ async function holdfastRound(place: Place, name: string): Promise<Round> {
   const target = join(work, `${name}-out`);
   const restore = await run('restore', 'it', '--to', target);
   compare(join(target, source));
-  rmSync(target, { recursive: true });
   return { backup, restore };
 }
 
@@ -191,7 +193,6 @@ async function resticRound(place: Place, name: string): Promise<Round> {
   const target = join(work, `${name}-out`);
   const restore = await run('restore', 'latest', '--target', target);
   compare(join(target, source));
-  rmSync(target, { recursive: true });
   return { backup, restore };
 }
 

@@ -22,6 +22,11 @@ export function paceOf(bytes: number): Promise<void> | undefined {
   return paces.getStore()?.(bytes);
 }
 
+/** The pace of the call this is asked in, for events that come outside of it. */
+export function currentPace(): PaceBytes | undefined {
+  return paces.getStore();
+}
+
 /** The piece itself where no pace is set, else slices that each wait for their turn. */
 export async function* atItsPace(piece: Uint8Array): AsyncGenerator<Uint8Array> {
   const pace = paces.getStore();

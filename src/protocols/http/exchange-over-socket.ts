@@ -14,7 +14,7 @@ import {
 import type { Socket } from 'node:net';
 import { Semaphore } from '../../base/concurrency.ts';
 import { throwIfCancelled } from '../../base/errors.ts';
-import { atItsPace, paceOf } from '../../base/pace.ts';
+import { atItsPace } from '../../base/pace.ts';
 import {
   bodyOf,
   broken,
@@ -23,6 +23,7 @@ import {
   type HttpReply,
   type HttpRequest,
   pieces,
+  receive,
 } from './exchange.ts';
 
 export interface SocketExchangeOptions {
@@ -125,26 +126,7 @@ async function replyOf(
   { room, mostBytes }: Pick<HttpRequest, 'room' | 'mostBytes'>,
 ): Promise<HttpReply> {
   const head = { status: Number(headers[':status'] ?? 0), headers };
-  const body = bodyOf(room?.(head), mostBytes);
-  await new Promise<void>((resolve, reject) => {
-    const take = (chunk: Buffer): void => {
-      try {
-        body.take(chunk);
-      } catch (error) {
-        reject(error);
-        stream.close(constants.NGHTTP2_CANCEL);
-      }
-      const turn = paceOf(chunk.byteLength);
-      if (!turn) return;
-      stream.pause();
-      turn.then(() => stream.resume(), reject);
-    };
-    stream.on('data', AsyncResource.bind(take));
-    stream.once('end', resolve);
-    stream.once('error', reject);
-    stream.once('close', () => reject(broken('ECONNRESET', 'the stream ended before the body')));
-  });
-  return { ...head, body: body.whole() };
+  return { ...head, body: await receive(stream, bodyOf(room?.(head), mostBytes)) };
 }
 
 async function begin(socket: Socket): Promise<ClientHttp2Session> {
