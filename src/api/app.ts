@@ -8,7 +8,7 @@ import { openApiDocument } from './openapi.ts';
 import type { ApiParts } from './parts.ts';
 import { factsOf } from './requests/facts.ts';
 import { forwardedBy } from './requests/proxies.ts';
-import { type Route, route } from './route.ts';
+import { answersHead, type Route, route } from './route.ts';
 import { routes as allRoutes } from './routes/index.ts';
 
 /** What the listener knows of a connection. */
@@ -31,6 +31,8 @@ export function createApp(parts: ApiParts, others: readonly Route[] = allRoutes)
     factsOf(request, path, forwarded({ ...connection, headers: request.headers }), parts.settings.url);
   for (const route of routes) {
     app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
+      // HEAD comes here, too: link scanners, previews of chats and `curl -I` send it.
+      if (c.req.method === 'HEAD' && !answersHead(route)) throw missing(routes, 'HEAD', c.req.path);
       const facts = factsFor(c.req.raw, c.req.path, c.env.connection);
       const { searchParams } = new URL(c.req.url);
       return await answer(route, { request: c.req.raw, params: c.req.param(), query: searchParams, facts }, parts);
@@ -55,7 +57,7 @@ export function createApp(parts: ApiParts, others: readonly Route[] = allRoutes)
 function documentRoute(routes: () => readonly Route[]): Route {
   let document: string | undefined;
   return route({
-    ...{ method: 'get', path: '/api/openapi.json', id: 'showOpenApi', tag: 'server', access: 'anyone' },
+    ...{ method: 'get', path: '/api/openapi.json', id: 'showOpenApi', tag: 'server', access: 'anyone', head: true },
     summary: 'This document.',
     answer: { form: 'stream', type: 'application/json', description: 'OpenAPI 3.1.', schema: z.looseObject({}) },
     run: async () => {
@@ -66,7 +68,9 @@ function documentRoute(routes: () => readonly Route[]): Route {
 }
 
 function missing(routes: readonly Route[], method: string, path: string): HoldfastError {
-  const allowed = routes.filter((route) => patternOf(route.path).test(path)).map((route) => route.method.toUpperCase());
+  const allowed = routes
+    .filter((route) => patternOf(route.path).test(path))
+    .flatMap((route) => [route.method.toUpperCase(), ...(answersHead(route) ? ['HEAD'] : [])]);
   if (allowed.length === 0) {
     return new RequestError(
       404,

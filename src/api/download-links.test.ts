@@ -99,3 +99,12 @@ it('is refused, too, where it came into being while its maker was being shut out
   const links = [await link('anna', { userId: anna }), await link('anna/ci', { userId: anna, token })];
   expect([await follow(links[0]), await follow(links[1])]).toEqual(['auth.forbidden', 'auth.forbidden']);
 });
+
+it('is none where it does not say who made it: nobody knows whether they still may', async () => {
+  const one = await link('anna', { userId: anna });
+  await catalogue.db
+    .updateTable('download')
+    .set({ input: JSON.stringify(input) })
+    .execute();
+  expect(await follow(one)).toBe('object.unknown');
+});

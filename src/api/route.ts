@@ -81,6 +81,8 @@ export interface Route {
   readonly secret?: boolean;
   /** A change that is not worth a line in the audit log, or writes its own. */
   readonly unaudited?: boolean;
+  /** Its answer is whole before it is sent, though its form is not `json`, and asking for it changes nothing. */
+  readonly head?: boolean;
   /** What was done is written down by the operation; what was refused is not. */
   readonly auditsItself?: boolean;
   where(input: unknown): Subject;
@@ -123,3 +125,11 @@ export function route<P extends Shape = None, Q extends Shape = None, B extends 
 }
 
 export const isUnsafe = (method: Method): boolean => method !== 'get';
+
+/**
+ * Whether HEAD may be answered by performing GET and dropping the body: not where a body holds something open until it was
+ * read (files, events, lists as lines), nor where asking uses something up (links, the steps of a sign-in).
+ */
+export function answersHead({ method, answer, head = answer.form === 'json' }: Route): boolean {
+  return method === 'get' && head;
+}

@@ -68,8 +68,13 @@ export const downloadRoutes: readonly Route[] = [
         throw error;
       }
       const file = await openStoredFile(input, uses);
-      await recordAudit({ ...entry, subject: `${input.snapshot} ${file.name}`, outcome: 'done' }, parts);
-      return fileResponse(file);
+      try {
+        await recordAudit({ ...entry, subject: `${input.snapshot} ${file.name}`, outcome: 'done' }, parts);
+        return fileResponse(file);
+      } catch (error) {
+        await file[Symbol.asyncDispose]();
+        throw error;
+      }
     },
   }),
 ];
@@ -80,25 +85,35 @@ function makerOf({ principal, token }: Authenticated): Maker {
   return { userId, ...(token === undefined ? {} : { token: token.id }) };
 }
 
-/** A file that cannot be read to its end breaks the connection: nobody takes a part of it for the whole. */
+/**
+ * A file that cannot be read to its end breaks the connection: nobody takes a part of it for the whole. The file is disposed
+ * of when its end was read, when it cannot be read, and when whoever reads it goes away.
+ */
 function fileResponse(file: StoredFile): Response {
   const parts = file.parts[Symbol.asyncIterator]();
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    closed ??= Promise.resolve(file[Symbol.asyncDispose]());
+    await closed;
+  };
   const body = new ReadableStream<Uint8Array>(
     {
       pull: async (controller) => {
         try {
           const one = await parts.next();
           if (!one.done) return controller.enqueue(one.value);
-          await file[Symbol.asyncDispose]();
+          await close();
           controller.close();
         } catch (error) {
-          await file[Symbol.asyncDispose]();
-          controller.error(error);
+          await close().finally(() => controller.error(error));
         }
       },
       cancel: async () => {
-        await parts.return?.();
-        await file[Symbol.asyncDispose]();
+        try {
+          await parts.return?.();
+        } finally {
+          await close();
+        }
       },
     },
     { highWaterMark: 1 },
@@ -106,6 +121,8 @@ function fileResponse(file: StoredFile): Response {
   const plain = file.name.replaceAll(/[^\x20-\x7e]|["\\]/g, '_');
   const headers = {
     'content-type': 'application/octet-stream',
+    // It is given once, so it cannot be had in pieces.
+    'accept-ranges': 'none',
     'content-disposition': `attachment; filename="${plain}"; filename*=UTF-8''${encodeURIComponent(file.name.toWellFormed())}`,
     ...(file.bytes === undefined ? {} : { 'content-length': String(file.bytes) }),
   };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { answersHead } from '../route.ts';
 import { routes } from './index.ts';
 
 describe('the routes', () => {
@@ -12,6 +13,17 @@ describe('the routes', () => {
   it('perform an operation of the command line in one place', () => {
     const operations = routes.flatMap((one) => (one.operation === undefined ? [] : [one.operation]));
     expect(operations.filter((one, i) => operations.indexOf(one) !== i)).toEqual([]);
+  });
+
+  it('answer HEAD only where the body is whole before it is sent and asking changes nothing', () => {
+    const asked = routes.filter((one) => one.method === 'get');
+    const refused = asked.filter((one) => !answersHead(one)).map((one) => one.id);
+    expect(refused.sort()).toEqual([
+      ...['beginOidc', 'completeOidc', 'diffSnapshots', 'findFiles', 'followEvents', 'followRunLog', 'listFiles'],
+      'openDownload',
+    ]);
+    const others = asked.filter((one) => answersHead(one) && one.answer.form !== 'json').map((one) => one.id);
+    expect(others.sort()).toEqual(['showHealth', 'showMetrics']);
   });
 
   it('of which one says what another one means, say it after that one', () => {

@@ -14,6 +14,7 @@ const errorView = z.object({ code: z.string(), meaning: z.string(), status: z.nu
 export const serverRoutes: readonly Route[] = [
   route({
     ...{ method: 'get', path: '/metrics', id: 'showMetrics', tag: 'server', access: 'anyone', unaudited: true },
+    head: true,
     summary: 'Metrics in Prometheus’ text format; a token of a viewer everywhere is needed unless they are open.',
     answer: { form: 'stream', type: 'text/plain', description: 'Prometheus text format, version 0.0.4.' },
     run: async (_, call) => {
@@ -34,6 +35,7 @@ export const serverRoutes: readonly Route[] = [
   }),
   route({
     ...{ method: 'get', path: '/health', id: 'showHealth', tag: 'server', access: 'anyone' },
+    head: true,
     summary: 'Whether it can do its work: 200 if so, 503 if not.',
     answer: { form: 'stream', type: 'application/json', description: 'It can.', schema: health },
     run: async (_, { parts }) => {
