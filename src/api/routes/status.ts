@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { coverage } from '../../operations/coverage/coverage.ts';
 import { runbook } from '../../operations/runbook/runbook.ts';
 import { proofs } from '../../operations/snapshots/proofs.ts';
-import { status } from '../../operations/status/status.ts';
+import { isAllSafe, status } from '../../operations/status/status.ts';
 import { viewOf } from '../authorize.ts';
 import { operationRoute } from '../operation-route.ts';
 import type { Route } from '../route.ts';
@@ -17,9 +17,8 @@ const statusRoute = operationRoute(status, {
   filter: (output, { uses }) => {
     const view = viewOf(uses.principal, 'viewer', uses.config);
     if (view.everything) return output;
-    const { counts = { states: 0, concerns: 0 } } = output;
     const repositories = output.repositories.filter((one) => view.repository(one.name));
-    const ok = counts.states > 0 && counts.concerns === 0 && repositories.every((one) => one.ok);
+    const ok = isAllSafe({ ...output, repositories });
     return { ...output, ok, repositories, elsewhere: output.elsewhere.filter((one) => view.source(one.source)) };
   },
 });

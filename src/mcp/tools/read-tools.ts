@@ -4,7 +4,7 @@ import { coverage } from '../../operations/coverage/coverage.ts';
 import { runbook } from '../../operations/runbook/runbook.ts';
 import { proofs } from '../../operations/snapshots/proofs.ts';
 import { snapshots } from '../../operations/snapshots/snapshots.ts';
-import { status } from '../../operations/status/status.ts';
+import { isAllSafe, status } from '../../operations/status/status.ts';
 import { requireEverything, requireRepository, requireSource, seenBy } from '../rights.ts';
 import { reading, type Tool, tool } from './tool.ts';
 
@@ -48,17 +48,16 @@ const showStatus = tool({
   run: async ({ source: name, only, limit: most }, { uses }) => {
     if (name !== undefined) requireSource(name, 'viewer', uses);
     const seen = seenBy(uses);
-    const { sources, repositories, counts } = await status.run({ only, ...(name ? {} : { limit: most }) }, uses);
-    const shown = sources.filter((one) => seen.source(one.source) && (name === undefined || one.source === name));
-    const places = repositories.filter((one) => seen.repository(one.name));
-    // A short list may leave out what is not safe.
-    const safe = name === undefined ? counts?.concerns === 0 : shown.every((one) => one.ok);
-    return {
-      ok: safe && places.every((one) => one.ok),
-      ...(name === undefined ? { counts } : {}),
-      sources: shown,
-      repositories: places,
-    };
+    const found = await status.run({ only, ...(name ? {} : { limit: most }) }, uses);
+    const repositories = found.repositories.filter((one) => seen.repository(one.name));
+    const sources = found.sources.filter(
+      (one) => seen.source(one.source) && (name === undefined || one.source === name),
+    );
+    // A short list may leave out what is not safe; of one source whatever is not safe is there.
+    const states = uses.config.sources.get(name ?? '')?.placements.length ?? 0;
+    const own = { states, concerns: sources.filter((one) => !one.ok).length };
+    const ok = isAllSafe({ counts: name === undefined ? found.counts : own, repositories });
+    return { ok, ...(name === undefined ? { counts: found.counts } : {}), sources, repositories };
   },
 });
 

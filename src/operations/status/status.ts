@@ -13,9 +13,10 @@ import { fromCatalogue, runsFromCatalogue } from './from-catalogue.ts';
 import { fromRepositories } from './from-repositories.ts';
 import { judgeSource, type Knowledge, type KnownRuns } from './knowledge.ts';
 import { isSafe, type Place, placesOf } from './verdicts.ts';
-import { type SourceState, type StatusOutput, statusView } from './view.ts';
+import { isAllSafe, type SourceState, type StatusOutput, statusView } from './view.ts';
 
 export type { SourceState, StatusOutput };
+export { isAllSafe };
 
 type Uses = RepositoryAccess & Execution & Partial<CatalogueAccess>;
 
@@ -45,8 +46,7 @@ export const status = operation({
     const repositories = await Promise.all(
       [...knowledge].map(async ([name, known]) => await viewRepository(name, known, missing.get(name), uses)),
     );
-    // Nothing declared is nothing protected, not everything.
-    const ok = counts.states > 0 && counts.concerns === 0 && repositories.every((one) => one.ok);
+    const ok = isAllSafe({ counts, repositories });
     const elsewhere = leftElsewhere(uses.config, knowledge);
     return { ok, counts, sources, ...(next === undefined ? {} : { next }), repositories, elsewhere };
   },

@@ -51,3 +51,8 @@ export const statusView = z.object({
   elsewhere: z.array(z.object({ source: z.string(), repository: z.string(), snapshots: z.number() })),
 });
 export type StatusOutput = z.infer<typeof statusView>;
+
+/** Nothing that is declared, or that the caller may see, is nothing protected, not everything. */
+export function isAllSafe({ counts, repositories }: Pick<StatusOutput, 'counts' | 'repositories'>): boolean {
+  return counts !== undefined && counts.states > 0 && counts.concerns === 0 && repositories.every((one) => one.ok);
+}
