@@ -63,12 +63,9 @@ async function openPostgres({ url, password }: Extract<CatalogueAddress, { kind:
     getTypeParser: (oid: number, format?: 'text' | 'binary') =>
       oid === integer8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format),
   };
-  const target = new URL(url);
-  const title = `${target.protocol}//${target.host}${target.pathname}`;
-  // Into the address: what stands there counts alone, also where it holds no password.
-  if (password !== undefined) target.password = encodeURIComponent(password);
+  const { title, connectionString } = postgresAddress({ url, password });
   const pool = new pg.Pool({
-    connectionString: target.href,
+    connectionString,
     types: types as typeof pg.types,
     Client: closingClient(pg.Client),
     max: 10,
@@ -96,6 +93,15 @@ async function openPostgres({ url, password }: Extract<CatalogueAddress, { kind:
   return { kind: 'postgres', db, title, nowMs, [Symbol.asyncDispose]: () => db.destroy() };
 }
 
+/** `title` is without secrets. */
+export function postgresAddress({ url, password }: { readonly url: string; readonly password?: string }) {
+  const target = new URL(url);
+  const title = `${target.protocol}//${target.host}${target.pathname}`;
+  // Into the address: what stands there counts alone, also where it holds no password.
+  if (password !== undefined) target.password = encodeURIComponent(password);
+  return { title, connectionString: target.href };
+}
+
 /** Several that start at once wait for the first of them. */
 async function migrate({ db, title }: Catalogue): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
@@ -117,8 +123,8 @@ function newerOr(cause: unknown, title: string): HoldfastError {
   });
 }
 
-/** It is there, and does not let this user in: for want of a password, or of the right one. */
-function notSignedIn(title: string, cause: unknown): HoldfastError | undefined {
+/** It is there, and does not let this user in: for want of a password, or of the right one. Nothing for any other failure. */
+export function notSignedIn(title: string, cause: unknown): HoldfastError | undefined {
   // A refused password (SQLSTATE 28P01), or one that this side was asked for and has not.
   const isRefused = systemCode(cause) === '28P01';
   if (!isRefused && !/password must be a/.test(messageOf(cause))) return undefined;

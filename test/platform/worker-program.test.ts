@@ -1,9 +1,11 @@
 /** `holdfast worker` as a program, on a PostgreSQL that asks for a password. */
 import type { ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { openCatalogue } from '../../src/catalogue/open.ts';
 import { listRuns } from '../../src/catalogue/run-list.ts';
 import { getRun, insertRun } from '../../src/catalogue/runs.ts';
+import { openPgBossQueue } from '../../src/runs/queue/pg-boss-queue.ts';
 import { Trial } from '../e2e/trial.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { initCheaply } from '../support/cheap-repository.ts';
@@ -50,6 +52,21 @@ test.each([
   expect(stderr).toContain(said);
   expect(stderr).toContain('password: { env: NAME }');
   expect(stderr).not.toContain('hard-to-guess');
+});
+
+test.each([
+  ['none is given', undefined, 'its server asks for a password, and none is given'],
+  ['it is the wrong one', 'hard-to-guess', 'password authentication failed for user "postgres"'],
+])('the queue ends and says so where %s, and leaves no connection that keeps the process', async (_, given, said) => {
+  const sockets = () => process.getActiveResourcesInfo().filter((one) => one === 'TCPSocketWrap').length;
+  const before = sockets();
+  const log = { warn: () => undefined };
+  const opening = openPgBossQueue({ url: server.url('postgres'), password: given, clock: systemClock, log });
+  await expect(opening).rejects.toMatchObject({
+    code: 'catalogue.unreachable',
+    message: expect.stringContaining(said),
+  });
+  await vi.waitFor(() => expect(sockets()).toBe(before), { timeout: 10_000, interval: 20 });
 });
 
 test('a worker takes runs over the queue in it, and of a configuration that was changed meanwhile', async () => {

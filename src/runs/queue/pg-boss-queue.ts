@@ -2,10 +2,13 @@
  * Between processes, over the PostgreSQL of the catalogue: pg-boss hands each id to one of the workers that have room. A job
  * is done with as soon as it was fetched: whether the run goes well is no business of the queue's.
  */
+import pg from 'pg';
 import { PgBoss } from 'pg-boss';
 import type { Clock } from '../../base/clock.ts';
 import { HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { closingClient } from '../../catalogue/closing-client.ts';
+import { notSignedIn, postgresAddress } from '../../catalogue/open.ts';
 import { type Handed, type Lane, lanes, type Queue, type Taking } from './queue.ts';
 
 export interface PgBossOptions {
@@ -26,17 +29,18 @@ const nameOf = (lane: Lane): string => `runs-${lane}`;
 /** Starts it; tables of its own are made in the schema `holdfast_queue`. `catalogue.unreachable`. */
 export async function openPgBossQueue(options: PgBossOptions): Promise<Queue> {
   const { url, password, log } = options;
-  // Into the address: what stands there counts alone, also where it holds no password.
-  const target = new URL(url);
-  if (password !== undefined) target.password = encodeURIComponent(password);
-  const boss = new PgBoss({
-    connectionString: target.href,
+  const { title, connectionString } = postgresAddress({ url, password });
+  const settings = {
+    connectionString,
     schema,
     schedule: false,
     max: 3,
     connectionTimeoutMillis: 10_000,
     application_name: 'holdfast queue',
-  });
+    // It goes on to its pool.
+    Client: closingClient(pg.Client),
+  };
+  const boss = new PgBoss(settings);
   // It looks after itself and goes on; what does not get through is handed over again.
   boss.on('error', (error: unknown) => log.warn({ error: messageOf(error) }, 'the queue met an error'));
   try {
@@ -52,6 +56,8 @@ export async function openPgBossQueue(options: PgBossOptions): Promise<Queue> {
     }
   } catch (cause) {
     await boss.stop({ graceful: false }).catch(() => undefined); // it may not have come so far
+    const refused = notSignedIn(title, cause);
+    if (refused) throw refused;
     throw new HoldfastError({
       code: 'catalogue.unreachable',
       message: `the queue in the catalogue's database cannot be opened: ${messageOf(cause)}`,
