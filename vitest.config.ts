@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Programs that must start first take their time on a machine that is busy.
+    expect: { poll: { timeout: 20_000 } },
     pool: 'forks',
     // Tests leave nothing behind; those of the cache have a folder of their own.
     env: { HOLDFAST_CACHE: 'off' },

@@ -37,7 +37,9 @@ test('a copy made first lets go of the log: a checkpoint may empty it while the 
   await using capture = await sqlite.capture(wanted);
   await writer.stop();
   const after = ledgerLength(place.path('bank.db'));
-  const second = await startWriter({ path: place.path('bank.db'), perSecond: 0, transfers: 20 });
+  // Without checkpoints of its own: SQLite does not wait for another checkpoint, it says busy at once.
+  const quiet = { transfers: 20, autocheckpoint: 1_000_000 };
+  const second = await startWriter({ path: place.path('bank.db'), perSecond: 0, ...quiet });
   expect(sqlite3('PRAGMA busy_timeout = 20000; PRAGMA wal_checkpoint(TRUNCATE)')).toMatch(/^20000\n0\|/);
   await second.stop();
   const copy = await openCopy(capture);
@@ -51,15 +53,14 @@ test('a state is read from the held files and from a copy of it to the same byte
   for (const pageBytes of [512, 65536]) {
     using inner = playground();
     seedBank({ path: inner.path('bank.db'), pageBytes });
-    const writer = await startWriter({ path: inner.path('bank.db'), perSecond: 1, transfers: 30 });
+    // Its second commit is further away than the end of this test.
+    const writer = await startWriter({ path: inner.path('bank.db'), perSecond: 0.001, transfers: 30 });
     const common = { path: inner.path('bank.db'), spoolDirectory: place.path('spool') };
-    // The second commit of this writer is a second away.
     const held = await backUp(sourceOf(host, common), inner.path('held.db'));
     const first = await backUp(sourceOf(host, { ...common, copyFirst: true }), inner.path('first.db'));
     await writer.stop();
     expect(bankFaults(inner.path('first.db'))).toEqual([]);
     expect(Number(first.facts.walPagesLaidOver)).toBeGreaterThan(0);
-    if (ledgerLength(inner.path('held.db')) !== ledgerLength(inner.path('first.db'))) continue;
     expect(readFileSync(inner.path('first.db')).equals(readFileSync(inner.path('held.db')))).toBe(true);
     expect(first.fingerprint?.facts).toEqual(held.fingerprint?.facts);
   }

@@ -20,19 +20,24 @@ test('copies under writers that never rest, with every kind of checkpoint, are e
 });
 
 test('copies made first and stored later are each one moment of the bank', async () => {
-  const report = await torture(host, {
-    copies: 4,
-    journal: 'wal',
-    blobs: 1500,
-    settings: { copyFirst: true },
-    writers: [
-      { perSecond: 0, transfers: 20, checkpoints: everyCheckpoint, autocheckpoint: 50, synchronous: 'OFF' },
-      { perSecond: 0, transfers: 3, autocheckpoint: 20, synchronous: 'OFF' },
-    ],
-  });
-  expect(report.bad).toEqual([]);
-  expect(report.copies).toBe(4);
-  expect(report.overlaid).toBeGreaterThan(0);
+  let overlaid = 0;
+  // Every checkpoint may have emptied the log each time that a copy was made.
+  for (let round = 0; round < 10 && overlaid === 0; round++) {
+    const report = await torture(host, {
+      copies: 4,
+      journal: 'wal',
+      blobs: 1500,
+      settings: { copyFirst: true },
+      writers: [
+        { perSecond: 0, transfers: 20, checkpoints: everyCheckpoint, autocheckpoint: 50, synchronous: 'OFF' },
+        { perSecond: 0, transfers: 3, autocheckpoint: 20, synchronous: 'OFF' },
+      ],
+    });
+    expect(report.bad).toEqual([]);
+    expect(report.copies).toBe(4);
+    overlaid += report.overlaid;
+  }
+  expect(overlaid).toBeGreaterThan(0);
 });
 
 test('copies in rollback mode under constant writes are each one moment of the bank', async () => {
