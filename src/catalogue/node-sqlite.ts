@@ -13,6 +13,7 @@ import {
   type SqliteStatement,
 } from 'kysely';
 import { systemClock } from '../base/clock.ts';
+import { holdsDatabase } from '../base/open-databases.ts';
 
 /** Statements that were prepared once; more than Holdfast has. */
 const mostStatements = 300;
@@ -83,6 +84,9 @@ function openSqlite(path: string): SqliteDatabase {
   database.exec('PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY');
   // What the planner has to know of tables that changed much; bounded by SQLite itself.
   database.exec('PRAGMA optimize = 0x10012; PRAGMA busy_timeout = 5');
+  // The first read, so that all its files are there.
+  database.prepare('SELECT count(*) FROM sqlite_schema').get();
+  const held = path === ':memory:' ? undefined : holdsDatabase(path);
   const prepared = new Map<string, SqliteStatement>();
   const prepare = (sql: string): SqliteStatement => {
     const known = prepared.get(sql);
@@ -93,7 +97,14 @@ function openSqlite(path: string): SqliteDatabase {
     if (!/^\s*(?:create|alter|drop|pragma)\b/i.test(sql)) prepared.set(sql, statement);
     return statement;
   };
-  return { prepare, close: () => closeWell(database) };
+  const close = (): void => {
+    try {
+      closeWell(database);
+    } finally {
+      held?.[Symbol.dispose]();
+    }
+  };
+  return { prepare, close };
 }
 
 function statementOf(statement: StatementSync): SqliteStatement {

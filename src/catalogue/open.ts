@@ -1,5 +1,5 @@
 /** The catalogue: an SQLite file of our own, or a PostgreSQL database that several workers share. */
-import { mkdir, open } from 'node:fs/promises';
+import { chmod, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
@@ -42,8 +42,15 @@ export async function openCatalogue(address: CatalogueAddress, nowMs: () => numb
 /** Before SQLite opens it: what it writes beside the file (-wal, -shm) takes the file's mode. */
 async function makePrivate(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await using file = await open(path, 'a', 0o600);
-  await file.chmod(0o600);
+  // By its name: this process may have it open already, and would lose its locks by closing it (base/open-databases.ts).
+  const isThere = await chmod(path, 0o600).then(
+    () => true,
+    (error: unknown) => {
+      if (systemCode(error) === 'ENOENT') return false;
+      throw error;
+    },
+  );
+  if (!isThere) await (await open(path, 'a', 0o600)).close();
 }
 
 async function openFile(path: string, nowMs: () => number): Promise<Catalogue> {

@@ -30,6 +30,24 @@ const remedies: Readonly<Record<string, string>> = {
   ELOOP: 'It was replaced by a symbolic link while it was examined; run the backup again.',
 };
 
+/** For a file of a database that this process has open: to read it here would cost it its locks, and a plain copy may be torn. */
+export function ownDatabase(path: string, database: string): HoldfastError {
+  return new HoldfastError({
+    code: 'source.unreadable',
+    message: `${printableName(path)} is not read as a file: Holdfast itself works with the database ${printableName(database)}`,
+    remedy: `Back it up as a source of its own ({ driver: sqlite, path: ${printableName(database)} }, see docs/catalogue.md), and exclude ${printableName(database)}* here.`,
+  });
+}
+
+/** For a file of a database that this process has open, which a restore was to change or to replace. */
+export function ownDatabaseTarget(path: string, database: string): HoldfastError {
+  return new HoldfastError({
+    code: 'restore.target-invalid',
+    message: `${printableName(path)} is not written: Holdfast itself works with the database ${printableName(database)}`,
+    remedy: 'Restore to another directory; stop the server; then put the file in its place.',
+  });
+}
+
 /** For something that was to be written. */
 export function writeFailure(path: string, error: unknown): HoldfastError {
   if (error instanceof HoldfastError) return error;

@@ -1,13 +1,14 @@
 /** Reads one local file from start to end; holes of sparse files are seen, not read. */
-import { type BigIntStats, closeSync, constants, fstat, fstatSync, openSync, read, readSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fstat, fstatSync, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { printableName } from '../../base/names.ts';
+import { openNoDatabase } from '../../base/open-databases.ts';
 import type { NodeAttributes } from '../../model/node.ts';
 import type { FileReader } from '../host.ts';
 import type { Accounts } from './accounts.ts';
 import { describeStat, readExtendedAttributes } from './attributes.ts';
-import { readFailure } from './failures.ts';
+import { ownDatabase, readFailure } from './failures.ts';
 import { withSystemPath } from './long-paths.ts';
 import type { Syscalls } from './syscalls.ts';
 
@@ -19,14 +20,18 @@ const safely = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** Files above this are worth telling the kernel to read ahead. */
 const readaheadFrom = 4 << 20;
 
-/** Without changing the access time where that is allowed (owner or root). */
+/**
+ * Without changing the access time where that is allowed (owner or root). `source.unreadable` for a database this process works
+ * with: see `base/open-databases.ts`.
+ */
 export function openForReading(path: string): number {
+  const refuse = (database: string): Error => ownDatabase(path, database);
   return withSystemPath(path, (at) => {
     try {
-      return openSync(at, safely | constants.O_NOATIME);
+      return openNoDatabase(at, safely | constants.O_NOATIME, refuse);
     } catch (error) {
       if (systemCode(error) !== 'EPERM') throw error;
-      return openSync(at, safely);
+      return openNoDatabase(at, safely, refuse);
     }
   });
 }

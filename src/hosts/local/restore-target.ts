@@ -18,11 +18,12 @@ import {
 } from 'node:fs';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { decodeName, encodeName, printableName, systemPath } from '../../base/names.ts';
+import { openDatabaseOf, openNoDatabase } from '../../base/open-databases.ts';
 import type { NodeAttributes } from '../../model/node.ts';
 import type { FileWriter, RestoreTarget } from '../host.ts';
 import { applyNode, applyToOpen, type Problem } from './apply-attributes.ts';
 import { Directories, nameIn, type Place } from './directories.ts';
-import { writeFailure } from './failures.ts';
+import { ownDatabaseTarget, writeFailure } from './failures.ts';
 import { fileWriter } from './file-writer.ts';
 import { openPathOnly } from './long-paths.ts';
 import type { Syscalls, SystemPath } from './syscalls.ts';
@@ -95,7 +96,7 @@ export class LocalTarget implements RestoreTarget {
   async reviseFile(path: string, size: number): Promise<FileWriter | undefined> {
     let fd: number | undefined;
     try {
-      fd = openSync(this.#directories.place(path).at, reopen);
+      fd = openNoDatabase(this.#directories.place(path).at, reopen, (database) => ownDatabaseTarget(path, database));
       const stat = fstatSync(fd);
       if (!stat.isFile() || stat.nlink !== 1) {
         closeSync(fd);
@@ -250,7 +251,10 @@ export class LocalTarget implements RestoreTarget {
         remedy,
       });
     if (this.#existing === 'refuse') throw refuse('', 'Restore to an empty directory, or allow that it is replaced.');
-    if (!lstatSync(at).isDirectory()) return;
+    const present = lstatSync(at, { bigint: true });
+    const database = openDatabaseOf(present);
+    if (database !== undefined) throw ownDatabaseTarget(path, database);
+    if (!present.isDirectory()) return;
     try {
       rmdirSync(at);
     } catch {
@@ -261,8 +265,10 @@ export class LocalTarget implements RestoreTarget {
   /** A link to a directory stays: it is the operator's way to move a directory elsewhere. */
   #removeIfFile(path: string): boolean {
     const { at } = this.#directories.place(path);
-    const stat = lstatSync(at, { throwIfNoEntry: false });
+    const stat = lstatSync(at, { bigint: true, throwIfNoEntry: false });
     if (!stat || stat.isDirectory() || stat.isSymbolicLink()) return false;
+    const database = openDatabaseOf(stat);
+    if (database !== undefined) throw ownDatabaseTarget(path, database);
     unlinkSync(at);
     return true;
   }

@@ -2,7 +2,8 @@
 import { open, opendir, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
-import { compareNames } from '../../base/names.ts';
+import { compareNames, systemPath } from '../../base/names.ts';
+import { openDatabaseAt } from '../../base/open-databases.ts';
 
 export interface FoundDatabase {
   readonly path: string;
@@ -114,6 +115,8 @@ class BoundedWalk {
 /** Bytes of a file that begins like a SQLite database. */
 async function databaseSize(path: string): Promise<number | undefined> {
   try {
+    // One that this server works with loses its locks when it is opened and closed here.
+    if (openDatabaseAt(systemPath(path)) !== undefined) return (await stat(systemPath(path))).size;
     await using file = await open(path, 'r');
     const head = Buffer.alloc(magic.length);
     const { bytesRead } = await file.read(head, 0, head.length, 0);
