@@ -10,7 +10,7 @@ export type { StorageCase } from './conformance/case.ts';
 export interface ConformanceContext {
   /** A fresh handle on the place under test. */
   open(): Promise<Storage>;
-  /** A folder nothing else uses, e.g. `holdfast/check-4f1c`. Everything below it is deleted. */
+  /** A folder nothing else uses, e.g. `holdfast-check-4f1c`. Everything below it is deleted, and itself. */
   readonly prefix: string;
   /** For durations; default: the system's. */
   readonly clock?: Clock;
@@ -28,20 +28,33 @@ export interface ConformanceResult {
 export const storageCases: readonly StorageCase[] = [...objectCases, ...placeCases];
 
 /**
- * Runs every case, one after another, in a folder of its own, and deletes what it left. A failed case does not stop the
- * others. Stores about 70 MiB in passing and some 1,500 objects; memory about 60 MiB.
+ * Runs every case, one after another, in a folder of its own, and deletes what it left, folders too. A failed case does not
+ * stop the others. Stores about 70 MiB in passing and some 1,500 objects; memory about 60 MiB.
  */
 export async function runStorageConformance(
   ctx: ConformanceContext,
   report: (result: ConformanceResult) => void,
 ): Promise<readonly ConformanceResult[]> {
   const results: ConformanceResult[] = [];
-  for (const each of storageCases) {
-    const result = await runStorageCase(each, ctx);
-    report(result);
-    results.push(result);
+  try {
+    for (const each of storageCases) {
+      const result = await runStorageCase(each, ctx);
+      report(result);
+      results.push(result);
+    }
+  } finally {
+    await removeFolders(ctx);
   }
   return results;
+}
+
+async function removeFolders({ open, prefix }: ConformanceContext): Promise<void> {
+  const storage = await open();
+  try {
+    await storage.removeFolders?.(prefix);
+  } finally {
+    await storage.close();
+  }
 }
 
 /** Runs one case. A leftover that cannot be deleted fails it, too. */
@@ -68,4 +81,5 @@ async function empty(storage: Storage, folder: string): Promise<void> {
   const names: string[] = [];
   for await (const { name } of storage.list(folder)) names.push(name);
   for (const name of names) await storage.delete(name);
+  await storage.removeFolders?.(folder);
 }

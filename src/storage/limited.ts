@@ -63,6 +63,7 @@ export function limitedStorage(inner: Storage, limits: StorageLimits, clock: Clo
     stat: (name, signal) => inner.stat(name, signal),
     list: (folder, signal) => inner.list(folder, signal),
     delete: (name, signal) => inner.delete(name, signal),
+    ...(inner.removeFolders ? { removeFolders: inner.removeFolders.bind(inner) } : {}),
     close: () => inner.close(),
   };
 }

@@ -64,6 +64,12 @@ export interface Storage {
   /** Removes an object; absent is fine. */
   delete(name: string, signal?: AbortSignal): Promise<void>;
 
+  /**
+   * Present where folders outlive what was in them: removes `folder` and those below it that are empty. Only for a folder
+   * of one's own: nobody else may put into it meanwhile. Absent is fine.
+   */
+  removeFolders?(folder: string, signal?: AbortSignal): Promise<void>;
+
   /** How many objects are best put at once, where that is more than two: each of them waits for a network. A pack's memory (16 MiB) is taken for each. */
   readonly parallelPuts?: number;
 

@@ -1,5 +1,5 @@
 /** The promises of a storage, against a real sshd. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -26,4 +26,21 @@ test.each(storageCases)('SFTP to OpenSSH: $why', async (each) => {
   });
   expect(result.error).toBeUndefined();
   expect(result).toMatchObject({ passed: true });
+});
+
+test('SFTP to OpenSSH: of no case is anything left, not even a folder; and what is in a folder keeps it', async () => {
+  const settings = { key: { from: 'file', path: server.key } as const, knownHosts: server.knownHosts };
+  const storage = await openAt(sftpStorage, `sftp://${server.address}/${place}/repository`, { settings });
+  const left = () => readdirSync(join(place, 'repository'), { recursive: true }).sort();
+  try {
+    expect(left()).toEqual(['holdfast', 'holdfast/check', '~holdfast']);
+    await storage.put('holdfast/check/deep/kept', [Buffer.from('x')]);
+    await storage.removeFolders?.('holdfast');
+    expect(await storage.stat('holdfast/check/deep/kept')).toMatchObject({ sizeBytes: 1 });
+    await storage.delete('holdfast/check/deep/kept');
+    await storage.removeFolders?.('holdfast');
+    expect(left()).toEqual([]);
+  } finally {
+    await storage.close();
+  }
 });

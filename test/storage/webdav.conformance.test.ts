@@ -1,5 +1,5 @@
 /** The promises of a storage against three WebDAV servers. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -63,5 +63,24 @@ describe.each([
     });
     if (result.error !== undefined) throw result.error;
     expect(result).toMatchObject({ passed: true });
+  });
+
+  test('of no case is anything left, not even a folder; and what is in a folder keeps it', async () => {
+    const settings = { user: signIn.user, password: clearSecret(signIn.password) };
+    const url = `webdav:http://127.0.0.1:${served.port}/dav/a/b/`;
+    const storage = await openAt(webdavStorage, url, { settings, create: false });
+    const left = () => readdirSync(join(served.directory, 'a/b'), { recursive: true }).sort();
+    try {
+      // What a put that was broken off left on its way may be there, too.
+      expect(left().filter((name) => !`${name}`.startsWith('~'))).toEqual(['holdfast', 'holdfast/check']);
+      await storage.put('holdfast/check/deep/kept', [Buffer.from('x')]);
+      await storage.removeFolders?.('holdfast');
+      expect(await storage.stat('holdfast/check/deep/kept')).toMatchObject({ sizeBytes: 1 });
+      await storage.delete('holdfast/check/deep/kept');
+      await storage.removeFolders?.('holdfast');
+      expect(left()).toEqual([]);
+    } finally {
+      await storage.close();
+    }
   });
 });

@@ -6,7 +6,9 @@ export function add(program: Command, face: Face): void {
   const storage = program.command('storage').description('try out a place to store');
   storage
     .command('check')
-    .description('run the suite every storage must pass against a place of yours; leaves nothing behind')
+    .description(
+      'run the suite every storage must pass against a place of yours, which has to be there; removes what it stored',
+    )
     .argument('<url>', 'a directory or URL, or the name of a repository')
     .action(async (url: string) => {
       face.screen.makesProgress();

@@ -17,7 +17,7 @@ import { isAbsent, localError, objectTooShort } from './io-errors.ts';
 import { listObjects } from './listing.ts';
 import { ManyFiles } from './many-files.ts';
 import { publishNew } from './publish.ts';
-import { makeRoot, Root, syncFolder } from './root.ts';
+import { makeRoot, Root, removeEmptyFolders, syncFolder } from './root.ts';
 import { sweepTemporaries, temporaryName } from './temporary.ts';
 import { readExactly, writeDurably } from './transfer.ts';
 
@@ -130,6 +130,16 @@ class LocalStorage implements Storage {
     } catch (error) {
       if (!isAbsent(error)) throw localError(error, `delete ${name}`, this.location);
       await this.#root.assertPresent();
+    }
+  }
+
+  async removeFolders(folder: string, signal?: AbortSignal): Promise<void> {
+    checkObjectName(folder);
+    throwIfCancelled(signal);
+    try {
+      await removeEmptyFolders(this.#root.resolve(folder));
+    } catch (error) {
+      throw localError(error, `remove the empty folder ${folder}`, this.location);
     }
   }
 

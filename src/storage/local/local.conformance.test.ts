@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -15,4 +15,8 @@ test.each(storageCases)('local storage: $why', async (each) => {
     prefix: 'holdfast/check',
   });
   expect(result).toMatchObject({ passed: true });
+});
+
+test('local storage: of no case is anything left, not even a folder', () => {
+  expect(readdirSync(place, { recursive: true })).toEqual(['holdfast', 'holdfast/check']);
 });

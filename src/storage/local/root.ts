@@ -2,7 +2,7 @@
  * The repository's directory, and the guard against a disk that is not there. A disk or NAS that is not mounted leaves an
  * empty mount point, or none: writing there would fill the wrong disk, and an empty listing would be a lie.
  */
-import { mkdir, open, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, rmdir, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { isAbsent, isUnsupported, localError } from './io-errors.ts';
@@ -69,6 +69,18 @@ export async function makeRoot(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
   for (let made = path; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+}
+
+/** The folder and those below it, as far as nothing is in them. Links are not followed. */
+export async function removeEmptyFolders(path: string): Promise<void> {
+  try {
+    for (const entry of await readdir(path, { withFileTypes: true })) {
+      if (entry.isDirectory()) await removeEmptyFolders(join(path, entry.name));
+    }
+    await rmdir(path);
+  } catch (error) {
+    if (!isAbsent(error) && systemCode(error) !== 'ENOTEMPTY' && systemCode(error) !== 'EEXIST') throw error;
+  }
 }
 
 /**

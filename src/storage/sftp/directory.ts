@@ -2,8 +2,9 @@
 import { type SftpClient, SftpError } from '../../protocols/sftp/client.ts';
 import { openFlags } from '../../protocols/sftp/packets.ts';
 import { directoryAway } from './failures.ts';
+import { entriesOf } from './listing.ts';
 import { isThere } from './publish.ts';
-import { isFolder, makeFolder } from './temporary.ts';
+import { isFolder, makeFolder, temporaryFolder } from './temporary.ts';
 
 /** Permission bits of what is made. */
 export interface Modes {
@@ -63,6 +64,30 @@ export class Directory {
   async makeFolders(sftp: SftpClient, folder: string, mode: number): Promise<void> {
     await this.assertPresent(sftp);
     for (const path of chainTo(folder).slice(1)) await makeFolder(sftp, this.resolve(path), mode);
+  }
+
+  /** Removes a folder and those below it, as far as nothing is in them; a server removes none in which something is. */
+  async removeEmpty(sftp: SftpClient, folder: string): Promise<void> {
+    const found = await entriesOf(sftp, this.resolve(folder), folder);
+    if (!found) return;
+    for (const below of found.folders) await this.removeEmpty(sftp, below);
+    if (found.objects.length > 0) return;
+    await sftp.rmdir(this.resolve(folder)).catch(async (error: unknown) => {
+      if (!(error instanceof SftpError)) throw error;
+      // In other words for each server: whether something is in it says what is still there.
+      const left = await entriesOf(sftp, this.resolve(folder), folder);
+      if (left !== undefined && left.objects.length + left.folders.length === 0) throw error;
+    });
+  }
+
+  /**
+   * Removes the empty folder for files on their way where there is nothing else: there is no repository, then, that needs
+   * it. Who puts for the first time at this moment makes it again.
+   */
+  async removeTemporaryFolderIfAlone(sftp: SftpClient): Promise<void> {
+    const found = await sftp.list(this.resolve(''));
+    if (found.some(({ name }) => name.toString('utf8') !== temporaryFolder)) return;
+    await sftp.rmdir(this.resolve(temporaryFolder)).catch(refused);
   }
 
   /** Flushes the folders above one, so that it survives power loss, whoever made it. */

@@ -125,6 +125,14 @@ export class SftpStorage implements Storage {
     });
   }
 
+  async removeFolders(folder: string, signal?: AbortSignal): Promise<void> {
+    checkObjectName(folder);
+    await this.#ask(`remove the empty folder ${folder}`, signal, async (sftp) => {
+      await this.#directory.removeEmpty(sftp, folder);
+      await this.#directory.removeTemporaryFolderIfAlone(sftp);
+    });
+  }
+
   async close(): Promise<void> {
     this.#signal.removeEventListener('abort', this.#end);
     await this.#sessions.close();

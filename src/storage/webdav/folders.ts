@@ -30,6 +30,16 @@ export async function readFileSize(server: WebdavServer, request: FolderRequest)
   return await propertiesOf(server, request, '0', readSize);
 }
 
+/** Removes a folder, whose name ends with a slash, and those below it, as far as nothing is in them. The server would remove what is. */
+export async function removeEmpty(server: WebdavServer, name: string, signal?: AbortSignal): Promise<void> {
+  const doing = 'remove an empty folder';
+  const below = (await readFolder(server, { name, doing, signal }))?.members ?? [];
+  for (const member of below) if (member.isFolder) await removeEmpty(server, `${name}${member.name}/`, signal);
+  const left = below.length === 0 ? { members: [] } : await readFolder(server, { name, doing, signal });
+  if (left === undefined || left.members.length > 0) return;
+  await server.ask({ method: 'DELETE', name, doing, takes: [200, 202, 204, 404], signal });
+}
+
 /**
  * Some servers find out in the middle of their answer that something was removed meanwhile, and break off: what cannot be
  * understood is asked again.

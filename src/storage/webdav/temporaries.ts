@@ -92,6 +92,17 @@ export class Temporaries {
     });
   }
 
+  /**
+   * Removes the folder for objects on their way, with what puts that were broken off left in it, where there is nothing
+   * else: there is no repository, then, that needs it. Who puts for the first time at this moment makes it again.
+   */
+  async removeIfAlone(signal: AbortSignal | undefined): Promise<void> {
+    const listing = await readFolder(this.#server, { name: '', doing: 'look what is left', signal });
+    if (listing?.members.some(({ name }) => name !== folder)) return;
+    this.forget();
+    await this.discard(`${folder}/`);
+  }
+
   async #make(signal: AbortSignal | undefined): Promise<void> {
     const doing = 'make a folder for objects on their way';
     const asked = { method: 'MKCOL', name: `${folder}/`, doing, takes: [201, 200, 405], signal } as const;

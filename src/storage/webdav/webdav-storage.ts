@@ -10,7 +10,7 @@ import { type HttpObjects, type ReadRequest, readObject, readObjectInto } from '
 import { objectExists } from '../object-faults.ts';
 import { checkObjectName, isObjectName } from '../object-name.ts';
 import type { ByteRange, PutOptions, Storage, StoredObject } from '../storage.ts';
-import { readFileSize, readFolder } from './folders.ts';
+import { readFileSize, readFolder, removeEmpty } from './folders.ts';
 import type { Member } from './multistatus.ts';
 import type { WebdavServer } from './server.ts';
 import { Temporaries } from './temporaries.ts';
@@ -118,6 +118,12 @@ export class WebdavStorage implements Storage, HttpObjects {
     const takes = [200, 202, 204, 404];
     const { status } = await this.#server.ask({ method: 'DELETE', name, doing: `delete ${name}`, takes, signal });
     if (status === 404) await this.#assertFolder(signal);
+  }
+
+  async removeFolders(folder: string, signal?: AbortSignal): Promise<void> {
+    checkObjectName(folder);
+    await removeEmpty(this.#server, `${folder}/`, signal);
+    await this.#temporaries.removeIfAlone(signal);
   }
 
   async close(): Promise<void> {
