@@ -36,7 +36,7 @@ export function add(program: Command, face: Face): void {
       ]);
       const uses = { drivers, storageKinds, hostKinds, channelKinds, env: face.env, ...face.execution };
       const input = { ...options, roots: options.root ?? [], file: face.configFile };
-      await face.perform(init, input, uses, { text: (output) => describe(output, face.configFile) });
+      await face.perform(init, input, uses, { text: (output) => describeInit(output, face.configFile) });
     });
 }
 
@@ -52,9 +52,12 @@ async function carryOn(face: Face, options: Options & { readonly from: string })
   });
 }
 
-function describe(output: InitOutput, shown: string): string {
+/** What was found, what was written, and what to do next. `shown`: the file as the operator named it. */
+export function describeInit(output: InitOutput, shown: string): string {
   const databases = output.databases.map((one) => `  ${one.path} (${formatBytes(one.sizeBytes)})`);
-  const servers = output.servers.map((one) => `  ${one.kind} in ${one.path}: this version has no driver for it yet`);
+  const servers = output.servers.map(
+    (one) => `  ${one.kind} in ${one.path}: a line for it is in ${shown}, as a comment; complete it`,
+  );
   const config = shown === 'holdfast.yaml' ? '' : `--config ${shown} `;
   return [
     `found ${counted(output.databases.length, 'SQLite database')}, ${counted(output.composeFiles.length, 'compose file')}`,
