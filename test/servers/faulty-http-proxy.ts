@@ -35,7 +35,11 @@ const refusals: Partial<Record<Fault, readonly [number, string]>> = {
   full: [507, 'InsufficientStorage'],
 };
 
-export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
+/** `seen` is told of every request before it is passed on, and before its body is read. */
+export async function startFaultyProxy(
+  target: string,
+  seen: (request: IncomingMessage) => void = () => {},
+): Promise<FaultyProxy> {
   const agent = new Agent({ keepAlive: true });
   const keysSeen: string[] = [];
   const plan = { fault: 'reset' as Fault, left: 0, failed: 0 };
@@ -44,6 +48,7 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     answer.on('error', () => {});
     const key = /Credential=([^/]+)\//.exec(near.headers.authorization ?? '')?.[1];
     if (key !== undefined) keysSeen.push(key);
+    seen(near);
     if (plan.left === 0) return void forward(near, answer);
     plan.left--;
     plan.failed++;

@@ -152,19 +152,32 @@ describe('when the network or the service fails for a moment', () => {
 
 describe('large objects', () => {
   const MiB = 1024 * 1024;
-  const open = (env = server.env) =>
-    openS3(urlOf('large/repo'), { env, settings: { partBytes: 5 * MiB, contentMd5: true } });
+  const open = (endpoint = server.endpoint) =>
+    openS3(`s3:${endpoint}/large/repo`, { env: server.env, settings: { partBytes: 5 * MiB, contentMd5: true } });
 
-  test('are stored in parts and come back whole; an upload that is cancelled leaves nothing', async () => {
+  test('are stored in parts and come back whole', async () => {
     await using closing = new AsyncDisposableStack();
     const storage = closing.adopt(await open(), (opened) => opened.close());
     const bytes = body(17 * MiB + 3, 1);
     await storage.put('data/large', [bytes.subarray(0, 9_000_000), bytes.subarray(9_000_000)]);
     expectBytes(await storage.get('data/large'), bytes, 'the large object');
+  });
+
+  test.each([
+    ['begins', /\?uploads=$/],
+    ['sends its parts', /partNumber=/],
+  ])('leave nothing when the upload is cancelled while it %s', async (_, moment) => {
+    await using closing = new AsyncDisposableStack();
     const stop = new AbortController();
-    const put = storage.put('data/cancelled', [bytes], { signal: stop.signal });
-    setTimeout(() => stop.abort(), 10 + Math.random() * 40);
+    const proxy = closing.use(
+      await startFaultyProxy(server.endpoint, ({ method, url }) => {
+        if (method !== 'GET' && moment.test(url ?? '')) stop.abort();
+      }),
+    );
+    const storage = closing.adopt(await open(proxy.endpoint), (opened) => opened.close());
+    const put = storage.put('data/cancelled', [body(17 * MiB + 3, 1)], { signal: stop.signal });
     await expect(put).rejects.toMatchObject({ code: 'cancelled' });
+    expect(stop.signal.aborted).toBe(true);
     expect(await storage.stat('data/cancelled')).toBeUndefined();
     const uploads = await fetch(`${server.endpoint}/large?uploads`, { headers: authorization });
     expect(await uploads.text()).not.toContain('<UploadId>');
