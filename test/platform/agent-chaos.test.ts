@@ -17,9 +17,9 @@ import { issueAgentToken } from '../../src/auth/agents/issue-token.ts';
 import { type Catalogue, openCatalogue } from '../../src/catalogue/open.ts';
 import { insertDueRun } from '../../src/catalogue/runs.ts';
 import { Trial } from '../e2e/trial.ts';
+import { freePort } from '../servers/free-port.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { type RcloneServer, startRclone } from '../servers/rclone.ts';
-import { freePort } from '../servers/sshd.ts';
 import { initCheaply } from '../support/cheap-repository.ts';
 import { type Cabled, Network } from '../support/namespaces.ts';
 

@@ -4,9 +4,10 @@ import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CoverageOutput } from '../../src/operations/coverage/coverage.ts';
 import { Trial } from '../e2e/trial.ts';
+import { freePort } from '../servers/free-port.ts';
 import { type Podman, startPodman } from '../servers/podman.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
-import { freePort, type Sshd, startSshd } from '../servers/sshd.ts';
+import { type Sshd, startSshd } from '../servers/sshd.ts';
 
 const password = 'only-for-the-coverage-5';
 

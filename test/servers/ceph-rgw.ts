@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { answers, freePort, type S3Server } from './s3-moto.ts';
+import { freePort } from './free-port.ts';
+import { answers, type S3Server } from './s3-moto.ts';
 
 const run = promisify(execFile);
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'holdfast-tests');

@@ -5,7 +5,8 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { type DatabaseServer, firstStatements, freePort, type ServerOptions, startServer } from './mariadb.ts';
+import { freePort } from './free-port.ts';
+import { type DatabaseServer, firstStatements, type ServerOptions, startServer } from './mariadb.ts';
 
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'holdfast-tests');
 const script = fileURLToPath(new URL('suite-packages.sh', import.meta.url));

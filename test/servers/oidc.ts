@@ -2,8 +2,8 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { type Configuration, Provider } from 'oidc-provider';
+import { freePort } from './free-port.ts';
 
 export interface OidcPerson {
   readonly email?: string;
@@ -37,9 +37,9 @@ export async function startOidc({
   const clientSecret = randomBytes(24).toString('base64url');
   const people = new Map<string, OidcPerson>();
   const server = createServer();
-  server.listen(0, '127.0.0.1');
+  const port = await freePort();
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
   const issuer = `http://127.0.0.1:${port}`;
   const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
   const client = { client_secret: clientSecret, redirect_uris: [redirectUri] };

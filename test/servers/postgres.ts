@@ -16,13 +16,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { freePort } from './free-port.ts';
 
 export const postgresReleases = [12, 14, 15, 16, 18] as const;
 export type PostgresRelease = (typeof postgresReleases)[number];
@@ -219,14 +219,4 @@ function ordinaryUser(): { uid: number; gid: number } | undefined {
     .map((line) => line.split(':'))
     .find(([name]) => name === 'postgres' || name === 'nobody') ?? ['', '', '65534', '65534'];
   return { uid: Number(uid), gid: Number(gid) };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port is free');
-  return address.port;
 }

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createConnection } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from './sshd.ts';
+import { freePort } from './free-port.ts';
 
 export interface RcloneServer extends AsyncDisposable {
   readonly port: number;

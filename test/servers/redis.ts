@@ -5,7 +5,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -13,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { localHost } from '../../src/hosts/local/index.ts';
 import { type Argument, Connection, ErrorReply, type Reply } from '../../src/protocols/redis/connection.ts';
+import { freePort } from './free-port.ts';
 
 /** `installed` is what `redis-server` is here. */
 export type RedisRelease = 'installed' | keyof typeof unpacked;
@@ -160,14 +160,4 @@ export async function startRedis({
   }
   await server[Symbol.asyncDispose]();
   throw new Error(`${program} does not start: ${said}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port is free');
-  return address.port;
 }

@@ -1,10 +1,10 @@
 /** A real sshd on a free loopback port, with keys of its own, in a private folder. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './free-port.ts';
 
 export interface Sshd extends AsyncDisposable {
   readonly user: string;
@@ -125,16 +125,6 @@ export function makeKey(path: string, options: { type?: string; passphrase?: str
 /** Type and base64. */
 export function publicKey(path: string): string {
   return readFileSync(`${path}.pub`, 'utf8').split(' ').slice(0, 2).join(' ');
-}
-
-/** A port nobody listens at now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 /** A port that was free may be another's a moment later. */

@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from './sshd.ts';
+import { freePort } from './free-port.ts';
 
 export interface WebdavServer extends AsyncDisposable {
   readonly port: number;
