@@ -54,7 +54,8 @@ async function recognise(route: Route, { request, facts }: Asked, parts: ApiPart
   if (caller.token === undefined) {
     const origin = request.headers.get('origin') ?? undefined;
     const fetchSite = request.headers.get('sec-fetch-site') ?? undefined;
-    refuseCrossSite({ method: request.method, origin, fetchSite }, [facts.origin]);
+    const cookies = request.headers.has('cookie');
+    refuseCrossSite({ method: request.method, origin, fetchSite, cookies }, [facts.origin]);
   }
   return caller;
 }

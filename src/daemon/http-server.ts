@@ -13,7 +13,7 @@ import type { ReadSecret } from '../base/secret-reference.ts';
 import type { ServerConfig } from '../config/index.ts';
 
 export interface Listening extends AsyncDisposable {
-  /** Like `http://127.0.0.1:8321`. */
+  /** Where it is reached on this machine, like `http://127.0.0.1:8321`; `localhost` if it listens on every address. */
   readonly url: string;
   /** Takes no more requests; resolves when those under way were answered, or after `graceMs` with them cut off. */
   close(graceMs: number): Promise<void>;
@@ -66,7 +66,9 @@ export async function listen(listener: Listener): Promise<Listening> {
   server.on('error', (error) => log.error({ err: error.message }, 'the HTTP server reported an error'));
   const renewing = 'setSecureContext' in server ? renew(server, listener, stop.signal) : Promise.resolve();
   const { address, family, port } = server.address() as AddressInfo;
-  const host = family === 'IPv6' ? `[${address}]` : address;
+  // Nobody can connect to «every address».
+  const isEvery = address === '0.0.0.0' || address === '::';
+  const host = isEvery ? 'localhost' : family === 'IPv6' ? `[${address}]` : address;
   const close = async (graceMs: number): Promise<void> => {
     stop.abort();
     await closeServer(server, graceMs, listener.clock);

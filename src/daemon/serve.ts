@@ -75,7 +75,7 @@ export async function serve(request: ServeRequest): Promise<void> {
   started.resolve(runs);
   const background = startBackground(request, { ...parts, configuration });
   say(`Holdfast ${programVersion} listens on ${http.url}`);
-  await tellSetUp(parts, settings.url ?? http.url, say);
+  await tellSetUp(parts, (settings.url ?? http.url).replace(/\/$/, ''), say);
   log.info({ url: http.url, catalogue: catalogue.title, version: programVersion }, 'started');
   await recordHappening(catalogue, {
     type: 'server.started',
@@ -151,7 +151,12 @@ function startBackground({ channelKinds }: ServeRequest, { configuration, ...par
 async function tellSetUp(uses: AuthUses, url: string, say: ServeRequest['say']): Promise<void> {
   const code = await openSetUp(uses);
   if (code === undefined) return;
-  say(`Nobody may use this server yet. Become its owner at ${url} with the set-up code ${code.reveal()}`);
+  say(
+    [
+      'Nobody may use this server yet. Become its owner on this machine with: holdfast user add NAME --role owner',
+      `or from elsewhere, by a POST to ${url}/api/set-up (see docs/sign-in.md) with the set-up code ${code.reveal()}`,
+    ].join('\n'),
+  );
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -41,15 +41,16 @@ describe('a message', () => {
     });
     const message = compose([telling(failure)], { serverUrl: 'https://backup.example' });
     expect(message).toMatchObject({ id: '1', severity: 'error', mood: 'bad', title: 'The backup of shop failed' });
-    expect(message.link).toBe('https://backup.example/runs/01RUN');
+    expect(message.link).toBe('https://backup.example/');
     const text = render(message, plain, { most: 4000, titleElsewhere: true });
     expect(text.split('\n')).toEqual([
       '10.0.0.9 did not answer',
       'What to do: Check the NAS.',
       expect.stringMatching(
-        /^source shop · repository nas · policy nightly · storage\.unreachable · 2026-11-2\d \d\d:\d\d /,
+        /^source shop · repository nas · policy nightly · run 01RUN · storage\.unreachable · 2026-11-2\d \d\d:\d\d /,
       ),
-      'https://backup.example/runs/01RUN',
+      '',
+      'https://backup.example/',
     ]);
   });
 

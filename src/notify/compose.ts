@@ -19,9 +19,7 @@ export function compose(
   tellings: readonly Telling[],
   { serverUrl, standing = 0 }: { serverUrl?: string; standing?: number } = {},
 ): Message {
-  const items = tellings.map((one) => itemOf(one, serverUrl)).toSorted(worstFirst);
-  const links = new Set(items.map(({ link }) => link));
-  const overview = serverUrl === undefined ? undefined : `${serverUrl}/`;
+  const items = tellings.map(itemOf).toSorted(worstFirst);
   return {
     id: tellings[0].event.id,
     atMs: tellings.at(-1)!.event.atMs,
@@ -29,7 +27,8 @@ export function compose(
     mood: items.some(({ mood }) => mood === 'bad') ? 'bad' : items[0].mood,
     title: items.length === 1 ? titleOf(items[0]) : summaryOf(items),
     items,
-    link: links.size === 1 ? items[0].link : overview,
+    // The server has no pages but its first, which says how to look at a run.
+    link: serverUrl === undefined ? undefined : `${serverUrl}/`,
     standing,
   };
 }
@@ -58,17 +57,9 @@ export function withoutOvertaken(tellings: readonly Telling[]): {
   return { told: told.reverse(), folded: folded.reverse() };
 }
 
-function itemOf({ event, times, sinceMs, isRecovery }: Telling, serverUrl: string | undefined): MessageItem {
+function itemOf({ event, times, sinceMs, isRecovery }: Telling): MessageItem {
   const mood = event.severity !== 'info' ? 'bad' : isRecovery ? 'good' : 'neutral';
-  return { event, times, sinceMs, mood, link: linkOf(event, serverUrl) };
-}
-
-function linkOf({ run, source, repository }: HoldfastEvent, serverUrl: string | undefined): string | undefined {
-  if (serverUrl === undefined) return undefined;
-  if (run !== undefined) return `${serverUrl}/runs/${encodeURIComponent(run)}`;
-  if (source !== undefined) return `${serverUrl}/sources/${encodeURIComponent(source)}`;
-  if (repository !== undefined) return `${serverUrl}/repositories/${encodeURIComponent(repository)}`;
-  return `${serverUrl}/`;
+  return { event, times, sinceMs, mood };
 }
 
 function worstFirst(a: MessageItem, b: MessageItem): number {

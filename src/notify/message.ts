@@ -13,7 +13,7 @@ export interface Message {
   readonly title: string;
   /** At least one; the worst first. */
   readonly items: readonly MessageItem[];
-  /** The most useful page about it, where the server's address is known. */
+  /** The server's first page, where its address is known. */
   readonly link?: string;
   /** Troubles of this channel's scope that are not over, beyond those told here; for those who show one state for many things. */
   readonly standing: number;
@@ -26,5 +26,4 @@ export interface MessageItem {
   /** When the first of them was. */
   readonly sinceMs: number;
   readonly mood: Message['mood'];
-  readonly link?: string;
 }

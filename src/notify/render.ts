@@ -49,7 +49,7 @@ export function render(message: Message, markup: Markup, limit: Limit): string {
 }
 
 function renderItems(
-  { items }: Message,
+  { items, link }: Message,
   markup: Markup,
   { most, count, limit }: { most: number; count: number; limit: Limit },
 ): string {
@@ -58,6 +58,8 @@ function renderItems(
   const shown = items.slice(0, count).map((item) => paragraph(item, markup, { most, isTitled }).join(lineEnd));
   if (count < items.length)
     shown.push(quote(count === 0 ? `${items.length} events` : `and ${items.length - count} more`));
+  const linked = link === undefined ? '' : markup.link(quote('Open in Holdfast'), link);
+  if (linked !== '') shown.push(linked);
   return shown.join(lineEnd + lineEnd);
 }
 
@@ -66,7 +68,7 @@ function paragraph(
   markup: Markup,
   { most, isTitled }: { most: number; isTitled: boolean },
 ): string[] {
-  const { event, link } = item;
+  const { event } = item;
   const { escape: quote, strong, lineEnd = '\n' } = markup;
   const lines = isTitled ? [strong(quote(cut(titleOf(item), Math.min(most, 250))))] : [];
   const add = (raw: string | undefined, before = ''): void => {
@@ -76,19 +78,17 @@ function paragraph(
   if (event.message !== undefined && oneLine(event.message) !== oneLine(event.title)) add(event.message);
   add(event.remedy, `${strong(quote('What to do:'))} `);
   add(factsOf(item));
-  const label = event.run === undefined ? 'Open in Holdfast' : 'Open the run';
-  const linked = link === undefined ? '' : markup.link(quote(label), link);
-  if (linked !== '') lines.push(linked);
   return lines;
 }
 
-/** `source shop · repository nas · policy nightly · storage.unreachable · 2026-11-21 03:00 UTC`. */
+/** `source shop · repository nas · policy nightly · run 01K… · storage.unreachable · 2026-11-21 03:00 UTC`. */
 function factsOf({ event }: MessageItem): string {
-  const { source, repository, policy, errorCode, atMs } = event;
+  const { source, repository, policy, run, errorCode, atMs } = event;
   return [
     source && `source ${source}`,
     repository && `repository ${repository}`,
     policy && `policy ${policy}`,
+    run && `run ${run}`,
     errorCode,
     formatTime(atMs),
   ]

@@ -64,7 +64,7 @@ describe('a mail', () => {
     const text = body.join('\r\n\r\n');
     expect(text).toContain('What to do: Check that the NAS is there.');
     expect(text).toContain('&lt;b&gt;täglich&lt;/b&gt; failed Bcc: eve@example.com</p>');
-    expect(text).toContain('<a href="https://backup.example/runs/01KAJD2P000000000000000000">Open the run</a>');
+    expect(text).toContain('<a href="https://backup.example/">Open in Holdfast</a>');
     expect(channel.title).toBe(`anna@example.com, Ben <ben@example.com> through 127.0.0.1:${server.port}`);
   });
 

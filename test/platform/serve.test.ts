@@ -29,10 +29,12 @@ describe('the first owner', () => {
     const code = /set-up code (\S+)/.exec(serving.output)?.[1] ?? '';
     const owner = { name: 'anna', password: 'a long enough pass phrase 7' };
     expect((await serving.ask('/api/set-up', browser({ ...owner, code: 'AAAAA-BBBBB-CCCCC-DDDDD' }))).status).toBe(401);
-    expect(
-      (await serving.ask('/api/set-up', { method: 'POST', body: JSON.stringify({ ...owner, code }) })).status,
-    ).toBe(403);
-    const response = await serving.ask('/api/set-up', browser({ ...owner, code }));
+    const body = JSON.stringify({ ...owner, code });
+    for (const headers of [{ origin: 'https://evil.example' }, { 'sec-fetch-site': 'cross-site' }, { cookie: 'a=b' }]) {
+      expect((await serving.ask('/api/set-up', { method: 'POST', body, headers })).status).toBe(403);
+    }
+    // As curl sends it.
+    const response = await serving.ask('/api/set-up', { method: 'POST', body });
     expect(response.status).toBe(200);
     const cookie = response.headers.getSetCookie()[0].split(';')[0];
     expect(response.headers.getSetCookie()[0]).toMatch(/HttpOnly; SameSite=Strict/);

@@ -23,7 +23,7 @@ describe('the routes', () => {
       'openDownload',
     ]);
     const others = asked.filter((one) => answersHead(one) && one.answer.form !== 'json').map((one) => one.id);
-    expect(others.sort()).toEqual(['showHealth', 'showMetrics']);
+    expect(others.sort()).toEqual(['showFront', 'showHealth', 'showMetrics']);
   });
 
   it('of which one says what another one means, say it after that one', () => {

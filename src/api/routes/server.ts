@@ -13,6 +13,13 @@ const errorView = z.object({ code: z.string(), meaning: z.string(), status: z.nu
 
 export const serverRoutes: readonly Route[] = [
   route({
+    ...{ method: 'get', path: '/', id: 'showFront', tag: 'server', access: 'anyone', unaudited: true, head: true },
+    summary: 'What this is, and how it is asked: plain text for who opens the address in a browser.',
+    answer: { form: 'stream', type: 'text/plain', description: 'A few lines of text.' },
+    run: async (_, { facts }) =>
+      new Response(frontPage(facts.origin), { headers: { 'content-type': 'text/plain; charset=utf-8' } }),
+  }),
+  route({
     ...{ method: 'get', path: '/metrics', id: 'showMetrics', tag: 'server', access: 'anyone', unaudited: true },
     head: true,
     summary: 'Metrics in Prometheus’ text format; a token of a viewer everywhere is needed unless they are open.',
@@ -73,4 +80,22 @@ export const serverRoutes: readonly Route[] = [
 
 function viewError(code: ErrorCode): z.infer<typeof errorView> {
   return { code, meaning: errorCatalogue[code], status: problemStatus(code) };
+}
+
+/** The same for everybody: it says nothing of what is here. */
+function frontPage(origin: string): string {
+  return [
+    'Holdfast: self-hosted backups that are proven by restoring them.',
+    '',
+    'This server has no pages. It is asked',
+    `  from the command line   holdfast --server ${origin} status`,
+    `  over HTTP               ${origin}/api/openapi.json lists what there is`,
+    `  by assistants (MCP)     ${origin}/mcp`,
+    'with a token, made on its machine: holdfast token create laptop --user NAME --role operator',
+    '',
+    'Nobody may use it yet?         On its machine: holdfast user add NAME --role owner',
+    'A message named a run?         holdfast runs show ID; holdfast runs log ID',
+    'How to use it all?             docs/README.md, where Holdfast is installed',
+    '',
+  ].join('\n');
 }

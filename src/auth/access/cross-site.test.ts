@@ -18,7 +18,12 @@ describe('requests of other sites', () => {
     { method: 'GET', fetchSite: 'cross-site', origin: 'https://evil.example' },
     { method: 'HEAD' },
   ])('%o is let through', (request) => {
-    refuseCrossSite(request, own);
+    for (const cookies of [false, true]) refuseCrossSite({ ...request, cookies }, own);
+  });
+
+  test('one of a program, with neither cookies nor a word of a browser, is let through; with cookies it is refused', () => {
+    refuseCrossSite({ method: 'POST', cookies: false }, own);
+    expect(() => refuseCrossSite({ method: 'POST', cookies: true }, own)).toThrow(/does not come from a page/);
   });
 
   test.each([
@@ -30,9 +35,10 @@ describe('requests of other sites', () => {
     { method: 'POST', origin: 'http://backup.example' },
     { method: 'POST', origin: 'https://backup.example:8443' },
     { method: 'POST', fetchSite: 'cross-site', origin: 'https://backup.example' },
-    { method: 'PATCH' },
   ])('%o is refused', (request) => {
-    expect(() => refuseCrossSite(request, own)).toThrow(/does not come from a page of this server/);
+    for (const cookies of [false, true]) {
+      expect(() => refuseCrossSite({ ...request, cookies }, own)).toThrow(/does not come from a page of this server/);
+    }
   });
 });
 

@@ -71,17 +71,21 @@ export interface RequestOrigin {
   readonly origin?: string;
   /** The header `Sec-Fetch-Site`. */
   readonly fetchSite?: string;
+  /** It brings cookies along, whichever. */
+  readonly cookies: boolean;
 }
 
 /**
  * Refuses what a page of another site, or of another port or sub-domain of this one, made a browser send. Browsers say so in
  * `Sec-Fetch-Site`; older ones, and those on plain http, in `Origin`, which has to be one of `ownOrigins`. A request with
- * neither comes from no browser and has to use a token. `auth.forbidden`.
+ * neither comes from no browser: without cookies, as when `curl` brings the set-up code, it goes in nobody's name and is let
+ * through; with them it has to use a token. `auth.forbidden`.
  */
 export function refuseCrossSite(request: RequestOrigin, ownOrigins: readonly string[]): void {
   if (request.method === 'GET' || request.method === 'HEAD') return;
   if (request.fetchSite === 'same-origin') return;
   if (request.fetchSite === undefined && request.origin !== undefined && ownOrigins.includes(request.origin)) return;
+  if (request.fetchSite === undefined && request.origin === undefined && !request.cookies) return;
   throw new HoldfastError({
     code: 'auth.forbidden',
     message: 'the request does not come from a page of this server',

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { HoldfastError } from '../../base/errors.ts';
 import type { UserView } from '../../operations/accounts/account-view.ts';
 import type { SessionsOutput } from '../../operations/accounts/sessions.ts';
-import type { UsersOutput } from '../../operations/accounts/users.ts';
+import type { PasswordLinkOutput, UsersOutput } from '../../operations/accounts/users.ts';
 import type { Face } from '../face.ts';
 import { newPassword } from '../new-password.ts';
 import { collect } from '../options.ts';
@@ -153,13 +153,11 @@ function addResets(user: Command, face: Face): void {
     });
   user
     .command('password-link')
-    .description('a link with which somebody sets their password: works once, within three days')
+    .description('a code with which somebody sets their password over the API: works once, within three days')
     .argument('<name>')
     .action(async (name: string) => {
       const { passwordLink } = await users();
-      await withCatalogue(face, (uses) =>
-        face.perform(passwordLink, { name }, uses, { text: (one) => one.url ?? one.path }),
-      );
+      await withCatalogue(face, (uses) => face.perform(passwordLink, { name }, uses, { text: describeLink }));
     });
 }
 
@@ -186,7 +184,7 @@ function describeList({ users: found }: UsersOutput): string {
     { title: 'NAME', value: (one) => one.name },
     { title: 'ROLES', value: (one) => rolesText(one.roles) },
     { title: 'SIGNS IN WITH', value: waysText },
-    { title: 'FROM', value: (one) => one.origin },
+    { title: 'MADE BY', value: (one) => origins[one.origin] },
     { title: 'LAST SEEN', value: (one) => (one.lastSeenAtMs === undefined ? 'never' : localTime(one.lastSeenAtMs)) },
     { title: '', value: (one) => (one.disabled ? 'disabled' : '') },
   ]);
@@ -198,16 +196,29 @@ function describe(one: UserView): string {
     ['e-mail', one.email],
     ['roles', rolesText(one.roles)],
     [
-      'given by',
-      one.held.map(({ role, workspace, origin }) => `${rolesText({ [workspace]: role })} by ${origin}`).join(', '),
+      'given',
+      one.held
+        .map(({ role, workspace, origin }) => `${rolesText({ [workspace]: role })} by ${origins[origin]}`)
+        .join(', '),
     ],
     ['signs in with', waysText(one)],
-    ['account from', one.origin],
-    ['made', localTime(one.createdAtMs)],
+    ['made', `${localTime(one.createdAtMs)} by ${origins[one.origin]}`],
     ['last seen', one.lastSeenAtMs === undefined ? 'never' : localTime(one.lastSeenAtMs)],
     ['disabled', one.disabled ? 'yes' : undefined],
   ]);
 }
+
+/** The code in a line of its own; neither it nor a password belongs into arguments, so `curl` reads them from stdin. */
+function describeLink({ link, url, path }: PasswordLinkOutput): string {
+  return [
+    link,
+    `They set their password with it, once, within three days: curl --json @- ${url ?? `https://SERVER${path}`}`,
+    'and on its stdin: {"link": "the code above", "password": "their own"}',
+  ].join('\n');
+}
+
+/** How a person names who made an account, or gave a role. */
+const origins: Readonly<Record<UserView['origin'], string>> = { file: 'the file', ui: 'hand', oidc: 'the provider' };
 
 function rolesText(roles: Readonly<Record<string, string>>): string {
   const texts = Object.entries(roles).map(([workspace, role]) => (workspace === '*' ? role : `${workspace}:${role}`));

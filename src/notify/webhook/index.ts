@@ -47,7 +47,7 @@ async function open(given: Settings, uses: ChannelUses): Promise<Channel> {
     title: `webhook at ${address.host}`,
     send: async (message, signal) => {
       for (const item of message.items) {
-        const body = JSON.stringify(payloadOf(item));
+        const body = JSON.stringify(payloadOf(item, message.link));
         const signed = signature({ id: item.event.id, seconds: Math.floor(uses.clock.nowMs() / 1000), body, key });
         await post(poster, {
           url: address,
@@ -100,7 +100,7 @@ export interface WebhookPayload {
   };
 }
 
-function payloadOf({ event, times, sinceMs, mood, link }: MessageItem): WebhookPayload {
+function payloadOf({ event, times, sinceMs, mood }: MessageItem, link: string | undefined): WebhookPayload {
   const { type, atMs, ...rest } = event;
   const data = { ...rest, ...(link === undefined ? {} : { link }), times, since: formatInstant(sinceMs) };
   return { type, timestamp: formatInstant(atMs), data: { ...data, recovered: mood === 'good' } };

@@ -114,7 +114,9 @@ export const removeUser = operation({
 const link = z.object({ name: z.string(), link: z.string(), path: z.string(), url: z.string().optional() });
 export type PasswordLinkOutput = z.infer<typeof link>;
 
-/** `link` is shown this once; `path` is where a page of the server takes it, `url` the same with `server: url:`. */
+const linkPath = '/api/sign-in/password-link';
+
+/** `link` is shown this once; `path` is where it is sent with the new password, `url` the same with `server: url:`. */
 export const passwordLink = operation({
   name: 'user password-link',
   permission: 'admin',
@@ -123,9 +125,7 @@ export const passwordLink = operation({
   run: async ({ name }: { name: string }, uses: AccountUses): Promise<PasswordLinkOutput> => {
     await bringDeclared(name, uses);
     const secret = await issuePasswordLink(name, askerOf(uses), uses);
-    // Behind `#`, so that it reaches neither a server's log nor another page.
-    const path = `/set-password#${secret.reveal()}`;
     const url = uses.config?.server.url?.replace(/\/$/, '');
-    return { name, link: secret.reveal(), path, ...(url === undefined ? {} : { url: `${url}${path}` }) };
+    return { name, link: secret.reveal(), path: linkPath, ...(url === undefined ? {} : { url: `${url}${linkPath}` }) };
   },
 });
