@@ -86,6 +86,20 @@ export async function nextDueMs(
   return row?.ms ?? undefined;
 }
 
+/** How many for these channels should have been delivered by now and were not. */
+export async function countUndelivered(catalogue: Catalogue, channels: readonly string[]): Promise<number> {
+  if (channels.length === 0) return 0;
+  const nowMs = await catalogue.nowMs();
+  const row = await catalogue.db
+    .selectFrom('delivery')
+    .select((eb) => eb.fn.countAll().as('count'))
+    .where('state', '=', 'waiting')
+    .where('channel', 'in', [...channels])
+    .where((eb) => eb.or([eb('attempts', '>', 0), eb('nextAtMs', '<=', nowMs)]))
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
+}
+
 /** When something went through a channel last. */
 export async function lastSentMs({ db }: Catalogue, channel: string): Promise<number | undefined> {
   const row = await db

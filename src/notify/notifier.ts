@@ -4,13 +4,11 @@
  * another one, or the same after a restart, goes on there. What was sent but not yet written down as sent is sent again,
  * with the same id.
  */
-import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
-import { cancelled, hasCode, messageOf } from '../base/errors.ts';
+import { hasCode, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { ReadSecret } from '../base/secret-reference.ts';
 import { followHappenings } from '../catalogue/happenings.ts';
-import { acquireLease, keepLease, type Lease, releaseLease } from '../catalogue/leases.ts';
 import type { Catalogue } from '../catalogue/open.ts';
 import { listenFor, wake } from '../catalogue/wake.ts';
 import type { HttpExchanges } from '../protocols/http/exchange.ts';
@@ -21,11 +19,12 @@ import { Router } from './delivery/router.ts';
 import { giveUpAfterMs, Sender } from './delivery/sender.ts';
 import { OpenChannels } from './open-channels.ts';
 import type { ChannelPlan, Routing } from './route.ts';
+import { underLease } from './under-lease.ts';
 
 export interface NotifierParts {
   readonly catalogue: Catalogue;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Pick<Log, 'warn' | 'error'>;
   readonly kinds: readonly AnyChannelKind[];
   readonly secret: ReadSecret;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -39,9 +38,6 @@ export interface NotifierParts {
   readonly exchanges?: (ca?: string) => HttpExchanges;
 }
 
-const leaseName = 'notifications';
-const leaseMs = 60_000;
-const keepMs = 15_000;
 /** Between two looks at who holds the lease, and after a fault of the catalogue. */
 const tryAgainMs = 10_000;
 /** At the latest: of channels that were declared meanwhile, of runs that another process began. */
@@ -50,40 +46,17 @@ const news = 'deliveries';
 
 /** Tells until the signal is aborted; then it resolves. Faults of the catalogue are logged, and it goes on when it is back. */
 export async function runNotifier(parts: NotifierParts, signal: AbortSignal): Promise<void> {
-  const { catalogue, clock, log } = parts;
-  const holder = randomUUID();
+  const { clock, log } = parts;
   while (!signal.aborted) {
     try {
-      const lease = await acquireLease(catalogue, { name: leaseName, holder, leaseMs });
-      if (lease) await workUnder(parts, lease, signal);
-      else await clock.sleep(tryAgainMs, { signal });
+      const isOurs = await underLease(parts, signal, (both) => new Work(parts, both).do());
+      if (!isOurs) await clock.sleep(tryAgainMs, { signal });
     } catch (error) {
       if (signal.aborted) return;
       log.error({ error: messageOf(error) }, 'notifications pause');
       await clock.sleep(tryAgainMs, { signal }).catch(() => undefined);
     }
   }
-}
-
-/** Ends when the lease is lost. */
-async function workUnder(parts: NotifierParts, lease: Lease, signal: AbortSignal): Promise<void> {
-  const { catalogue, clock, log } = parts;
-  const over = new AbortController();
-  const both = AbortSignal.any([signal, over.signal]);
-  const keep = async (): Promise<void> => {
-    for (;;) {
-      await clock.sleep(keepMs, { signal: both });
-      if (await keepLease(catalogue, lease, leaseMs)) continue;
-      log.warn('another server tells what happens from now on');
-      return;
-    }
-  };
-  const work = new Work(parts, both);
-  const tasks = [keep(), work.do()].map((task) => task.finally(() => over.abort(cancelled())));
-  const ends = await Promise.allSettled(tasks);
-  await releaseLease(catalogue, lease);
-  const fault = ends.find((end) => end.status === 'rejected' && !hasCode(end.reason, 'cancelled'));
-  if (fault?.status === 'rejected' && !signal.aborted) throw fault.reason;
 }
 
 /** What goes on while the lease is held. */

@@ -21,6 +21,15 @@ export const quietRules: Readonly<Record<'people' | 'machines', QuietRules>> = {
   machines: { gatherMs: 0, spacingMs: 0, repeatMs: 0, retryMs: 0 },
 };
 
+/**
+ * For a program that ends: what happened by then goes together, and nobody knows when it is called again, so that what is tried
+ * again then is told now.
+ */
+export const quietRulesAtEnd: typeof quietRules = {
+  people: { ...quietRules.people, gatherMs: 0, spacingMs: 0, retryMs: 0 },
+  machines: quietRules.machines,
+};
+
 /** A trouble the channel was told of, or is about to be. */
 export interface Standing {
   readonly trouble: string;

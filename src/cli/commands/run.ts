@@ -17,7 +17,7 @@ export function add(program: Command, face: Face): void {
     });
 }
 
-function describe({ runs, left }: RunDueOutput): string {
+function describe({ runs, left, untold }: RunDueOutput): string {
   const lines = runs.map(({ kind, source, repository, state, error }) => {
     const mark = state === 'succeeded' ? '✓' : '✗';
     const what = [kind, source, repository === undefined ? undefined : `(${repository})`].filter(Boolean).join(' ');
@@ -26,5 +26,9 @@ function describe({ runs, left }: RunDueOutput): string {
   });
   if (runs.length === 0) lines.push('nothing was due');
   if (left > 0) lines.push(`${left} ${left === 1 ? 'run is' : 'runs are'} left for later`);
+  if (untold > 0)
+    lines.push(
+      `${untold} ${untold === 1 ? 'notification waits' : 'notifications wait'} for the next call (holdfast notify list)`,
+    );
   return lines.join('\n');
 }

@@ -12,7 +12,7 @@ export interface ExtrasParts {
   readonly name: string;
   readonly catalogue: Catalogue;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Pick<Log, 'warn'>;
   readonly kinds: readonly AnyChannelKind[];
   readonly workspacesOf: Routing['workspacesOf'];
 }

@@ -16,6 +16,8 @@ export interface RouterParts {
   readonly catalogue: Catalogue;
   readonly kinds: readonly AnyChannelKind[];
   readonly workspacesOf: Routing['workspacesOf'];
+  /** Default: those of a server. */
+  readonly rules?: typeof quietRules;
 }
 
 /** Only one at a time may be at work on a catalogue. */
@@ -33,27 +35,19 @@ export class Router {
     for (const { channel, trouble, document } of await catalogue.db.selectFrom('standing').selectAll().execute()) {
       this.#of(channel).set(trouble, JSON.parse(document) as Standing);
     }
-    const known = await catalogue.db
-      .selectFrom('bookmark')
-      .select('position')
-      .where('name', '=', bookmark)
-      .executeTakeFirst();
-    if (known) return known.position;
-    const newest = await newestHappening(catalogue);
-    await setBookmark(catalogue.db, bookmark, newest);
-    return newest;
+    return (await decidedUpTo(catalogue)) ?? (await beginAtNewest(catalogue));
   }
 
   /** True if somebody is to be told. */
   async route(event: HoldfastEvent, plans: readonly ChannelPlan[]): Promise<boolean> {
-    const { catalogue } = this.#parts;
+    const { catalogue, rules: allRules = quietRules } = this.#parts;
     const chosen = this.#chosen(event, plans);
     const decisions = await inTransaction(catalogue, async ({ db, nowMs }) => {
       const made: { plan: ChannelPlan; decision: Decision }[] = [];
       // Somebody who took over while this one was asleep may have decided on it already.
       if (!(await advance(db, event.id))) return made;
       for (const plan of plans) {
-        const rules = quietRules[this.#kindOf(plan)?.audience ?? 'people'];
+        const rules = allRules[this.#kindOf(plan)?.audience ?? 'people'];
         const standing = this.#of(plan.name);
         const isTaken = chosen.includes(plan);
         const decision = decide(event, { nowMs, rules, isTaken, standing });
@@ -124,6 +118,23 @@ async function write(
   if (!tell) return;
   const { dueAtMs, ...detail } = tell;
   await insertDelivery(db, { channel, trouble: stands?.trouble ?? null, dueAtMs, telling: { event, ...detail } });
+}
+
+/** The id of the last event that was decided on; `undefined` before the first time. */
+export async function decidedUpTo({ db }: Catalogue): Promise<string | undefined> {
+  const row = await db.selectFrom('bookmark').select('position').where('name', '=', bookmark).executeTakeFirst();
+  return row?.position;
+}
+
+/** Before the first time: what happens from now on is told. Afterwards it changes nothing. Gives where it stands. */
+export async function beginAtNewest(catalogue: Catalogue): Promise<string> {
+  const position = await newestHappening(catalogue);
+  await catalogue.db
+    .insertInto('bookmark')
+    .values({ name: bookmark, position })
+    .onConflict((conflict) => conflict.column('name').doNothing())
+    .execute();
+  return (await decidedUpTo(catalogue)) ?? position;
 }
 
 /** False if the bookmark is there already, or beyond. */

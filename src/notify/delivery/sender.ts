@@ -26,11 +26,13 @@ import type { Router } from './router.ts';
 export interface SenderParts {
   readonly catalogue: Catalogue;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Pick<Log, 'warn' | 'error'>;
   readonly kinds: readonly AnyChannelKind[];
   readonly channels: OpenChannels;
   readonly router: Router;
   readonly serverUrl: () => string | undefined;
+  /** Default: those of a server. */
+  readonly rules?: typeof quietRules;
 }
 
 const second = 1000;
@@ -124,7 +126,7 @@ export class Sender {
   }
 
   #rulesOf(plan: ChannelPlan): QuietRules {
-    return quietRules[this.#audienceOf(plan)];
+    return (this.#parts.rules ?? quietRules)[this.#audienceOf(plan)];
   }
 
   #audienceOf(plan: ChannelPlan): 'people' | 'machines' {

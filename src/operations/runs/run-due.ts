@@ -6,11 +6,13 @@ import { listedColumns, recordOf } from '../../catalogue/run-rows.ts';
 import { listenFor } from '../../catalogue/wake.ts';
 import type { Report } from '../../model/run.ts';
 import { type RunRecord, runKinds, runStates } from '../../model/run-record.ts';
+import { beginTelling, notifyAtEnd } from '../../notify/notify-at-end.ts';
 import type { Execute } from '../../runs/execute.ts';
 import { EmbeddedQueue } from '../../runs/queue/embedded-queue.ts';
 import { openRuns } from '../../runs/schedule/open-runs.ts';
 import { Scheduler } from '../../runs/schedule/scheduler.ts';
 import { Worker } from '../../runs/worker/worker.ts';
+import { notifierParts } from '../notify/notifier-parts.ts';
 import { type CatalogueAccess, type Execution, operation, type SourceAccess } from '../operation.ts';
 import { closeLeftWindows } from './close-left-windows.ts';
 import { executeWith } from './execute-run.ts';
@@ -33,6 +35,8 @@ const output = z.object({
   ),
   /** Queued for later: to be tried again, or waiting for a window. */
   left: z.number(),
+  /** Notifications that are not delivered yet: kept for the next call. */
+  untold: z.number(),
 });
 export type RunDueOutput = z.infer<typeof output>;
 
@@ -51,10 +55,8 @@ export const runDue = operation({
   run: async (_request: z.infer<typeof input>, uses: Uses): Promise<RunDueOutput> => {
     const { catalogue, clock, signal, report } = uses;
     const beganMs = await catalogue.nowMs();
-    const log: Pick<Log, 'warn'> = {
-      warn: (...[facts, message]: unknown[]) =>
-        report({ type: 'warning', code: 'internal', message: `${String(message)}: ${JSON.stringify(facts)}` }),
-    };
+    const log = shownLog(report);
+    await beginTelling(catalogue);
     const queue = new EmbeddedQueue(clock);
     const access = () => uses;
     const name = processName();
@@ -77,9 +79,21 @@ export const runDue = operation({
       await worker.stop(0);
       await scheduler.release();
     }
-    return await resultOf(beganMs, uses);
+    const done = await resultOf(beganMs, uses);
+    // Others may schedule meanwhile, and nothing that runs waits for a channel.
+    const telling = { catalogue, clock, log, kinds: uses.channelKinds, ...notifierParts(access, signal) };
+    return { ...done, untold: await notifyAtEnd(telling, signal) };
   },
 });
+
+/** What a server would log is shown. */
+function shownLog(report: Report): Pick<Log, 'warn' | 'error'> {
+  const show = (...[facts, message]: unknown[]): void => {
+    const text = message === undefined ? String(facts) : `${String(message)}: ${JSON.stringify(facts)}`;
+    report({ type: 'warning', code: 'internal', message: text });
+  };
+  return { warn: show, error: show };
+}
 
 /** What runs tell goes into their logs, and is shown. */
 function told(execute: Execute, show: Report): Execute {
@@ -105,7 +119,7 @@ async function isAnythingLeft(worker: Worker, { catalogue }: Uses): Promise<bool
   return ours.some((run) => run.notBeforeMs > nowMs);
 }
 
-async function resultOf(beganMs: number, { catalogue }: Uses): Promise<RunDueOutput> {
+async function resultOf(beganMs: number, { catalogue }: Uses): Promise<Omit<RunDueOutput, 'untold'>> {
   const rows = await catalogue.db
     .selectFrom('run')
     .select(listedColumns)
