@@ -209,7 +209,7 @@ export interface UserTable {
   /** Hashes of one-time codes for who lost the second factor. */
   recoveryCodes: string | null;
   disabled: number;
-  /** file | ui | oidc: who made it. What the file declares is changed there. */
+  /** file | ui (a person, over the API or the command line) | oidc: who made it. What the file declares is changed there. */
   origin: string;
   createdAtMs: number;
   lastSeenAtMs: number | null;
@@ -337,7 +337,7 @@ export interface ObjectTable {
   changedBy: string;
 }
 
-/** Secrets given through the UI, sealed with the server's own key. */
+/** Secrets given over the API, sealed with the server's own key. */
 export interface SecretTable {
   name: string;
   sealed: string;

@@ -79,6 +79,8 @@ export interface HostEntry {
 export interface Placement {
   readonly repository: string;
   readonly keep?: Retention;
+  /** When what is there is drilled: cron instead of the policy's times, or never by itself. Absent: as the policy says. */
+  readonly drill?: { readonly schedule: string } | false;
 }
 
 export interface DrillPlan {

@@ -1,4 +1,4 @@
-/** Entries that are not in the file: made in the UI, or declared by labels of containers. The file wins. */
+/** Entries that are not in the file: made over the API, or declared by labels of containers. The file wins. */
 import { Document, isMap, isPair, isScalar, parseDocument } from 'yaml';
 import type { ConfigPath, Problem } from './problems.ts';
 import { formatPath } from './problems.ts';
@@ -12,7 +12,7 @@ export interface Declared {
   /** As it would stand in the file. */
   readonly value: unknown;
   readonly origin: Origin;
-  /** Where it is from, as messages begin: `made in the UI`, `container shop-db-1`. */
+  /** Where it is from, as messages begin: `made over the API`, `container shop-db-1`. */
   readonly title: string;
   /** What messages call a place in it; absent: its path. */
   readonly placeOf?: (path: ConfigPath) => string;

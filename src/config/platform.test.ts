@@ -203,7 +203,7 @@ describe('entries that are not in the file', () => {
     name,
     value,
     origin: 'ui',
-    title: 'made in the UI',
+    title: 'made over the API',
   });
 
   it('are merged under it: the file wins, and the text of the whole means the same', () => {
@@ -221,7 +221,7 @@ describe('entries that are not in the file', () => {
       ['policies/weekly', 'ui'],
     ]);
     expect(config.warnings.map((one) => `${one.line} ${one.path} ${one.message}`)).toEqual([
-      '16 sources.shop is also made in the UI, which counts for nothing beside the file',
+      '16 sources.shop is also made over the API, which counts for nothing beside the file',
     ]);
     const text = Buffer.from(config.bytes!).toString();
     expect(text).toContain('# kept');
@@ -239,8 +239,8 @@ describe('entries that are not in the file', () => {
     ]);
     expect([...config.sources.keys()]).toEqual(['shop', 'fine']);
     expect(config.leftOut.map((one) => `${one.file} ${one.path} ${one.message}`)).toEqual([
-      'made in the UI policies.weekly.schedule is not a schedule: it has 1 field(s) where five are needed',
-      'made in the UI sources.wiki.policy names the policy «weekly», which is not declared',
+      'made over the API policies.weekly.schedule is not a schedule: it has 1 field(s) where five are needed',
+      'made over the API sources.wiki.policy names the policy «weekly», which is not declared',
     ]);
     expect(() => load(good.replace('policy: nightly, ', 'policy: weekly, '), [])).toThrow(ConfigError);
   });

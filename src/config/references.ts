@@ -86,9 +86,10 @@ function resolveSource(source: SourceEntry, config: Sections, reading: Reading):
   }
   const inherited = config.policies.get(source.policy ?? '')?.placements ?? [];
   const chosen = source.placements.length > 0 ? source.placements : inherited;
-  const placements = chosen.map(({ repository, keep }): Placement => {
-    const byPolicy = inherited.find((one) => one.repository === repository)?.keep;
-    return { repository, keep: keep ?? byPolicy ?? config.repositories.get(repository)?.keep };
+  const placements = chosen.map(({ repository, keep, drill }): Placement => {
+    const byPolicy = inherited.find((one) => one.repository === repository);
+    const kept = keep ?? byPolicy?.keep ?? config.repositories.get(repository)?.keep;
+    return { repository, keep: kept, drill: drill ?? byPolicy?.drill };
   });
   checkReach({ ...source, placements }, config, reading);
   return { ...source, placements };

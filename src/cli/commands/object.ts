@@ -16,7 +16,7 @@ const sectionArgument = [
 export function add(program: Command, face: Face): void {
   const object = program
     .command('object')
-    .description('entries of the configuration that the file does not own, as they are made in the UI');
+    .description('entries of the configuration that the file does not own, as they are made over the API');
   object
     .command('list')
     .description('every entry, where it is from, and whether it is used')

@@ -80,8 +80,14 @@ function entries(whole: Values, section: string, names: Iterable<string>): Value
   return Object.fromEntries(wanted.map((name) => [name, pick(given[name], (key) => !left.includes(key))]));
 }
 
+/** And how long what is in them stays; when something is drilled there is decided here. */
 function onlyRepositories(policy: unknown): unknown {
-  return pick(policy, (key) => key === 'repositories');
+  const { repositories } = policy as { readonly repositories?: unknown };
+  if (!Array.isArray(repositories)) return pick(policy, (key) => key === 'repositories');
+  const places = repositories.map((one: unknown) =>
+    typeof one === 'object' && one !== null ? pick(one, (key) => key !== 'drill') : one,
+  );
+  return { repositories: places };
 }
 
 /** There, the machine is the one that reads it: nothing leads to it. */

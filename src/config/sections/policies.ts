@@ -39,6 +39,11 @@ const drill = z
   })
   .describe('{ schedule: "0 6 * * *" }');
 
+/** Of one repository. */
+const ownDrill = z
+  .union([z.literal(false), z.strictObject({ schedule: cron })])
+  .describe('when what is there is drilled, if not as the others: { schedule: "0 6 1 * *" }, or false: never by itself');
+
 export const policySection = z
   .strictObject({
     ...timing,
@@ -48,8 +53,8 @@ export const policySection = z
     repositories: z
       .array(
         z.union([
-          name.transform((repository) => ({ name: repository, keep: undefined })),
-          z.strictObject({ name, keep: keep.optional() }),
+          name.transform((repository) => ({ name: repository, keep: undefined, drill: undefined })),
+          z.strictObject({ name, keep: keep.optional(), drill: ownDrill.optional() }),
         ]),
       )
       .min(1)
@@ -75,7 +80,9 @@ export function readPolicies(reading: Reading): Map<string, PolicyEntry> {
       catchUp,
       timeoutMs: timeout,
       retry: retry && { attempts: retry.attempts, delayMs: retry.delay },
-      placements: entry.repositories.map((one): Placement => ({ repository: one.name, keep: one.keep })),
+      placements: entry.repositories.map(
+        (one): Placement => ({ repository: one.name, keep: one.keep, drill: one.drill }),
+      ),
       drill: drill && ({ ...drill, after: drill.after ?? [] } satisfies DrillPlan),
       workspace: entry.workspace ?? defaultWorkspace,
     };

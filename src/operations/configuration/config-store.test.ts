@@ -83,7 +83,7 @@ describe('the configuration of a server', () => {
     expect([one.open(sealed).reveal(), one === other]).toEqual(['geheim', true]);
   });
 
-  it('is the file with what was made in the UI, and takes changes up', async () => {
+  it('is the file with what was made over the API, and takes changes up', async () => {
     writeFileSync(file, text('[/srv]'));
     await addObject('sources', 'wiki', { driver: 'files', paths: ['/wiki'], policy: 'nightly' });
     const store = await ConfigStore.open(uses());
@@ -123,7 +123,7 @@ describe('the configuration of a server', () => {
     ]);
   });
 
-  it('refuses a file that would put an entry of the UI out of use, and leaves out at its start what cannot be used', async () => {
+  it('refuses a file that would put an entry of the API out of use, and leaves out at its start what cannot be used', async () => {
     writeFileSync(file, text('[/srv]'));
     await addObject('sources', 'wiki', { driver: 'files', paths: ['/wiki'], policy: 'nightly' });
     const store = await ConfigStore.open(uses());
@@ -133,7 +133,7 @@ describe('the configuration of a server', () => {
     expect(store.config.policies.has('nightly')).toBe(true);
     const fresh = await ConfigStore.open(uses());
     expect([...fresh.config.sources.keys()]).toEqual(['shop']);
-    expect(fresh.config.leftOut).toMatchObject([{ file: 'made in the UI', path: 'sources.wiki.policy' }]);
+    expect(fresh.config.leftOut).toMatchObject([{ file: 'made over the API', path: 'sources.wiki.policy' }]);
     const events = await happened();
     expect(events.at(-2)).toBe('config.refused: entries that are not in the file are not used: 1 with errors');
     expect(events.at(-1)).toContain('config.changed: the configuration was changed:');

@@ -1,12 +1,12 @@
 /**
- * The one configuration a server works with: the file, what was made in the UI, what labels of containers declare.
+ * The one configuration a server works with: the file, what was made over the API, what labels of containers declare.
  *
  *     file ──────────┐
- *     UI's entries ──┼─▶ one Config, checked as a whole ─▶ in use ─▶ config.changed
+ *    API's entries ──┼─▶ one Config, checked as a whole ─▶ in use ─▶ config.changed
  *     labels ────────┘        └─ errors in the file: the one before stays ─▶ config.refused
  *
- * An entry of the UI or of a label that is wrong is left out and told of; it never keeps the rest from being used. But a
- * file that would put an entry of the UI out of use is refused like one with errors: nobody meant that.
+ * An entry of the API or of a label that is wrong is left out and told of; it never keeps the rest from being used. But a
+ * file that would put an entry of the API out of use is refused like one with errors: nobody meant that.
  */
 import { resolve } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
@@ -80,7 +80,7 @@ const unchanged: Reload = { outcome: 'unchanged', differences: [], problems: [],
 
 interface Read {
   readonly config: Config;
-  /** Without what labels declare: what the file and the UI make of it. */
+  /** Without what labels declare: what the file and the API make of it. */
   readonly own: Config;
   /** Of the file. */
   readonly digest: string;
@@ -346,7 +346,7 @@ function isAsBefore(before: InUse, { own, digest }: Read): boolean {
   return before.digest === digest && before.file === own.file && before.others === 0 && own.origins.size === 0;
 }
 
-/** Something happens to the file, or to entries of the UI, or it is time to look. */
+/** Something happens to the file, or to entries of the API, or it is time to look. */
 async function eitherOf(watch: FileWatch, listening: Listening, signal: AbortSignal): Promise<void> {
   const done = new AbortController();
   const whileWaiting = AbortSignal.any([signal, done.signal]);

@@ -1,4 +1,4 @@
-/** The whole configuration as one file: the file's text with its comments, entries of the UI in their sections, secrets as references only. */
+/** The whole configuration as one file: the file's text with its comments, entries made over the API in their sections, secrets as references only. */
 import { z } from 'zod';
 import { configWithoutSecrets } from '../../config/index.ts';
 import type { CatalogueAccess, Execution, SourceAccess } from '../operation.ts';

@@ -1,4 +1,4 @@
-/** The file as it is now, with what was made in the UI under it. */
+/** The file as it is now, with what was made over the API under it. */
 import type { Catalogue } from '../../catalogue/open.ts';
 import { type Config, type Declared, type Known, parseConfig, readConfigFile } from '../../config/index.ts';
 import { digestOf } from './in-use.ts';

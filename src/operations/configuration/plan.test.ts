@@ -179,7 +179,7 @@ describe('a plan', () => {
     );
     expect(lines(output)).toEqual([
       'server changed: it counts when the server is started again: server.listen, server.catalogue',
-      'server changed: !!another catalogue: runs, people, tokens and what was made in the UI stay in the one before',
+      'server changed: !!another catalogue: runs, people, tokens and what was made over the API stay in the one before',
       'notifications.phone removed: !nobody is told of anything any more: it was the last',
       'users.anna added',
     ]);

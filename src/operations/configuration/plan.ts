@@ -31,7 +31,7 @@ const output = z.object({
   restart: z.array(z.string()),
   warnings: z.number(),
   dangers: z.number(),
-  /** Entries of the UI that cannot be used with this file. */
+  /** Entries made over the API that cannot be used with this file. */
   leftOut: z.array(z.object({ from: z.string(), path: z.string(), message: z.string(), remedy: z.string() })),
 });
 export type PlanOutput = z.infer<typeof output>;

@@ -1,5 +1,5 @@
 /**
- * The server's own key and what is sealed with it: secrets given through the UI, secrets of one-time codes. AES-256-GCM
+ * The server's own key and what is sealed with it: secrets given over the API, secrets of one-time codes. AES-256-GCM
  * (NIST SP 800-38D) with a random nonce of 96 bits for each text; what it is for is authenticated with it, so that one sealed
  * text cannot stand in for another. `v1:` + base64 of nonce, tag of 128 bits, ciphertext.
  *

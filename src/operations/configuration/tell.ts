@@ -46,13 +46,13 @@ export async function tellRefused(
   });
 }
 
-/** Entries of the UI and of labels that are not in use. */
+/** Entries made over the API and of labels that are not in use. */
 export async function tellLeftOut({ catalogue, file }: Where, lines: readonly string[]): Promise<void> {
   await recordHappening(catalogue, {
     type: 'config.refused',
     title: `entries that are not in the file are not used: ${lines.length} with errors`,
     message: linesOf(lines),
-    remedy: 'Correct them where they were made: in the UI, or in the labels of the container.',
+    remedy: 'Correct them where they were made: over the API (holdfast object list), or in the labels of the container.',
     errorCode: 'config.invalid',
     facts: { file, errors: lines.length },
   });

@@ -23,7 +23,7 @@ const output = z.object({
   hosts: z.array(z.string()),
   sources: z.array(z.string()),
   warnings: z.array(problem),
-  /** Entries of labels and of the UI that are not used. */
+  /** Entries of labels, and those made over the API, that are not used. */
   leftOut: z.array(problem),
   restores: z.array(z.string()),
   notifications: z.array(z.string()),

@@ -1,4 +1,4 @@
-/** Entries made in the UI and secrets given there, as the catalogue keeps them. */
+/** Entries made over the API and secrets given there, as the catalogue keeps them. */
 import type { Transaction } from 'kysely';
 import type { Secret } from '../../../base/secrets.ts';
 import type { Catalogue } from '../../../catalogue/open.ts';
@@ -7,7 +7,7 @@ import { wake } from '../../../catalogue/wake.ts';
 import type { Declared } from '../../../config/index.ts';
 import { keyCheckName, type Sealing } from '../sealing.ts';
 
-/** Sections whose entries may be made in the UI. The server and who may do what stand in the file, or have tables of their own. */
+/** Sections whose entries may be made over the API. The server and who may do what stand in the file, or have tables of their own. */
 export const objectSections = [
   'repositories',
   'hosts',
@@ -22,7 +22,7 @@ export type ObjectSection = (typeof objectSections)[number];
 /** What those are woken by who follow the configuration in this process. */
 export const objectsNews = 'configuration objects';
 
-export const uiTitle = 'made in the UI';
+export const apiTitle = 'made over the API';
 
 export interface StoredObject {
   readonly section: ObjectSection;
@@ -49,7 +49,7 @@ export async function readObjects({ db }: Catalogue): Promise<StoredObject[]> {
 }
 
 export function asDeclared({ section, name, value }: Pick<StoredObject, 'section' | 'name' | 'value'>): Declared {
-  return { section, name, value, origin: 'ui', title: uiTitle };
+  return { section, name, value, origin: 'ui', title: apiTitle };
 }
 
 /** Changes whenever an entry or a stored secret does. */

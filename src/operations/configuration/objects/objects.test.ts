@@ -59,7 +59,7 @@ const put = async (
   value: Record<string, unknown>,
 ) => await objectPut.run({ section, name, value }, await uses());
 
-describe('entries made in the UI', () => {
+describe('entries made over the API', () => {
   const postgres = {
     driver: 'postgres',
     url: 'postgres://holdfast@db/wiki',

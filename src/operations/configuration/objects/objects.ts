@@ -39,7 +39,7 @@ const named = z.object({ section, name: z.string().min(1).max(64) });
 const problem = z.object({ path: z.string(), message: z.string(), remedy: z.string() });
 const origin = z.enum(['file', 'ui', 'label']);
 const view = named.extend({
-  /** `file`: read only here · `ui`: made here · `label`: declared by a container. */
+  /** `file`: read only here · `ui`: made over the API or with `object put` · `label`: declared by a container. */
   origin,
   changedAt: z.string().optional(),
   changedBy: z.string().optional(),

@@ -66,7 +66,7 @@ export function serverWords(difference: Difference, { before, after }: Situation
   return [
     ...(restart.length > 0 ? [note(`it counts when the server is started again: ${restart.join(', ')}`)] : []),
     ...(paths.some((path) => path.startsWith('catalogue'))
-      ? [danger('another catalogue: runs, people, tokens and what was made in the UI stay in the one before')]
+      ? [danger('another catalogue: runs, people, tokens and what was made over the API stay in the one before')]
       : []),
     ...(paths.some((path) => path.startsWith('key'))
       ? [danger('another key: secrets sealed with the one before cannot be opened with it')]
