@@ -5,10 +5,7 @@
  */
 
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Binary, type Document, Long, serialize, Timestamp } from 'bson';
 import { commands } from './mongo-commands.ts';
 import { MongoStore, StandInError } from './mongo-store.ts';
@@ -53,7 +50,6 @@ export class MongoStandIn implements AsyncDisposable {
   isPrimary = true;
   /** Reads at times before this one are refused. */
   oldestTime = 0n;
-  readonly folder = mkdtempSync(join(tmpdir(), 'holdfast-mongo-stand-in-'));
   readonly seen: string[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -104,7 +100,6 @@ export class MongoStandIn implements AsyncDisposable {
       this.#server.close();
       await once(this.#server, 'close');
     }
-    rmSync(this.folder, { recursive: true, force: true });
   }
 
   #serve(socket: Socket): void {

@@ -14,6 +14,5 @@ const { values } = parseArgs({
 if (values.version) {
   console.log('db version v7.0.5\nBuild Info: {\n    "version": "7.0.5"\n}');
 } else {
-  const server = await MongoStandIn.start({ standalone: true, socketPath: values.bind_ip });
-  process.once('SIGTERM', () => void server[Symbol.asyncDispose]().then(() => process.exit(0)));
+  await MongoStandIn.start({ standalone: true, socketPath: values.bind_ip });
 }

@@ -1,10 +1,8 @@
 /** A mongod of our own with an empty data directory: no port, no password, a Unix socket in a private directory. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HoldfastError, messageOf } from '../../base/errors.ts';
-import type { HostProcess } from '../../hosts/host.ts';
+import { HoldfastError } from '../../base/errors.ts';
 import type { SourceContext } from '../driver.ts';
+import { endingWithUs, socketDirectory, ThrowawayProcess } from '../throwaway-process.ts';
 import type { Place } from './programs.ts';
 import type { Settings } from './settings.ts';
 
@@ -14,27 +12,26 @@ export interface ThrowawayServer extends AsyncDisposable {
   readonly socketPath: string;
 }
 
-/** The kernel takes 107 bytes; mongod makes a second socket named by the port beside ours. */
-const longestDirectory = 80;
+/** mongod makes a second socket beside ours, named by the port. */
+const longestSocketName = 'mongodb-27017.sock';
 const pollMs = 50;
-const keptOutput = 16 * 1024;
 
 /** Starts it and waits until it takes connections. `drill.failed` with what it says if it does not. */
 export async function startServer(source: Source, place: Place): Promise<ThrowawayServer> {
-  const sockets = await socketDirectory(place);
+  const sockets = await socketDirectory(place.host, place.directory, longestSocketName);
   try {
     const data = join(place.directory, 'data');
     await using target = await place.host.openTarget(place.directory, 'replace');
     await target.makeDirectory(data);
     await target.finish();
-    const socketPath = join(sockets.directory, 'mongod.sock');
+    const socketPath = join(sockets.path, 'mongod.sock');
     const argv = [place.program, '--dbpath', data, '--bind_ip', socketPath, '--port', '27017'];
     const process = await place.host.run({
-      argv: [...argv, '--unixSocketPrefix', sockets.directory],
+      argv: endingWithUs(place.host, [...argv, '--unixSocketPrefix', sockets.path]),
       cwd: place.directory,
       signal: source.signal,
     });
-    const running = new Running(process);
+    const running = new ThrowawayProcess(process);
     try {
       await awaitReady(source, place, socketPath, running);
     } catch (error) {
@@ -54,51 +51,12 @@ export async function startServer(source: Source, place: Place): Promise<Throwaw
   }
 }
 
-/** A socket's path has to be short, the throwaway's may be long. */
-async function socketDirectory({
-  host,
-  directory,
-}: Place): Promise<{ directory: string; remove: () => Promise<void> }> {
-  if (host.kind !== 'local' || Buffer.byteLength(directory) <= longestDirectory) {
-    return { directory, remove: async () => {} };
-  }
-  const short = await mkdtemp(join(tmpdir(), 'holdfast-'));
-  return { directory: short, remove: () => rm(short, { recursive: true, force: true }) };
-}
-
-/** The process, and the last of what it says. */
-class Running {
-  hasEnded = false;
-  said = '';
-  readonly #process: HostProcess;
-  readonly #done: Promise<void>;
-
-  constructor(process: HostProcess) {
-    this.#process = process;
-    this.#done = this.#follow();
-  }
-
-  async stop(): Promise<void> {
-    this.#process.kill();
-    await this.#done;
-  }
-
-  async #follow(): Promise<void> {
-    try {
-      for await (const part of this.#process.stdout) {
-        this.said = `${this.said}${Buffer.from(part).toString('utf8')}`.slice(-keptOutput);
-      }
-    } catch (error) {
-      // Cancelled, or the host is gone: who waits for the server learns it there.
-      this.said += messageOf(error);
-    }
-    const { stderr } = await this.#process.exit;
-    this.said += stderr;
-    this.hasEnded = true;
-  }
-}
-
-async function awaitReady(source: Source, { host, title }: Place, socketPath: string, running: Running): Promise<void> {
+async function awaitReady(
+  source: Source,
+  { host, title }: Place,
+  socketPath: string,
+  running: ThrowawayProcess,
+): Promise<void> {
   while (!running.hasEnded) {
     await source.clock.sleep(pollMs, { signal: source.signal });
     try {

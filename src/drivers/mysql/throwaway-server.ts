@@ -3,12 +3,13 @@
  * container. It ends with this process, whatever happens to it.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import { mkdir, readFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
 import type { Host, HostProcess } from '../../hosts/host.ts';
 import type { SourceContext, Throwaway } from '../driver.ts';
+import { endingWithUs, socketDirectory } from '../throwaway-process.ts';
 import { type Flavour, isAtLeast, productName, versionNumbers } from './server.ts';
 import { openSessionAt, type Session } from './session.ts';
 import type { Place, Settings } from './settings.ts';
@@ -32,8 +33,6 @@ export interface Origin {
 export const administrator = 'holdfast_drill';
 
 const startMs = 60_000;
-/** Socket addresses hold 107 bytes (unix(7)). */
-const longestSocket = 100;
 
 /** `host.command-missing` where neither a program nor a container engine can run it. */
 export async function startServer(source: Source, throwaway: Throwaway, origin: Origin): Promise<ThrowawayServer> {
@@ -92,28 +91,16 @@ interface Start {
   readonly origin: Origin;
 }
 
-/**
- * Runs the program and ends it when this process does: the shell's standard input is a pipe from us, which closes when we
- * are gone, also when we are killed.
- */
-const keeper = `exec 3<&0
-"$@" </dev/null 3<&- &
-server=$!
-{ cat <&3 >/dev/null; kill -KILL $server; } >/dev/null 2>&1 &
-wait $server
-status=$?
-exit $status`;
-
 async function startProgram(source: Source, { directory, host }: Throwaway, start: Start): Promise<ThrowawayServer> {
-  const socketFolder = await shortFolder(directory);
+  const sockets = await socketDirectory(host, directory, 's');
   const password = randomBytes(24).toString('hex');
-  const socketPath = join(socketFolder.path, 's');
+  const socketPath = join(sockets.path, 's');
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, source.signal]);
   try {
     await initialize(host, directory, start, signal);
     const argv = serverArguments(directory, socketPath, start);
-    const process = await host.run({ argv: ['/bin/sh', '-c', keeper, 'sh', ...argv], signal });
+    const process = await host.run({ argv: endingWithUs(host, argv), signal });
     const ended = drain(process);
     const fresh = { address: { socketPath }, hostName: 'localhost', title: 'the drill’s server', user: 'root' };
     const place = { ...fresh, user: administrator };
@@ -127,12 +114,12 @@ async function startProgram(source: Source, { directory, host }: Throwaway, star
       async [Symbol.asyncDispose]() {
         stop.abort();
         await ended;
-        await socketFolder[Symbol.asyncDispose]();
+        await sockets.remove();
       },
     };
   } catch (error) {
     stop.abort();
-    await socketFolder[Symbol.asyncDispose]();
+    await sockets.remove();
     throw error;
   }
 }
@@ -146,14 +133,6 @@ function environmentOf({ user }: Pick<Place, 'user'>, socketPath: string, passwo
     MYSQL_UNIX_PORT: socketPath,
     MYSQL_PWD: password,
   };
-}
-
-/** The drill's directory, or one with a shorter name where the socket's would be too long. */
-async function shortFolder(directory: string): Promise<AsyncDisposable & { readonly path: string }> {
-  if (join(directory, 's').length <= longestSocket) return { path: directory, async [Symbol.asyncDispose]() {} };
-  const path = await mkdtemp(join(tmpdir(), 'holdfast-'));
-  await chmod(path, 0o700);
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
 async function initialize(

@@ -1,12 +1,10 @@
 /** A server of our own: on a Unix socket in a private folder, as an ordinary user, gone when it is disposed or its parent dies. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
-import { HoldfastError, hasCode, messageOf, throwIfCancelled } from '../../base/errors.ts';
-import type { Host, HostProcess } from '../../hosts/host.ts';
+import { HoldfastError, hasCode, throwIfCancelled } from '../../base/errors.ts';
+import type { Host } from '../../hosts/host.ts';
 import type { Throwaway } from '../driver.ts';
+import { socketDirectory, ThrowawayProcess } from '../throwaway-process.ts';
 import { explainProgram } from './failures.ts';
 import { throwawayRole } from './fingerprint.ts';
 import type { Source } from './place.ts';
@@ -29,8 +27,6 @@ export interface ThrowawayServer extends AsyncDisposable {
 }
 
 const port = 5432;
-/** The kernel takes 107 bytes. */
-const longestSocketPath = 100;
 const folderInContainer = '/var/lib/holdfast';
 const startPolls = 1500;
 const pollMs = 40;
@@ -49,9 +45,9 @@ export async function startThrowawayServer(
   const user = await ordinaryUser(host, source);
   await makePrivate(host, source, [directory], user);
   await requireAccess(host, source, directory, user);
-  const sockets = await socketDirectory(host, directory);
+  const sockets = await socketDirectory(host, directory, `.s.PGSQL.${port}`);
   opening.defer(sockets.remove);
-  await makePrivate(host, source, [sockets.directory], user);
+  await makePrivate(host, source, [sockets.path], user);
   const role = `${throwawayRole}${randomBytes(8).toString('hex')}`;
   const data = `${directory}/data`;
   await must(host, source, [
@@ -67,20 +63,21 @@ export async function startThrowawayServer(
     '--no-sync',
   ]);
   const process = await host.run({
-    argv: [...user.guarded, programIn(programs, 'postgres'), '-D', data, ...serverOptions(sockets.directory)],
+    argv: [...user.guarded, programIn(programs, 'postgres'), '-D', data, ...serverOptions(sockets.path)],
     env: { LC_ALL: 'C' },
     cwd: directory,
     signal: source.signal,
   });
-  const running = new Running(process);
+  const running = new ThrowawayProcess(process);
   opening.defer(async () => {
     if (!running.hasEnded) await stopKindly(host, source, [...user.prefix, programIn(programs, 'pg_ctl')], data);
     await running.stop();
   });
+  await process.endInput();
   const { image: _, ...kept } = source.settings;
   const own = settings.parse({
     url: `postgres://${role}@localhost:${port}/template1`,
-    socket: sockets.directory,
+    socket: sockets.path,
     tls: { mode: 'disable' },
     jobs: kept.jobs,
   });
@@ -91,12 +88,12 @@ export async function startThrowawayServer(
     source: copy,
     host,
     directory,
-    socketDirectory: sockets.directory,
+    socketDirectory: sockets.path,
     role,
     major: programs.major,
     title: place.title,
     explain: async (error) =>
-      hasCode(error, 'host.unreachable') ? ((await running.failure(copy.clock)) ?? error) : error,
+      hasCode(error, 'host.unreachable') ? ((await failureOf(running, copy.clock)) ?? error) : error,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
@@ -215,17 +212,6 @@ async function requireAccess(host: Host, source: Source, directory: string, user
   });
 }
 
-/** A socket's path has to be short, the throwaway's may be long. */
-async function socketDirectory(
-  host: Host,
-  directory: string,
-): Promise<{ directory: string; remove: () => Promise<void> }> {
-  if (host.kind !== 'local' || Buffer.byteLength(`${directory}/.s.PGSQL.${port}`) <= longestSocketPath)
-    return { directory, remove: async () => {} };
-  const short = await mkdtemp(join(tmpdir(), 'holdfast-'));
-  return { directory: short, remove: () => rm(short, { recursive: true, force: true }) };
-}
-
 /** It may lose everything when the machine fails: it is gone afterwards anyway. */
 function serverOptions(sockets: string): string[] {
   const options = {
@@ -252,43 +238,12 @@ function serverOptions(sockets: string): string[] {
   return Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }
 
-/** The process, and the last of what it says. */
-class Running {
-  hasEnded = false;
-  said = '';
-  readonly #process: HostProcess;
-  readonly #done: Promise<void>;
-
-  constructor(process: HostProcess) {
-    this.#process = process;
-    this.#done = this.#follow();
-  }
-
-  async stop(): Promise<void> {
-    this.#process.kill();
-    await this.#done;
-  }
-
-  /** Why it ended by itself; `undefined` if it runs. */
-  async failure(clock: Clock): Promise<HoldfastError | undefined> {
-    await Promise.race([this.#done, clock.sleep(crashMs, { background: true })]);
-    if (!this.hasEnded) return undefined;
-    const panics = this.said.split('\n').filter((line) => /PANIC|FATAL/.test(line));
-    return explainProgram(panics.join('\n') || this.said, 'go on with the throwaway server', 'drill.failed');
-  }
-
-  async #follow(): Promise<void> {
-    try {
-      await this.#process.endInput();
-      for await (const _ of this.#process.stdout);
-    } catch (error) {
-      // Cancelled, or the host is gone: who waits for the server learns it there.
-      this.said = messageOf(error);
-    }
-    const { stderr } = await this.#process.exit;
-    this.said += stderr;
-    this.hasEnded = true;
-  }
+/** Why it ended by itself; `undefined` if it runs. */
+async function failureOf(running: ThrowawayProcess, clock: Clock): Promise<HoldfastError | undefined> {
+  await Promise.race([running.ended, clock.sleep(crashMs, { background: true })]);
+  if (!running.hasEnded) return undefined;
+  const panics = running.said.split('\n').filter((line) => /PANIC|FATAL/.test(line));
+  return explainProgram(panics.join('\n') || running.said, 'go on with the throwaway server', 'drill.failed');
 }
 
 /** Lets it remove its shared memory; if this fails, it is killed. */
@@ -297,7 +252,7 @@ async function stopKindly(host: Host, source: Source, program: readonly string[]
   await tryRun(host, { ...source, signal }, [...program, 'stop', '-D', data, '-m', 'immediate', '-w', '-t', '20']);
 }
 
-async function awaitStart(copy: Source, running: Running): Promise<void> {
+async function awaitStart(copy: Source, running: ThrowawayProcess): Promise<void> {
   for (let i = 0; i < startPolls && !running.hasEnded; i++) {
     await copy.clock.sleep(pollMs, { signal: copy.signal });
     try {

@@ -5,14 +5,12 @@
  * from 7.4 on, fields of hashes) whose time has passed while it loads them; a replica does not. So it starts as a replica of
  * port 0, to which nothing can ever be connected, and becomes a primary when active expiry has been switched off.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { utf8 } from '../../base/bytes.ts';
-import { HoldfastError, messageOf } from '../../base/errors.ts';
-import type { HostProcess } from '../../hosts/host.ts';
+import { HoldfastError } from '../../base/errors.ts';
 import { Connection, ErrorReply, replyText } from '../../protocols/redis/connection.ts';
 import type { SourceContext } from '../driver.ts';
+import { endingWithUs, socketDirectory, ThrowawayProcess } from '../throwaway-process.ts';
 import { dumpFile } from './backup.ts';
 import type { Place } from './programs.ts';
 import type { Settings } from './settings.ts';
@@ -27,10 +25,8 @@ export interface ThrowawayServer extends AsyncDisposable {
 /** Where the number of databases is unknown. */
 const manyDatabases = 4096;
 const fewestDatabases = 16;
-/** The kernel takes 107 bytes. */
-const longestSocketPath = 100;
+const socketName = 'server.sock';
 const pollMs = 20;
-const keptOutput = 16 * 1024;
 
 /** Starts it on the dump that lies in the place's directory, and waits until it has loaded it. `drill.failed` with what it says if it cannot. */
 export async function startServer(
@@ -38,16 +34,16 @@ export async function startServer(
   place: Place,
   databases: number | undefined,
 ): Promise<ThrowawayServer> {
-  const sockets = await socketDirectory(place);
-  const socketPath = join(sockets.directory, 'server.sock');
+  const sockets = await socketDirectory(place.host, place.directory, socketName);
+  const socketPath = join(sockets.path, socketName);
   const configuration = join(place.directory, 'server.conf');
   try {
     await using target = await place.host.openTarget(place.directory, 'replace');
     await target.writeWhole(configuration, utf8(configurationOf(place, socketPath, databases)));
     await target.finish();
-    const argv = guarded(place, [place.program, configuration]);
+    const argv = endingWithUs(place.host, [place.program, configuration]);
     const process = await place.host.run({ argv, cwd: place.directory, signal: source.signal });
-    const running = new Running(process);
+    const running = new ThrowawayProcess(process);
     try {
       await awaitLoaded(source, place, socketPath, running);
     } catch (error) {
@@ -65,33 +61,6 @@ export async function startServer(
     await sockets.remove();
     throw error;
   }
-}
-
-/** Runs its arguments, and kills them when nothing holds its input open any more: no server outlives a killed Holdfast. */
-const guard = [
-  'exec 3<&0',
-  '"$@" </dev/null 3<&- & server=$!',
-  '{ cat <&3 >/dev/null 2>&1; kill -9 "$server"; } >/dev/null 2>&1 & watch=$!',
-  'exec 3<&- </dev/null',
-  'wait "$server"; status=$?',
-  'kill -9 "$watch" 2>/dev/null; exit "$status"',
-].join('\n');
-
-/** A container goes with everything in it. */
-function guarded({ host }: Place, argv: readonly string[]): readonly string[] {
-  return host.kind === 'local' ? ['sh', '-c', guard, 'sh', ...argv] : argv;
-}
-
-/** A socket's path has to be short, the throwaway's may be long. */
-async function socketDirectory({
-  host,
-  directory,
-}: Place): Promise<{ directory: string; remove: () => Promise<void> }> {
-  if (host.kind !== 'local' || Buffer.byteLength(directory) <= longestSocketPath - '/server.sock'.length) {
-    return { directory, remove: async () => {} };
-  }
-  const short = await mkdtemp(join(tmpdir(), 'holdfast-'));
-  return { directory: short, remove: () => rm(short, { recursive: true, force: true }) };
 }
 
 function configurationOf({ directory, server }: Place, socketPath: string, databases: number | undefined): string {
@@ -118,39 +87,7 @@ function quoted(path: string): string {
   return `"${path.replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** The process, and the last of what it says. */
-class Running {
-  hasEnded = false;
-  said = '';
-  readonly #process: HostProcess;
-  readonly #done: Promise<void>;
-
-  constructor(process: HostProcess) {
-    this.#process = process;
-    this.#done = this.#follow();
-  }
-
-  async stop(): Promise<void> {
-    this.#process.kill();
-    await this.#done;
-  }
-
-  async #follow(): Promise<void> {
-    try {
-      for await (const part of this.#process.stdout) {
-        this.said = `${this.said}${Buffer.from(part).toString('utf8')}`.slice(-keptOutput);
-      }
-    } catch (error) {
-      // Cancelled, or the host is gone: who waits for the server learns it there.
-      this.said += messageOf(error);
-    }
-    const { stderr } = await this.#process.exit;
-    this.said += stderr;
-    this.hasEnded = true;
-  }
-}
-
-async function awaitLoaded(source: Source, place: Place, socketPath: string, running: Running): Promise<void> {
+async function awaitLoaded(source: Source, place: Place, socketPath: string, running: ThrowawayProcess): Promise<void> {
   while (!running.hasEnded) {
     await source.clock.sleep(pollMs, { signal: source.signal });
     const connection = await tryConnect(source, place, socketPath);
