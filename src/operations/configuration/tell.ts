@@ -52,7 +52,8 @@ export async function tellLeftOut({ catalogue, file }: Where, lines: readonly st
     type: 'config.refused',
     title: `entries that are not in the file are not used: ${lines.length} with errors`,
     message: linesOf(lines),
-    remedy: 'Correct them where they were made: over the API (holdfast object list), or in the labels of the container.',
+    remedy:
+      'Correct them where they were made: over the API (holdfast object list), or in the labels of the container.',
     errorCode: 'config.invalid',
     facts: { file, errors: lines.length },
   });
