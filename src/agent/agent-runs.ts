@@ -48,8 +48,8 @@ export class AgentRuns {
   static async open(options: AgentRunsOptions): Promise<AgentRuns> {
     const runs = new AgentRuns(options);
     for (const result of await readResults(options.directory)) {
-      const { runId, fence, source } = result;
-      const [stop, events, ended] = [new AbortController(), new EventBuffer(), Promise.resolve()];
+      const { runId, fence, source, untold } = result;
+      const [stop, events, ended] = [new AbortController(), new EventBuffer(untold), Promise.resolve()];
       runs.#runs.set(runId, { hold: { runId, fence }, source, stop, events, ended, result });
     }
     return runs;
@@ -124,6 +124,7 @@ export class AgentRuns {
     const result: StoredOutcome = {
       ...{ format: 1, ...run.hold, operation, source, outcome, startedAtMs },
       ...{ endedAtMs: clock.nowMs(), warnings: run.events.warnings() },
+      untold: run.events.untold(),
     };
     // The same run was given again, to another fence: nobody waits for this one.
     if (this.#runs.get(run.hold.runId) !== run) return;
@@ -149,7 +150,7 @@ export class AgentRuns {
       const batch = events.batch();
       if (batch) return [{ kind: 'events', ...hold, from: batch.from, events: [...batch.events] }];
       if (!result) return [];
-      const { format: _format, ...message } = result;
+      const { format: _format, untold: _untold, ...message } = result;
       return [{ kind: 'result', ...message }];
     });
   }

@@ -45,3 +45,29 @@ test('while nobody listens, progress is told once, notes have a bound, and every
   expect(of('note')[0]).toEqual(note('4000 notes were left out while the server was away'));
   expect(of('note').at(-1)).toEqual(note('n4999'));
 });
+
+test('what is not confirmed is given to the next buffer under the numbers that it had, or would have had', () => {
+  const buffer = new EventBuffer();
+  for (const message of ['a', 'b']) buffer.add(note(message));
+  buffer.batch();
+  buffer.acknowledge(2);
+  buffer.add(warning('w'));
+  buffer.batch();
+  for (let i = 0; i < 1002; i++) buffer.add(note(`n${i}`));
+  const told = (from: EventBuffer): unknown[] => {
+    const all: unknown[] = [];
+    for (let batch = from.batch(); batch; batch = from.batch()) {
+      for (const [i, event] of batch.events.entries()) all.push([batch.from + i, event]);
+      from.acknowledge(batch.from + batch.events.length - 1);
+    }
+    return all;
+  };
+  const next = new EventBuffer(buffer.untold());
+  expect(next.warnings()).toEqual(['w']);
+  const again = told(next);
+  expect(again).toEqual(told(buffer));
+  expect(again.slice(0, 2)).toEqual([
+    [3, warning('w')],
+    [4, note('2 notes were left out while the server was away')],
+  ]);
+});

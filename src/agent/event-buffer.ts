@@ -15,12 +15,19 @@ export interface Batch {
 }
 
 export class EventBuffer {
-  #events: RunEvent[] = [];
-  #told = 0;
+  #events: RunEvent[];
+  #told: number;
   #leftOut = 0;
-  #acknowledged = 0;
+  #acknowledged: number;
   /** Out, and not confirmed: sent again as it is on the next connection. */
   #batch: Batch | undefined;
+
+  /** `untold`: what a buffer before this one had left. */
+  constructor(untold: Batch = { from: 1, events: [] }) {
+    this.#events = [...untold.events];
+    this.#told = countTold(this.#events);
+    this.#acknowledged = untold.from - 1;
+  }
 
   add(event: RunEvent): void {
     if (event.type === 'progress') this.#events = this.#events.filter((one) => one.type !== 'progress');
@@ -45,13 +52,23 @@ export class EventBuffer {
   /** The batch that is out, or the next one; `undefined` if there is nothing to say. */
   batch(): Batch | undefined {
     if (this.#batch || this.#events.length === 0) return this.#batch;
-    const note: RunEvent = { type: 'note', message: `${this.#leftOut} notes were left out while the server was away` };
-    const first = this.#leftOut > 0 ? [note] : [];
+    const first = this.#leftOutNote();
     this.#leftOut = 0;
     const taken = this.#events.splice(0, mostEvents - first.length);
-    this.#told -= taken.filter((one) => one.type === 'note' || one.type === 'stage').length;
+    this.#told -= countTold(taken);
     this.#batch = { from: this.#acknowledged + 1, events: [...first, ...taken] };
     return this.#batch;
+  }
+
+  #leftOutNote(): RunEvent[] {
+    if (this.#leftOut === 0) return [];
+    return [{ type: 'note', message: `${this.#leftOut} notes were left out while the server was away` }];
+  }
+
+  /** All that is not confirmed, under the numbers that it has or will have if nothing is added. */
+  untold(): Batch {
+    const { from, events } = this.#batch ?? { from: this.#acknowledged + 1, events: [] };
+    return { from, events: [...events, ...this.#leftOutNote(), ...this.#events] };
   }
 
   /** True if that was the batch that is out. */
@@ -65,7 +82,11 @@ export class EventBuffer {
 
   /** Of the warnings that are not confirmed. */
   warnings(): string[] {
-    const waiting = [...(this.#batch?.events ?? []), ...this.#events];
-    return waiting.flatMap((one) => (one.type === 'warning' ? [one.message] : []));
+    return this.untold().events.flatMap((one) => (one.type === 'warning' ? [one.message] : []));
   }
+}
+
+/** Of those that have a bound. */
+function countTold(events: readonly RunEvent[]): number {
+  return events.filter((one) => one.type === 'note' || one.type === 'stage').length;
 }

@@ -38,7 +38,7 @@ export type WireError = z.infer<typeof wireError>;
 const hold = z.object({ runId: z.string().min(1).max(100), fence: z.number().int() });
 export type Hold = z.infer<typeof hold>;
 
-const event: z.ZodType<RunEvent> = z.discriminatedUnion('type', [
+export const event: z.ZodType<RunEvent> = z.discriminatedUnion('type', [
   z.object({ type: z.literal('stage'), stage: z.string(), subject: z.string().optional() }),
   z.object({
     type: z.literal('progress'),
@@ -105,7 +105,7 @@ const toAgent = {
   /** Send a request for a new certificate. */
   renew: z.object({ kind: z.literal('renew') }),
   certificate: z.object({ kind: z.literal('certificate'), certificate: z.string(), authority: z.string() }),
-  /** Events up to this number are written down. */
+  /** Events up to this number are written down, or nobody waits for their run any more. */
   ack: hold.extend({ kind: z.literal('ack'), upTo: z.number().int() }),
   /** The result is written down, or of no use any more: forget it. */
   settled: hold.extend({ kind: z.literal('settled') }),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { hasCode, systemCode } from '../base/errors.ts';
 import { readPrivate, writePrivate } from './private-file.ts';
-import { type Hold, wireError } from './protocol.ts';
+import { event, type Hold, wireError } from './protocol.ts';
 
 const stored = z.object({
   format: z.literal(1),
@@ -20,6 +20,14 @@ const stored = z.object({
   startedAtMs: z.number(),
   endedAtMs: z.number(),
   warnings: z.array(z.string()),
+  /**
+   * What the server had not confirmed by then: told under the same numbers again, it counts once. Absent in what an older
+   * version left: then `warnings` are told.
+   */
+  untold: z
+    .object({ from: z.number().int().min(1), events: z.array(event).readonly() })
+    .optional()
+    .catch(undefined),
 });
 export type StoredOutcome = z.infer<typeof stored>;
 

@@ -106,6 +106,18 @@ export async function lastTold(
   return (row && (JSON.parse(row.event) as KeptEvent).told?.[1]) ?? 0;
 }
 
+/** How many warnings the log of the run has. */
+export async function countWarnings({ db }: Catalogue, id: string): Promise<number> {
+  const { count } = await db
+    .selectFrom('runLog')
+    .select((eb) => eb.fn.countAll().as('count'))
+    .where('runId', '=', id)
+    // As in `lastTold`.
+    .where('event', 'like', '%"type":"warning"%')
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
 /** All lines from `fromSeq` on, those to come too, until the run has ended (or is not known any more). Rejects with `cancelled`. */
 export async function* tailLog(
   catalogue: Catalogue,

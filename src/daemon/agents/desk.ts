@@ -27,6 +27,8 @@ export interface DeskOptions {
   readonly timing: DeskTiming;
   /** A run that the agent has and nobody here waits for: true if somebody does from now on. */
   readonly resume: (hold: Hold) => Promise<boolean>;
+  /** True once the catalogue has its end, or somebody else has the run. */
+  readonly isEnded: (hold: Hold) => Promise<boolean>;
   /** How a run ended that nobody waits for. */
   readonly late: (result: ResultMessage) => Promise<void>;
 }
@@ -41,7 +43,10 @@ interface Job {
   /** Process of the agent that has it. */
   instance?: string;
   nextEvent: number;
+  /** The last one that was told and is not confirmed. */
+  unconfirmed?: number;
   isCancelled: boolean;
+  result?: ResultMessage;
   readonly report: Watching['report'];
   readonly written: Watching['written'];
   readonly end: PromiseWithResolvers<unknown>;
@@ -52,16 +57,28 @@ interface Watching extends Required<Pick<ExecuteUses, 'signal' | 'report' | 'wri
   readonly after?: number;
 }
 
+/** A run whose waiting is over here, until the catalogue has its end. */
+interface Over {
+  readonly hold: Hold;
+  readonly isCancelled: boolean;
+  /** What the agent says of its end; it forgets it only when it is told to. */
+  result?: ResultMessage;
+}
+
+/** A run that is being resumed, and what the agent says of it until somebody waits for it. */
+interface Early {
+  readonly hold: Hold;
+  readonly messages: ToServer[];
+}
+
 const lookMs = 500;
 
 export class AgentDesk {
   readonly name: string;
   readonly #options: DeskOptions;
   readonly #jobs = new Map<string, Job>();
-  /** What came of runs that are being resumed, until somebody waits for them. */
-  readonly #early = new Map<string, ToServer[]>();
-  /** Ended here, and not written down yet by who waited for it. */
-  readonly #unsettled = new Map<string, Hold>();
+  readonly #early = new Map<string, Early>();
+  readonly #over = new Map<string, Over>();
   /** For the next process of this server: what agents say of them stays unanswered, so that they say it again. */
   readonly #left = new Set<string>();
   #link: DeskLink | undefined;
@@ -78,29 +95,57 @@ export class AgentDesk {
     return this.#link !== undefined;
   }
 
-  get unsettled(): readonly Hold[] {
-    return [...this.#unsettled.values()];
+  /** The agent may forget the runs that the catalogue has the end of. To be called from time to time; rejects where that is away. */
+  async settleEnded(): Promise<void> {
+    const { isEnded } = this.#options;
+    for (const early of [...this.#early.values()]) if (await isEnded(early.hold)) await this.#giveUp(early);
+    for (const over of [...this.#over.values()]) if (await isEnded(over.hold)) await this.#settle(over);
   }
 
-  /** Somebody has written down how it ended. */
-  settle(hold: Hold): void {
-    this.#unsettled.delete(hold.runId);
-    this.#link?.send({ kind: 'settled', ...hold });
+  /** Whoever was to resume it ended before it came to wait for it. */
+  async #giveUp(early: Early): Promise<void> {
+    const { hold, messages } = early;
+    if (this.#early.get(hold.runId) !== early) return;
+    this.#early.delete(hold.runId);
+    this.#over.set(hold.runId, { hold, isCancelled: false });
+    for (const message of messages) await this.take(message);
+  }
+
+  async #settle({ hold, result }: Over): Promise<void> {
+    // An agent that is away says it again when it is back.
+    if (this.#link && result) {
+      await this.#options.late(result);
+      this.#link?.send({ kind: 'settled', ...hold });
+    } else this.#link?.send({ kind: 'cancel', ...hold, error: closedMeanwhile });
+    this.#over.delete(hold.runId);
   }
 
   /** The agent is there: what it has is compared with what is waited for. */
   async attach(link: DeskLink, hello: AgentHello): Promise<void> {
     this.#link = link;
     this.#hello = hello;
-    this.#unsettled.clear();
     for (const job of this.#jobs.values()) this.#meet(job, hello);
     for (const { runId, fence, state } of hello.runs) {
-      if (this.#jobs.has(runId)) continue;
-      this.#early.set(runId, []);
-      if (await this.#options.resume({ runId, fence })) continue;
-      this.#early.delete(runId);
-      if (state === 'running') link.send({ kind: 'cancel', runId, fence, error: closedMeanwhile });
+      // It has connected anew meanwhile: that is compared there.
+      if (this.#link !== link) return;
+      await this.#find({ runId, fence }, state === 'running');
     }
+  }
+
+  /** Whose a run is that the agent has. What has not ended, and is nobody's here, is left to the next process. */
+  async #find(hold: Hold, isRunning: boolean): Promise<void> {
+    const { runId } = hold;
+    if (this.#jobs.has(runId) || this.#left.has(runId)) return;
+    const over = this.#over.get(runId);
+    if (over?.hold.fence === hold.fence) {
+      if (isRunning && over.isCancelled) this.#link?.send({ kind: 'cancel', ...hold });
+      return;
+    }
+    this.#early.set(runId, { hold, messages: [] });
+    if (await this.#options.resume(hold)) return;
+    this.#early.delete(runId);
+    if (!(await this.#options.isEnded(hold))) this.#left.add(runId);
+    else if (isRunning) this.#link?.send({ kind: 'cancel', ...hold, error: closedMeanwhile });
   }
 
   detach(link: DeskLink): void {
@@ -139,18 +184,27 @@ export class AgentDesk {
     };
     this.#jobs.set(work.runId, job);
     if (this.#link && this.#hello) this.#meet(job, this.#hello);
-    for (const message of this.#early.get(work.runId) ?? []) await this.take(message);
+    const { messages = [] } = this.#early.get(work.runId) ?? {};
     this.#early.delete(work.runId);
+    for (const message of messages) await this.take(message);
     const done = new AbortController();
     const watching = this.#watch(job, signal, done.signal);
     try {
       return await job.end.promise;
     } finally {
       done.abort();
-      if (isLeft(signal)) this.#left.add(work.runId);
       this.#jobs.delete(work.runId);
+      if (isLeft(signal)) this.#left.add(work.runId);
+      else if (job.state !== 'new') this.#close(job);
       await watching;
     }
+  }
+
+  #close({ work, isCancelled, result, unconfirmed }: Job): void {
+    const hold = { runId: work.runId, fence: work.fence };
+    this.#over.set(hold.runId, { hold, isCancelled, result });
+    // Until then its agent would not say how it ended, even if the catalogue stays away.
+    if (unconfirmed !== undefined) this.#link?.send({ kind: 'ack', ...hold, upTo: unconfirmed });
   }
 
   /** Ends the waiting: for an agent that is away for too long, and for one that does not end what it was told to. */
@@ -184,7 +238,6 @@ export class AgentDesk {
     if (!('runId' in message) || this.#left.has(message.runId)) return;
     const job = this.#jobs.get(message.runId);
     if (!job || job.work.fence !== message.fence) return await this.#takeOther(message);
-    const hold = { runId: message.runId, fence: message.fence };
     switch (message.kind) {
       case 'accepted':
         job.state = 'accepted';
@@ -197,7 +250,7 @@ export class AgentDesk {
         return;
       case 'result':
         for (const told of message.warnings) job.report({ type: 'warning', code: 'run.warning', message: told });
-        this.#unsettled.set(hold.runId, hold);
+        job.result = message;
         settleJob(job, message.outcome);
         return;
     }
@@ -212,22 +265,32 @@ export class AgentDesk {
       if (event) job.report(event, number);
     }
     const { runId, fence } = job.work;
+    const upTo = from + events.length - 1;
+    job.unconfirmed = upTo;
     // Not waited for: what the agent says meanwhile is heard. If it is never written, its run is over here.
-    void job.written().then(() => this.#link?.send({ kind: 'ack', runId, fence, upTo: from + events.length - 1 }));
+    void job.written().then(() => {
+      if (job.unconfirmed === upTo) job.unconfirmed = undefined;
+      this.#link?.send({ kind: 'ack', runId, fence, upTo });
+    });
   }
 
   /** Of a run that is being resumed: kept until somebody waits for it. Of any other: it is over here. */
   async #takeOther(message: Extract<ToServer, Hold>): Promise<void> {
-    const early = this.#early.get(message.runId);
-    if (early) {
-      early.push(message);
+    const hold = { runId: message.runId, fence: message.fence };
+    const early = this.#early.get(hold.runId);
+    if (early?.hold.fence === hold.fence) {
+      early.messages.push(message);
       return;
     }
-    const hold = { runId: message.runId, fence: message.fence };
     if (message.kind === 'events') {
       this.#link?.send({ kind: 'ack', ...hold, upTo: message.from + message.events.length - 1 });
     }
-    if (message.kind !== 'result' || this.#unsettled.has(hold.runId)) return;
+    if (message.kind !== 'result') return;
+    const over = this.#over.get(hold.runId);
+    if (over?.hold.fence === hold.fence) {
+      over.result = message;
+      return;
+    }
     await this.#options.late(message);
     this.#link?.send({ kind: 'settled', ...hold });
   }

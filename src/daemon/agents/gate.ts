@@ -123,6 +123,7 @@ export class AgentGate implements AsyncDisposable {
     const desk = new AgentDesk({
       ...{ name, clock, timing: timing?.desk ?? usualDeskTiming },
       resume: ({ runId, fence }) => this.#options.resume({ id: runId, fence }),
+      isEnded: (hold) => isEnded(catalogue, hold),
       late: (result) => recordLate(catalogue, { agent: name, result, nowMs: clock.nowMs() }),
     });
     this.#desks.set(name, desk);
@@ -223,9 +224,7 @@ export class AgentGate implements AsyncDisposable {
   }
 
   async #settleEnded(): Promise<void> {
-    for (const desk of this.#desks.values()) {
-      for (const hold of desk.unsettled) if (await isEnded(this.#options.catalogue, hold)) desk.settle(hold);
-    }
+    for (const desk of this.#desks.values()) await desk.settleEnded();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

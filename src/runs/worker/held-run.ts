@@ -38,15 +38,21 @@ export class HeldRun {
   readonly run: RunRecord;
   readonly #parts: HeldRunParts;
   readonly #fence: number;
+  readonly #warningsBefore: number;
   readonly #stop = new AbortController();
   #stopped: StopReason | undefined;
   /** On the monotonic clock. */
   #leaseEndsMs: number;
 
-  /** `claimedMs`: on the monotonic clock, from before the claim. */
-  constructor({ run, fence }: Pick<ClaimedRun, 'run' | 'fence'>, claimedMs: number, parts: HeldRunParts) {
+  /** `claimedMs`: on the monotonic clock, from before the claim. `warnings`: of a process that had it before, in its log. */
+  constructor(
+    { run, fence, warnings = 0 }: Pick<ClaimedRun, 'run' | 'fence'> & { readonly warnings?: number },
+    claimedMs: number,
+    parts: HeldRunParts,
+  ) {
     this.run = run;
     this.#fence = fence;
+    this.#warningsBefore = warnings;
     this.#parts = parts;
     this.#leaseEndsMs = claimedMs + parts.leaseMs;
   }
@@ -61,7 +67,8 @@ export class HeldRun {
   /** Resolves when all of it has ended and the end is written, or is somebody else's to write. Never rejects. */
   async perform(): Promise<void> {
     const { catalogue, clock, log } = this.#parts;
-    const writer = new RunLogWriter(catalogue, { id: this.run.id, fence: this.#fence }, clock);
+    const hold = { id: this.run.id, fence: this.#fence };
+    const writer = new RunLogWriter(catalogue, hold, clock, this.#warningsBefore);
     const done = new AbortController();
     const warn = (what: string) => (error: unknown) => log.warn({ run: this.run.id, error: messageOf(error) }, what);
     const beside = [

@@ -24,7 +24,7 @@ export class RunLogWriter {
   #waiting: ToldEvent[] = [];
   #dropped = 0;
   #progress: Progress | undefined;
-  #warnings = 0;
+  #warnings: number;
   /** Lines that were reported, and how many of them are still to be written. */
   #reported = 0;
   #unwritten = 0;
@@ -34,13 +34,15 @@ export class RunLogWriter {
   /** Rung when there is something to write. */
   #ring = new AbortController();
 
-  constructor(catalogue: Catalogue, hold: Hold, clock: Clock) {
+  /** `warnings`: how many the log has already, of a process before this one. */
+  constructor(catalogue: Catalogue, hold: Hold, clock: Clock, warnings = 0) {
     this.#catalogue = catalogue;
     this.#hold = hold;
     this.#clock = clock;
+    this.#warnings = warnings;
   }
 
-  /** How many warnings were told. */
+  /** How many warnings were told, also to the processes before this one. */
   get warnings(): number {
     return this.#warnings;
   }

@@ -1,6 +1,7 @@
 /** Who executes runs: as many at once as it has room for. Ends in order, with nothing left running. */
 import { hasCode, messageOf } from '../../base/errors.ts';
 import { programVersion } from '../../base/version.ts';
+import { countWarnings } from '../../catalogue/run-log.ts';
 import { claimRun, getRun, type Hold, renewLease } from '../../catalogue/runs.ts';
 import { removeWorker, sayAlive } from '../../catalogue/workers.ts';
 import type { RunRecord } from '../../model/run-record.ts';
@@ -70,8 +71,13 @@ export class Worker {
     const claimedMs = clock.monotonicMs();
     if ((await renewLease(catalogue, { id, fence, leaseMs })) === false) return false;
     const run = await getRun(catalogue, id);
-    if (run && !this.#held.has(id)) this.#begin(new HeldRun({ run, fence }, claimedMs, this.#options));
-    return run !== undefined;
+    const warnings = await countWarnings(catalogue, id);
+    if (run === undefined || this.#held.has(id)) return run !== undefined;
+    const held = new HeldRun({ run, fence, warnings }, claimedMs, this.#options);
+    // This process began to end meanwhile: it is held only so that its lease lasts until the next one.
+    if (this.#closing.signal.aborted) held.stop('left');
+    this.#begin(held);
+    return true;
   }
 
   /** A run it executes is told to stop at once, not with the next renewal of its lease. */
