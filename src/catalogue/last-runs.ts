@@ -11,6 +11,7 @@ export interface EndedRun {
   readonly id: string;
   readonly kind: RunKind;
   readonly source: string;
+  readonly repository?: string;
   readonly state: Extract<RunState, 'succeeded' | 'failed' | 'cancelled' | 'missed'>;
   readonly startedAtMs?: number;
   /** For one that never began: when it was given up. */
@@ -37,6 +38,7 @@ const columns = [
   'run.id',
   'run.kind',
   'run.source',
+  'run.repository',
   'run.state',
   'run.startedAtMs',
   'run.endedAtMs',
@@ -130,6 +132,7 @@ interface Row {
   readonly id: string;
   readonly kind: string;
   readonly source: string | null;
+  readonly repository: string | null;
   readonly state: string;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
@@ -150,6 +153,7 @@ function remember({ runs }: Memory, row: Row): void {
     id: row.id,
     kind,
     source: row.source,
+    ...(row.repository === null ? {} : { repository: row.repository }),
     state: row.state as EndedRun['state'],
     ...(row.startedAtMs === null ? {} : { startedAtMs: row.startedAtMs }),
     endedAtMs: row.endedAtMs ?? row.queuedAtMs,

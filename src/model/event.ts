@@ -25,7 +25,7 @@ export const eventTypes = {
   'restore.failed': 'A restore ended with an error.',
   'restore.missed': 'A restore was due and did not run.',
   'run.lost': 'A run ended without saying how: its process or machine died.',
-  'run.cancelled': 'Somebody took a run back, or stopped it.',
+  'run.cancelled': 'Somebody took a run back, or stopped it; or a drill was left out because its repository is away.',
   'run.warning': 'A run ended well but warned of something.',
   'source.overdue': 'A source has no snapshot as new as its policy promises.',
   'source.recovered': 'A source that was overdue, or not proven, is safe again.',

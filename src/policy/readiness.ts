@@ -3,7 +3,7 @@ import { formatDuration } from '../base/bytes.ts';
 
 /** Without a schedule, a snapshot older than this is too old; also the usual patience with a proof. */
 const unscheduledMs = 36 * 3_600_000;
-const proofMs = 8 * 86_400_000;
+const usualProofMs = 8 * 86_400_000;
 /** One missed run may be made good by the next; two are a fault. */
 const patience = 2;
 
@@ -12,6 +12,8 @@ export interface Timing {
   /** Longest time between two backups, and two drills, that the policy plans. */
   readonly backupEveryMs?: number;
   readonly drillEveryMs?: number;
+  /** False where somebody decided that nothing is drilled there: no proof is expected, but one that failed counts. */
+  readonly isDrilled?: boolean;
   /** The repository is not always there: its newest snapshot may become this old. */
   readonly mayBeAwayMs?: number;
 }
@@ -25,6 +27,7 @@ export interface RunFacts {
 export interface LastRun {
   readonly state: 'succeeded' | 'failed' | 'cancelled' | 'missed';
   readonly endedAtMs: number;
+  readonly repository?: string;
   readonly error?: { readonly message: string };
 }
 
@@ -72,14 +75,16 @@ export function concernsAbout(facts: SourceFacts): Concern[] {
   ];
 }
 
-/** How old the newest snapshot and the last drill that passed may become before they are a concern. */
-export function limitsOf({ backupEveryMs, drillEveryMs, mayBeAwayMs = 0 }: Timing): {
+/** How old the newest snapshot and the last drill that passed may become before they are a concern; without `proofMs` none is needed. */
+export function limitsOf({ backupEveryMs, drillEveryMs, isDrilled = true, mayBeAwayMs = 0 }: Timing): {
   readonly snapshotMs: number;
-  readonly proofMs: number;
+  readonly proofMs?: number;
 } {
   return {
     snapshotMs: Math.max(backupEveryMs === undefined ? unscheduledMs : patience * backupEveryMs, mayBeAwayMs),
-    proofMs: drillEveryMs === undefined ? proofMs : patience * drillEveryMs,
+    ...(isDrilled
+      ? { proofMs: Math.max(drillEveryMs === undefined ? usualProofMs : patience * drillEveryMs, mayBeAwayMs) }
+      : {}),
   };
 }
 
@@ -90,7 +95,8 @@ export function limitsOf({ backupEveryMs, drillEveryMs, mayBeAwayMs = 0 }: Timin
 export function safeUntilMs({ newest, lastProof, lastPassed, ...timing }: SourceFacts): number {
   const limits = limitsOf(timing);
   const provenMs = (lastPassed ?? lastProof)?.startedAtMs ?? Number.NEGATIVE_INFINITY;
-  return Math.min((newest?.timeMs ?? Number.NEGATIVE_INFINITY) + limits.snapshotMs, provenMs + limits.proofMs);
+  const provenUntilMs = limits.proofMs === undefined ? Number.POSITIVE_INFINITY : provenMs + limits.proofMs;
+  return Math.min((newest?.timeMs ?? Number.NEGATIVE_INFINITY) + limits.snapshotMs, provenUntilMs);
 }
 
 /** A snapshot or proof that came afterwards, by whatever way, makes good for the run. */
@@ -123,12 +129,13 @@ function concernAboutAge(facts: SourceFacts, timeMs: number): Concern[] {
 
 function concernAboutProof(facts: SourceFacts): Concern[] {
   const { nowMs, lastProof, lastPassed } = facts;
+  const limitMs = limitsOf(facts).proofMs ?? Number.POSITIVE_INFINITY;
+  if (!lastProof && limitMs === Number.POSITIVE_INFINITY) return [];
   if (!lastProof) return [{ kind: 'never-proven', message: 'never proven: no snapshot of it was ever restored' }];
   if (lastProof.verdict === 'failed') {
     const message = `the last drill failed, ${formatAge(nowMs - lastProof.startedAtMs)} ago (snapshot ${lastProof.snapshot.slice(0, 8)})`;
     return [{ kind: 'proof-failed', message }];
   }
-  const limitMs = limitsOf(facts).proofMs;
   const ageMs = nowMs - (lastPassed ?? lastProof).startedAtMs;
   if (ageMs <= limitMs) return [];
   return [

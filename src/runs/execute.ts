@@ -12,6 +12,8 @@ export interface Performed {
   /** False: it came to its end, but what was to be done is not, or not wholly, done; `error` says why. */
   readonly ok: boolean;
   readonly error?: RunError & { readonly retry?: Retry };
+  /** Nothing was done, and that is no fault: the run ends as cancelled, for this reason. */
+  readonly leftOut?: RunError;
   /** Plain JSON, without secrets. */
   readonly result?: unknown;
   readonly bytes?: number;

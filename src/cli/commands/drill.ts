@@ -11,9 +11,9 @@ export function add(program: Command, face: Face): void {
     .command('drill')
     .description('restore into a throwaway place, compare with what the backup recorded, keep the proof')
     .argument('[target...]', 'sources (their newest snapshot) or snapshots')
-    .option('--policy <name>', 'all sources of this policy')
-    .option('--all', 'all sources')
-    .option('--repository <name>', 'from this repository')
+    .option('--policy <name>', 'all sources of this policy, in each of their repositories')
+    .option('--all', 'all sources, in each of their repositories')
+    .option('--repository <name>', 'from this repository only')
     .option('--place <directory>', 'where the throwaway directory is made (default: the system’s temporary directory)')
     .action(async (targets: string[], options: { repository?: string }) => {
       face.screen.makesProgress();
@@ -30,10 +30,12 @@ function describe(output: DrillOutput): string {
 }
 
 export function describeOne(result: DrillResult): string {
-  const { proof, error } = result;
-  if (!proof) return `✗ ${result.target}: ${error?.message}\n    ${error?.remedy}`;
+  const { proof, error, repository, away } = result;
+  const subject = repository === undefined ? result.target : `${result.target} in ${repository}`;
+  if (away !== undefined) return `· ${subject}: not drilled, it is away: ${away}`;
+  if (!proof) return `✗ ${subject}: ${error?.message}\n    ${error?.remedy}`;
   const times = `restored ${formatBytes(proof.restoredBytes)} in ${formatDuration(proof.restoreMs)}, compared in ${formatDuration(proof.compareMs)}`;
-  const title = `${proof.source} · snapshot ${shortId(proof.snapshot)} · ${times}`;
+  const title = `${proof.source}${repository === undefined ? '' : ` in ${repository}`} · snapshot ${shortId(proof.snapshot)} · ${times}`;
   if (result.ok) return `✓ PROVEN ${title} · ${proof.checksTotal} checks, all equal`;
   const failed = proof.checks.filter((check) => !check.ok).slice(0, mostFailures);
   return [

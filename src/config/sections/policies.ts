@@ -42,7 +42,9 @@ const drill = z
 /** Of one repository. */
 const ownDrill = z
   .union([z.literal(false), z.strictObject({ schedule: cron })])
-  .describe('when what is there is drilled, if not as the others: { schedule: "0 6 1 * *" }, or false: never by itself');
+  .describe(
+    'when what is there is drilled, if not as the others: { schedule: "0 6 1 * *" }, or false: never by itself',
+  );
 
 export const policySection = z
   .strictObject({

@@ -89,7 +89,11 @@ function setSource(page: Page, state: SourceState, nowMs: number): void {
   page.set('holdfast_source_safe', state.ok ? 1 : 0, labels);
   page.set('holdfast_source_snapshots', state.snapshots, labels);
   page.set('holdfast_source_recovery_point_limit_seconds', expected.snapshotMs / 1000, labels);
-  page.set('holdfast_source_proof_limit_seconds', expected.proofMs / 1000, labels);
+  page.set(
+    'holdfast_source_proof_limit_seconds',
+    expected.proofMs === undefined ? undefined : expected.proofMs / 1000,
+    labels,
+  );
   page.set('holdfast_source_copies_behind', copies?.behind, labels);
   if (newest) {
     page.set('holdfast_source_last_success_timestamp_seconds', (nowMs - newest.ageMs) / 1000, labels);

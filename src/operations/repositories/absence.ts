@@ -1,6 +1,7 @@
 /** Repositories that are not always there: an external disk, a machine that sleeps. Being away is a state; being away too long a fault. */
 import { formatInstant } from '../../base/clock.ts';
 import { hasCode } from '../../base/errors.ts';
+import { absences } from '../../policy/absence.ts';
 import { formatAge } from '../../policy/readiness.ts';
 import type { RepositoryRecord } from './repository-record.ts';
 
@@ -15,7 +16,7 @@ export interface Absence {
 
 /** True for errors that a disk or server that is not there gives; not for one that is there and refuses, or is damaged. */
 export function isAbsence(error: unknown): boolean {
-  return hasCode(error, 'repository.missing', 'storage.not-found', 'storage.unreachable');
+  return hasCode(error, ...absences);
 }
 
 /** What it means for sources that are stored there. */

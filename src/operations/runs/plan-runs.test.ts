@@ -29,6 +29,23 @@ restores:
 const known = { drivers, storageKinds, hostKinds, channelKinds: [] };
 const config: Config = parseConfig('/etc/holdfast.yaml', Buffer.from(text), known);
 const plan: RunPlan = planRuns(config);
+const windowed = parseConfig(
+  '/etc/holdfast.yaml',
+  Buffer.from(`
+repositories: { nas: { url: /mnt/nas, password: { env: PW } } }
+hosts:
+  db: { ssh: root@db.example, key: { env: KEY }, hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJd0aLr3hUC5TtyXcSjAE6WeEVF0vVsM3rMGQGBmBhq5" }
+  app: { ssh: app@db.example, key: { env: KEY }, hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJd0aLr3hUC5TtyXcSjAE6WeEVF0vVsM3rMGQGBmBhq5" }
+  box: { docker: wiki }
+sources:
+  wiki: { driver: files, paths: [/a], repository: nas, window: { before: [{ stop: { service: wiki } }, { run: [sync] }, { stop: { container: wiki } }] } }
+  inside: { driver: files, paths: [/a], repository: nas, host: box, window: { before: [{ stop: { service: wiki.service } }] } }
+  far: { driver: files, paths: [/a], repository: nas, host: db, window: { before: [{ stop: { service: wiki } }] } }
+  again: { driver: files, paths: [/a], repository: nas, host: app, window: { before: [{ stop: { service: wiki } }] } }
+  plain: { driver: files, paths: [/a], repository: nas, window: { before: [{ run: [sync] }] } }
+`),
+  known,
+);
 const scheduled = new Map(plan.schedules.map((one) => [one.key, one]));
 
 describe('the plan of a configuration', () => {
@@ -39,15 +56,60 @@ describe('the plan of a configuration', () => {
         'backup/files/blog/',
         'backup/often/logs/',
         'check///nas',
-        'drill/dumps/shop/',
+        'drill/dumps/shop/nas',
+        'drill/dumps/shop/r2',
         'prune///nas',
         'restore/staging/shop/',
       ]),
     );
-    expect(scheduled.get('drill/dumps/shop/')).toMatchObject({ follows: true, input: { snapshot: 'random' } });
+    expect(scheduled.get('drill/dumps/shop/r2')).toMatchObject({
+      ...{ source: 'shop', repository: 'r2', follows: true, input: { snapshot: 'random' } },
+    });
     expect(scheduled.get('prune///nas')).toMatchObject({ input: { maxTimeMs: 7_200_000 }, host: 'local' });
     expect(scheduled.get('check///nas')).toMatchObject({ input: { due: true } });
     expect(scheduled.get('backup/often/logs/')).toMatchObject({ window: { fromMinute: 60, toMinute: 300 } });
+  });
+
+  it('drills each repository of a source, at its own times or never where the policy says so', () => {
+    const drilled = parseConfig(
+      '/etc/holdfast.yaml',
+      Buffer.from(`
+repositories:
+  nas: { url: /mnt/nas, password: { env: PW } }
+  r2: { url: /mnt/r2, password: { env: PW } }
+  tape: { url: /mnt/tape, password: { env: PW } }
+  usb: { url: /mnt/usb, password: { env: PW }, mayBeAway: 14d }
+policies:
+  nightly:
+    schedule: "0 2 * * *"
+    timezone: Europe/Madrid
+    repositories: [nas, { name: r2, drill: { schedule: "0 6 1 * *" } }, { name: tape, drill: false }, usb]
+    drill: { schedule: "0 5 * * *" }
+  far: { schedule: "0 2 * * *", repositories: [{ name: r2, drill: { schedule: "0 6 1 * *" } }] }
+  loose: { schedule: "0 2 * * *", repositories: [{ name: nas, drill: false }] }
+sources:
+  shop: { driver: files, paths: [/a], policy: nightly }
+  only: { driver: files, paths: [/a], policy: nightly, repository: [r2] }
+  there: { driver: files, paths: [/a], policy: far }
+  never: { driver: files, paths: [/a], policy: loose }
+`),
+      known,
+    );
+    const { schedules, promised, touches } = planRuns(drilled);
+    const drills = schedules.filter(({ kind }) => kind === 'drill');
+    expect(drills.map(({ key, timing, mayBeAway }) => [key, timing.kind === 'cron' && timing.cron, mayBeAway])).toEqual(
+      [
+        ['drill/nightly/shop/nas', '0 5 * * *', undefined],
+        ['drill/nightly/shop/r2', '0 6 1 * *', undefined],
+        ['drill/nightly/shop/usb', '0 5 * * *', 'usb'],
+        ['drill/nightly/only/', '0 6 1 * *', undefined],
+        ['drill/far/there/', '0 6 1 * *', undefined],
+      ],
+    );
+    expect(drills[1].timing).toMatchObject({ timezone: 'Europe/Madrid' });
+    expect(promised.map(({ drillEveryMs = 0 }) => drillEveryMs / 86_400_000)).toEqual([1, 31, 31, 0]);
+    const run = { kind: 'drill', source: 'shop', repository: 'r2', input: {}, trigger: 'schedule' } as const;
+    expect(touches(run)).toEqual([{ repository: 'r2', mode: 'shared' }]);
   });
 
   it('lets what follows others have their times', () => {
@@ -67,6 +129,16 @@ describe('the plan of a configuration', () => {
     expect(plan.retrying({ ...run, kind: 'backup', policy: 'often' })).toEqual({ attempts: 9, delayMs: 60_000 });
     expect(plan.retrying({ ...run, kind: 'backup', slotMs: undefined, policy: 'often' }).attempts).toBe(1);
     expect(plan.windowOf({ ...run, kind: 'backup', slotMs: undefined, policy: 'often' })).toBeUndefined();
+  });
+
+  it('knows what stands still meanwhile, by the same name for all hosts on one machine', () => {
+    const stops = (source: string, kind: 'backup' | 'drill' = 'backup') =>
+      planRuns(windowed, hostKinds).stops({ kind, source, input: {}, trigger: 'schedule' });
+    expect(stops('wiki')).toEqual(['the service wiki on local', 'the container wiki on local']);
+    expect(stops('inside')).toEqual(['the service wiki on local']);
+    expect(stops('far')).toEqual(['the service wiki on db.example']);
+    expect(stops('again')).toEqual(stops('far'));
+    expect([stops('wiki', 'drill'), stops('plain')]).toEqual([[], []]);
   });
 
   it('promises what the policies plan', () => {

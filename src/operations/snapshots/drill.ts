@@ -8,6 +8,7 @@ import type { Proof } from '../../model/proof.ts';
 import { saveProof } from '../../repository/index.ts';
 import { describeError } from '../describe-error.ts';
 import { type Execution, operation, type SourceAccess } from '../operation.ts';
+import { isAbsence } from '../repositories/absence.ts';
 import { HostPool } from '../sources/host-pool.ts';
 import { chooseSources, sourceOfSnapshot } from '../sources/source-access.ts';
 import { openFound } from './opened-contents.ts';
@@ -33,6 +34,8 @@ const result = z.object({
   target: z.string(),
   ok: z.boolean(),
   repository: z.string().optional(),
+  /** It may be away, and is: nothing was proven there, which is no fault. */
+  away: z.string().optional(),
   proof: proofView.extend({ checks: z.array(check) }).optional(),
   /** Why there is no proof. */
   error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).optional(),
@@ -52,15 +55,11 @@ export const drill = operation({
   input,
   output,
   run: async (request: Request, uses: Uses): Promise<DrillOutput> => {
-    const chosen = request.targets.length > 0 && !request.all && request.policy === undefined;
-    const targets = chosen
-      ? request.targets
-      : chooseSources(uses.config, { ...request, sources: request.targets }).map((source) => source.name);
     const results: DrillResult[] = [];
     await using hosts = new HostPool(uses);
     await using containers = await openEngine(uses);
-    for (const target of targets)
-      results.push(await attempt(target, request, { ...uses, hosts, containers: containers.engine }));
+    for (const aim of aimsOf(request, uses))
+      results.push(await attempt(aim, request, { ...uses, hosts, containers: containers.engine }));
     return { ok: results.every((one) => one.ok), results };
   },
 });
@@ -74,18 +73,45 @@ async function openEngine({ openContainers, report }: Uses): Promise<AsyncDispos
   return { engine, [Symbol.asyncDispose]: async () => await engine?.close() };
 }
 
-async function attempt(target: string, request: Request, uses: HostedUses): Promise<DrillResult> {
+interface Aim {
+  readonly target: string;
+  /** Absent: the first that has it. */
+  readonly repository?: string;
+  /** Nobody named the repository: it need not be there. */
+  readonly mayBeAway?: boolean;
+}
+
+/** What is named, once; of a policy's or all sources, what is in each of their repositories. */
+function aimsOf(request: Request, { config }: Uses): Aim[] {
+  const { targets, all, policy, repository } = request;
+  if (targets.length > 0 && !all && policy === undefined) return targets.map((target) => ({ target, repository }));
+  const sources = chooseSources(config, { ...request, sources: targets });
+  if (repository !== undefined) return sources.map(({ name }) => ({ target: name, repository }));
+  return sources.flatMap(({ name, placements }): Aim[] => {
+    const drilled = placements.filter((one) => one.drill !== false);
+    return (drilled.length > 0 ? drilled : placements).map((one) => {
+      const { mayBeAwayMs } = config.repositories.get(one.repository) ?? {};
+      return { target: name, repository: one.repository, mayBeAway: mayBeAwayMs !== undefined };
+    });
+  });
+}
+
+async function attempt(aim: Aim, request: Request, uses: HostedUses): Promise<DrillResult> {
+  const { target, repository } = aim;
   try {
-    return await prove(target, request, uses);
+    return await prove(aim, request, uses);
   } catch (error) {
     if (uses.signal.aborted || hasCode(error, 'cancelled')) throw error;
     const { code, message, remedy } = describeError(error);
-    return { target, ok: false, error: { code, message, remedy } };
+    const place = repository === undefined ? {} : { repository };
+    if (aim.mayBeAway && isAbsence(error)) return { target, ok: true, ...place, away: message };
+    return { target, ok: false, ...place, error: { code, message, remedy } };
   }
 }
 
-async function prove(target: string, request: Request, uses: HostedUses): Promise<DrillResult> {
-  await using opened = await openFound(target, request.repository, uses);
+async function prove(aim: Aim, request: Request, uses: HostedUses): Promise<DrillResult> {
+  const { target } = aim;
+  await using opened = await openFound(target, aim.repository, uses);
   const { snapshot, contents } = opened;
   const { name, repository } = opened.found.opened;
   const { driver, source } = await sourceOfSnapshot(snapshot, uses, () => true);

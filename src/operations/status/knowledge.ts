@@ -4,7 +4,7 @@ import type { Placement, SourceEntry } from '../../config/index.ts';
 import { concernsAbout, limitsOf, type RunFacts, type SourceFacts } from '../../policy/readiness.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
 import { type CopiesView, type KnownCheck, type Silence, unknownState } from '../repositories/repository-state.ts';
-import { periodsOf } from './periods.ts';
+import { periodsIn } from './periods.ts';
 import type { SourceRun, SourceState } from './view.ts';
 
 export interface KnownProof {
@@ -59,7 +59,7 @@ export function judgeSource(source: SourceEntry, placement: Placement, learnt: L
   const { knowledge, runs } = learnt;
   const { repository, keep } = placement;
   const here = knowledge.get(repository)!;
-  const timing = timingOf(source, repository, uses);
+  const timing = timingOf(source, placement, uses);
   const described = () => ({
     ...{ source: source.name, driver: source.driver, repository },
     ...(keep ? { keep: { ...keep } } : {}),
@@ -90,16 +90,25 @@ export function judgeSource(source: SourceEntry, placement: Placement, learnt: L
 /** What a judgement is made of, where the repository says something. */
 export function factsOf(
   source: SourceEntry,
-  { repository }: Placement,
+  placement: Placement,
   { known, copies, runs }: { readonly known: Known; readonly copies?: CopiesView; readonly runs?: KnownRuns },
   uses: Uses,
 ): SourceFacts {
   const { newest, lastProof, lastPassed } = known;
-  const isFirst = source.placements[0].repository === repository;
   return {
-    ...timingOf(source, repository, uses),
+    ...timingOf(source, placement, uses),
     ...{ newest, lastProof, lastPassed, behind: copies?.behind },
-    runs: isFirst ? runs?.facts : undefined,
+    runs: runs && runsOf(source, placement, runs.facts),
+  };
+}
+
+/** A run that names no repository is one of the first. */
+function runsOf({ placements }: SourceEntry, { repository }: Placement, { backup, drill }: RunFacts): RunFacts {
+  const first = placements[0].repository;
+  const isHere = (run: RunFacts['drill']): boolean => (run?.repository ?? first) === repository;
+  return {
+    ...(repository === first ? { backup } : {}),
+    ...(isHere(drill) ? { drill } : {}),
   };
 }
 
@@ -112,13 +121,11 @@ function viewKnown({ snapshots, newest, lastProof, lastPassed }: Known, nowMs: n
   };
 }
 
-function timingOf(source: SourceEntry, repository: string, { config, clock }: Uses) {
-  const { backupEveryMs, drillEveryMs } = periodsOf(source, config);
+function timingOf(source: SourceEntry, placement: Placement, { config, clock }: Uses) {
   return {
     nowMs: clock.nowMs(),
-    mayBeAwayMs: config.repositories.get(repository)?.mayBeAwayMs,
-    backupEveryMs,
-    drillEveryMs,
+    mayBeAwayMs: config.repositories.get(placement.repository)?.mayBeAwayMs,
+    ...periodsIn(source, placement, config),
   };
 }
 

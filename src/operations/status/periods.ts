@@ -1,5 +1,5 @@
 /** How often backups and drills of a source come, by its policy: what «too old» is measured by. */
-import type { Config, PolicyEntry, SourceEntry } from '../../config/index.ts';
+import type { Config, Placement, PolicyEntry, SourceEntry } from '../../config/index.ts';
 import { longestGapMs, parseCron } from '../../policy/cron.ts';
 
 export interface Periods {
@@ -18,6 +18,17 @@ export function periodsOf({ policy }: SourceEntry, config: Config): Periods {
   const found = own.get(entry.name) ?? measure(entry, config);
   own.set(entry.name, found);
   return found;
+}
+
+/** The same for what is in one of its repositories; `isDrilled` is false where nobody expects a proof. */
+export function periodsIn(
+  source: SourceEntry,
+  { drill }: Placement,
+  config: Config,
+): Periods & { readonly isDrilled: boolean } {
+  const { backupEveryMs, drillEveryMs } = periodsOf(source, config);
+  const own = drill === undefined || drill === false ? undefined : periodOf(drill.schedule);
+  return { backupEveryMs, drillEveryMs: own ?? drillEveryMs, isDrilled: drill !== false };
 }
 
 function measure(policy: PolicyEntry, { policies }: Config): Periods {

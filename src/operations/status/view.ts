@@ -30,8 +30,8 @@ export const sourceState = z.object({
   proof: z.object({ verdict: z.string(), ageMs: z.number(), restoreMs: z.number(), snapshot: z.string() }).optional(),
   /** When the last drill that passed was made. */
   proven: z.string().optional(),
-  /** Older than this is a concern: the newest snapshot, and the last drill that passed. */
-  expected: z.object({ snapshotMs: z.number(), proofMs: z.number() }),
+  /** Older than this is a concern: the newest snapshot, and the last drill that passed; absent where none is expected. */
+  expected: z.object({ snapshotMs: z.number(), proofMs: z.number().optional() }),
   /** Its last run of each kind that ended, and those that go on. */
   runs: z.array(sourceRun).optional(),
   concerns: z.array(concern),

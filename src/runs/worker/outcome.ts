@@ -26,6 +26,7 @@ export type StopReason = 'cancelled' | 'shutdown' | 'timeout' | 'lost' | 'left';
 export function endingOf(run: RunRecord, performed: Performed, facts: EndingFacts): Ending {
   const { ok, error, result, bytes, addedBytes, snapshot, next = [] } = performed;
   const gave = { result, bytes, addedBytes, snapshot };
+  if (performed.leftOut) return leftOutEnding(run, performed.leftOut, gave);
   if (!ok) return failed(run, { ...(error ?? incomplete(run)) }, { ...facts, gave, next });
   const title = `the ${titleOf(run)} succeeded`;
   const events = [withFacts(happeningOf(run, { type: `${run.kind}.succeeded` as EventType, title }), run, gave, facts)];
@@ -34,6 +35,16 @@ export function endingOf(run: RunRecord, performed: Performed, facts: EndingFact
     events.push(happeningOf(run, { type: 'run.warning', title: warned }));
   }
   return { outcome: { state: 'succeeded', ...gave }, events, next };
+}
+
+/** Neither a success that would make good for a failure, nor a failure. */
+function leftOutEnding(run: RunRecord, error: RunError, gave: Gave): Ending {
+  const title = `the ${titleOf(run)} was left out: ${error.message}`;
+  return {
+    outcome: { state: 'cancelled', error, ...gave },
+    events: [happeningOf(run, { type: 'run.cancelled', title, error })],
+    next: [],
+  };
 }
 
 /** What it threw, or why it was stopped. */
