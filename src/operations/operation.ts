@@ -11,7 +11,7 @@ import type { AnyHostKind, ContainerEngine, Host } from '../hosts/host.ts';
 import type { Principal, Role } from '../model/principal.ts';
 import type { Report } from '../model/run.ts';
 import type { AnyChannelKind } from '../notify/channel.ts';
-import type { WindowRecords } from '../runs/window/records.ts';
+import type { WindowRecords } from '../runs/window/open-records.ts';
 import type { AnyStorageKind } from '../storage/storage.ts';
 
 export interface Operation<Input, Output, Uses> {

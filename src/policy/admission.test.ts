@@ -6,7 +6,7 @@ const limits = { runs: 4, perHost: 2, perRepository: 3 };
 let serial = 0;
 function run(parts: Partial<Candidate> = {}): Candidate {
   const id = String(++serial).padStart(6, '0');
-  return { id, kind: 'backup', source: `s${id}`, host: `h${id}`, touches: [], readyMs: serial, ...parts };
+  return { id, kind: 'backup', source: `s${id}`, host: `h${id}`, touches: [], stops: [], readyMs: serial, ...parts };
 }
 const shared = (repository: string) => ({ repository, mode: 'shared' }) as const;
 const alone = (repository: string) => ({ repository, mode: 'alone' }) as const;
@@ -24,6 +24,16 @@ describe('limits', () => {
     const next = run({ source: 'shop', kind: 'drill' });
     const { waiting } = admit([next], [going], { limits, nowMs: 0 });
     expect(waiting.get(next.id)).toBe('something else is being done with shop');
+  });
+
+  it('does not let two stop the same service at once, and lets the older one have it', () => {
+    const stops = ['the container wiki on local'];
+    const going = run({ stops });
+    const [older, younger] = [run({ stops: ['the service db on local', ...stops] }), run({ stops })];
+    const { admitted, waiting } = admit([younger, older], [going], { limits, nowMs: 0 });
+    expect(admitted).toEqual([]);
+    expect(waiting.get(older.id)).toBe('another backup stops the container wiki on local, too');
+    expect(admit([younger, older], [], { limits, nowMs: 0 }).admitted).toEqual([older.id]);
   });
 
   it('passes by what cannot begin yet', () => {
@@ -58,6 +68,15 @@ describe('patience', () => {
     expect(late.waiting.get(younger.id)).toContain('waited for it for longer');
   });
 
+  it('is at an end, too, for one that stops two services which others stop in turns', () => {
+    const going = run({ stops: ['db'] });
+    const both = run({ stops: ['db', 'web'], readyMs: 0 });
+    const [younger, other] = [run({ stops: ['web'] }), run({ host: both.host })];
+    expect(admit([both, younger], [going], { limits, nowMs: 1000 }).admitted).toEqual([younger.id]);
+    const late = admit([both, younger, other], [going], { limits, nowMs: reserveAfterMs });
+    expect(late.admitted).toEqual([other.id]);
+  });
+
   it('lasts for ever only with what works on the same source: its host is not kept free meanwhile', () => {
     const going = run({ source: 'shop', host: 'db' });
     const again = run({ source: 'shop', host: 'db', readyMs: 0 });
@@ -86,6 +105,12 @@ interface Arriving {
   readonly candidate: Candidate;
 }
 
+/** Some have one in common with the one before, some with the one after, some none. */
+function stopsOf(source: string): string[] {
+  const at = source.charCodeAt(0);
+  return at % 3 === 0 ? [] : [`the service ${at >> 1}`, `the service ${(at + 1) >> 1}`];
+}
+
 function arrivals(given: readonly Given[]): Arriving[] {
   let minute = 0;
   return given.map(({ kind: [kind, mode], source, repository, length, gap }, i) => {
@@ -93,7 +118,16 @@ function arrivals(given: readonly Given[]): Arriving[] {
     const about = kind === 'backup' || kind === 'drill' ? { source } : {};
     const host = `h${source.charCodeAt(0) % 3}`;
     const touches = [{ repository, mode }];
-    const candidate = { id: String(i).padStart(4, '0'), kind, host, ...about, touches, readyMs: minute * 60_000 };
+    const stops = kind === 'backup' ? stopsOf(source) : [];
+    const candidate = {
+      id: String(i).padStart(4, '0'),
+      kind,
+      host,
+      ...about,
+      touches,
+      stops,
+      readyMs: minute * 60_000,
+    };
     return { minutes: length, candidate };
   });
 }
@@ -147,6 +181,8 @@ function requireWithin(
   few: { runs: number; perHost: number; perRepository: number },
 ): void {
   expect(going.length).toBeLessThanOrEqual(few.runs);
+  const stops = going.flatMap((one) => [...new Set(one.stops)]);
+  expect(new Set(stops).size).toBe(stops.length);
   const sources = going.flatMap((one) => one.source ?? []);
   expect(new Set(sources).size).toBe(sources.length);
   for (const group of Map.groupBy(

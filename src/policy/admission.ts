@@ -11,6 +11,8 @@ export interface Candidate {
   readonly source?: string;
   readonly host: string;
   readonly touches: readonly Touched[];
+  /** What stands still while it goes on: it has that to itself. */
+  readonly stops: readonly string[];
   /** Since when it could begin, if nothing stood in its way. */
   readonly readyMs: number;
   /** What else it waits for: its time, its window, those who come first. */
@@ -48,8 +50,9 @@ export function admit(
       continue;
     }
     waiting.set(run.id, reason);
-    const isReserving = run.waits === undefined && refusal?.isOfPlaces === true;
-    if (isReserving && nowMs - run.readyMs >= reserveAfterMs) taken.take(run, { reserved: true });
+    if (run.waits !== undefined || nowMs - run.readyMs < reserveAfterMs) continue;
+    if (refusal?.keeps === 'places') taken.take(run, { reserved: true });
+    if (refusal?.keeps === 'stops') taken.keepStill(run);
   }
   return { admitted, waiting };
 }
@@ -64,8 +67,8 @@ function tooMany(count: number, { runs }: RunLimits): string | undefined {
 
 interface Refusal {
   readonly reason: string;
-  /** False where keeping places free would not help: what works on the same source has to end first. */
-  readonly isOfPlaces: boolean;
+  /** What is kept free for it. Where something works on the same source that has to end first, nothing would help. */
+  readonly keeps: 'places' | 'stops' | 'nothing';
 }
 
 interface Use {
@@ -81,12 +84,15 @@ class Taken {
   readonly #sources = new Set<string>();
   readonly #hosts = new Map<string, number>();
   readonly #repositories = new Map<string, Use>();
+  readonly #stops = new Set<string>();
 
   constructor(limits: RunLimits) {
     this.#limits = limits;
   }
 
-  take({ source, host, touches }: Candidate, { reserved = false } = {}): void {
+  take(run: Candidate, { reserved = false } = {}): void {
+    const { source, host, touches } = run;
+    this.keepStill(run);
     if (source !== undefined) {
       if (!reserved) this.#sources.add(source);
       this.#hosts.set(host, (this.#hosts.get(host) ?? 0) + 1);
@@ -101,16 +107,23 @@ class Taken {
     }
   }
 
-  refusal({ source, host, touches }: Candidate): Refusal | undefined {
+  /** Nobody younger stops the same before it. */
+  keepStill({ stops }: Candidate): void {
+    for (const stop of stops) this.#stops.add(stop);
+  }
+
+  refusal({ source, host, touches, stops }: Candidate): Refusal | undefined {
     if (source !== undefined && this.#sources.has(source)) {
-      return { reason: `something else is being done with ${source}`, isOfPlaces: false };
+      return { reason: `something else is being done with ${source}`, keeps: 'nothing' };
     }
+    const still = stops.find((stop) => this.#stops.has(stop));
+    if (still !== undefined) return { reason: `another backup stops ${still}, too`, keeps: 'stops' };
     if (source !== undefined && (this.#hosts.get(host) ?? 0) >= this.#limits.perHost) {
-      return { reason: `the host ${host} has as many runs as it may have`, isOfPlaces: true };
+      return { reason: `the host ${host} has as many runs as it may have`, keeps: 'places' };
     }
     for (const touched of touches) {
       const reason = this.#repositoryRefuses(touched);
-      if (reason !== undefined) return { reason, isOfPlaces: true };
+      if (reason !== undefined) return { reason, keeps: 'places' };
     }
     return undefined;
   }

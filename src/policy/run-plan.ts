@@ -55,6 +55,8 @@ export interface RunPlan {
   /** Of policies that have a schedule. */
   readonly timings: ReadonlyMap<string, Timing>;
   readonly touches: (run: PlannedRun) => readonly Touched[];
+  /** What its maintenance window stops, as people call it: two that stop the same are not done at once. */
+  readonly stops: (run: PlannedRun) => readonly string[];
   /** Nothing begins outside of it; a run that somebody asked for has none. */
   readonly windowOf: (run: PlannedRun) => RunWindow | undefined;
   /** Policies whose backups come first. */

@@ -41,6 +41,7 @@ const nothing: RunPlan = {
   limits: { runs: 4, perHost: 4, perRepository: 4 },
   timings: new Map(),
   touches: () => [],
+  stops: () => [],
   windowOf: () => undefined,
   after: () => [],
   retrying: () => ({ attempts: 3, delayMs: 5 * minute }),

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -8,7 +17,9 @@ import { type Catalogue, openCatalogue } from '../../catalogue/open.ts';
 import { emptyConfig } from '../../config/index.ts';
 import type { AnyHostKind } from '../../hosts/host.ts';
 import { localHost } from '../../hosts/local/index.ts';
+import type { RunEvent } from '../../model/run.ts';
 import {
+  keptPlaceOf,
   leftRecords,
   leftWindows,
   MaintenanceWindow,
@@ -17,6 +28,7 @@ import {
   windowsDirectory,
 } from '../../runs/window/index.ts';
 import { HostPool } from '../sources/host-pool.ts';
+import { repairLeftWindows } from '../sources/left-windows.ts';
 import { Maintenance } from '../sources/maintenance.ts';
 import { closeLeftWindows } from './close-left-windows.ts';
 
@@ -52,10 +64,19 @@ function uses() {
   };
 }
 
+/** With a catalogue that workers on several machines share. */
+function usesOfMany() {
+  const one = uses();
+  const server = { ...one.config.server, catalogue: { kind: 'postgres', url: 'postgres://db/holdfast' } as const };
+  return { ...one, config: { ...one.config, server } };
+}
+
 const record = (parts: Partial<WindowRecord>): WindowRecord => ({
   ...{ format: 1, config: '/etc/holdfast.yaml', source: 'shop', host: 'db', openedAtMs: 1, stopped: [], after: [] },
   ...parts,
 });
+
+const waiting = { clock: systemClock, signal: new AbortController().signal, onWait: () => undefined };
 
 async function leaveOpen(worker: string, parts: Partial<WindowRecord>): Promise<void> {
   const row = { id: 'aa', runId: 'ended', worker, document: JSON.stringify(record(parts)), openedAtMs: 1 };
@@ -68,7 +89,7 @@ const unit = { stop: { kind: 'unit', name: 'holdfast-no-such' }, timeoutMs: 5000
 it('writes into both places and removes from both', async () => {
   const directory = windowsDirectory(uses().env);
   const records = recordsOfRun({ catalogue, directory, run: 'r1', worker: 'w' });
-  const open = await records.create(record({}));
+  const open = await records.create(record({}), waiting);
   expect((await leftRecords(directory, { all: true })).map((one) => one.id)).toEqual([open.id]);
   // It is being worked on: nothing was left.
   expect(await leftRecords(directory, { own: true })).toEqual([]);
@@ -81,17 +102,17 @@ it('writes into both places and removes from both', async () => {
 it('ends a window on a machine that both reach, if it leads', async () => {
   const mark = join(folder, 'mark');
   await leaveOpen('elsewhere:1:x', { after: [{ run: ['touch', mark], timeoutMs: 5000 }] });
-  await closeLeftWindows(uses(), { leads: false });
+  await closeLeftWindows(usesOfMany(), { leads: false });
   expect(existsSync(mark)).toBe(false);
-  await closeLeftWindows(uses(), { leads: true });
+  await closeLeftWindows(usesOfMany(), { leads: true });
   expect(existsSync(mark)).toBe(true);
   expect(await leftWindows(catalogue)).toEqual([]);
 });
 
 it('tells once of services on the machine of a worker that is not back', async () => {
   await leaveOpen('elsewhere:1:x', { host: 'local', stopped: [unit] });
-  await closeLeftWindows(uses(), { leads: true });
-  await closeLeftWindows(uses(), { leads: true });
+  await closeLeftWindows(usesOfMany(), { leads: true });
+  await closeLeftWindows(usesOfMany(), { leads: true });
   const told = await events();
   expect(told).toHaveLength(1);
   expect(told[0].type).toBe('service.stopped');
@@ -111,8 +132,9 @@ async function withSystemd(work: () => Promise<void>): Promise<void> {
   mkdirSync(join(folder, 'bin'));
   const script = `#!/bin/sh
     case $1 in
-      show) echo LoadState=loaded; echo ActiveState=active ;;
-      start) echo tried >> ${folder}/tries; [ -e ${folder}/repaired ] || { echo no room >&2; exit 1; } ;;
+      show) echo LoadState=loaded; [ -e ${folder}/stopped ] && echo ActiveState=inactive || echo ActiveState=active ;;
+      stop) touch ${folder}/stopped ;;
+      start) echo tried >> ${folder}/tries; [ -e ${folder}/repaired ] || { echo no room >&2; exit 1; }; rm -f ${folder}/stopped ;;
     esac`;
   writeFileSync(join(folder, 'bin', 'systemctl'), script, { mode: 0o755 });
   process.env.PATH = `${folder}/bin:${PATH}`;
@@ -193,11 +215,144 @@ it('steps afterwards that a process did not live to take, and that fail when the
 
 it('what stays stopped is told again after a day', async () => {
   await leaveOpen('elsewhere:1:x', { host: 'local', stopped: [unit] });
-  await closeLeftWindows(uses(), { leads: true });
+  await closeLeftWindows(usesOfMany(), { leads: true });
   nowMs += 23 * 3_600_000;
-  await closeLeftWindows(uses(), { leads: true });
+  await closeLeftWindows(usesOfMany(), { leads: true });
   expect(await events()).toHaveLength(1);
   nowMs += 3_600_000;
-  await closeLeftWindows(uses(), { leads: true });
+  await closeLeftWindows(usesOfMany(), { leads: true });
   expect(await events()).toHaveLength(2);
+});
+
+/** The record of a process that was killed, as it left it in the directory of this machine. */
+function leaveRecord(left: WindowRecord, mode = 0o600): void {
+  const directory = windowsDirectory(uses().env);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeFileSync(join(directory, '0123456789abcdef.1-1-another-boot.json'), JSON.stringify(left), { mode });
+}
+
+/** A window of a run that ended, opened by a worker of that name, whose record was made good already. */
+async function leaveRow(worker: string, place: string | undefined): Promise<void> {
+  const document = JSON.stringify({ ...record({ host: 'local', stopped: [unit] }), place });
+  const row = { id: '0123456789abcdef', runId: 'ended', worker, document, openedAtMs: 1 };
+  await catalogue.db.insertInto('openWindow').values(row).execute();
+}
+
+it('a container that was made anew knows its own windows, and raises no false alarm for ever', async () => {
+  await withSystemd(async () => {
+    writeFileSync(join(folder, 'repaired'), '');
+    mkdirSync(windowsDirectory(uses().env), { recursive: true });
+    await leaveRow('3f2a9c1d77aa:7:x', await keptPlaceOf(windowsDirectory(uses().env)));
+    for (let day = 0; day < 4; day += 1) {
+      await closeLeftWindows(usesOfMany(), { leads: true });
+      nowMs += 24 * 3_600_000;
+    }
+  });
+  expect((await events()).map((one) => one.type)).toEqual(['service.started']);
+  expect(await leftWindows(catalogue)).toEqual([]);
+});
+
+it('with a catalogue in a file every window is of this machine, also of a version that did not say where', async () => {
+  await withSystemd(async () => {
+    writeFileSync(join(folder, 'repaired'), '');
+    await leaveRow('3f2a9c1d77aa:7:x', undefined);
+    await closeLeftWindows(uses(), { leads: true });
+  });
+  expect((await events()).map((one) => one.type)).toEqual(['service.started']);
+  expect(await leftWindows(catalogue)).toEqual([]);
+});
+
+it('a machine of the same name with another state directory is another one', async () => {
+  await leaveRow(`${hostname()}:7:x`, 'f'.repeat(32));
+  await closeLeftWindows(usesOfMany(), { leads: true });
+  const [told] = await catalogue.db.selectFrom('happening').select('message').execute();
+  expect(told.message).toContain('which is not back yet');
+});
+
+it('what a killed command left, and could not be started, is told of and tried again by a process that lives', async () => {
+  await withSystemd(async () => {
+    leaveRecord(record({ host: 'local', stopped: [unit] }));
+    for (let look = 0; look < 15; look += 1) {
+      await closeLeftWindows(uses(), { leads: false });
+      nowMs += 20_000;
+    }
+    expect((await events()).map((one) => one.type)).toEqual(['service.stopped']);
+    // At 0, 20, 60 and 140 s.
+    expect(tries()).toBe(4);
+    writeFileSync(join(folder, 'repaired'), '');
+    nowMs += 300_000;
+    await closeLeftWindows(uses(), { leads: false });
+  });
+  expect((await events()).map((one) => one.type)).toEqual(['service.stopped', 'service.started']);
+  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(readdirSync(windowsDirectory(uses().env))).toEqual([]);
+});
+
+it('what a start of this process could not start it tries again, whatever the machine was called before', async () => {
+  await withSystemd(async () => {
+    leaveRecord(record({ host: 'local', stopped: [unit] }));
+    await leaveRow('3f2a9c1d77aa:7:x', await keptPlaceOf(windowsDirectory(uses().env)));
+    await repairLeftWindows(uses()); // as every command does first
+    expect(tries()).toBe(1);
+    writeFileSync(join(folder, 'repaired'), '');
+    await closeLeftWindows(usesOfMany(), { leads: false });
+    expect(tries()).toBe(2);
+  });
+  expect((await events()).map((one) => one.type)).toEqual(['service.started']);
+  expect(readdirSync(windowsDirectory(uses().env))).toEqual([]);
+});
+
+it('a record that cannot be trusted is told of once, not at every look', async () => {
+  leaveRecord(record({ host: 'local', stopped: [unit] }));
+  chmodSync(join(windowsDirectory(uses().env), '0123456789abcdef.1-1-another-boot.json'), 0o666);
+  const told: string[] = [];
+  const report = (event: RunEvent): void => void told.push(event.type === 'warning' ? event.message : event.type);
+  await closeLeftWindows({ ...uses(), report }, { leads: false });
+  await closeLeftWindows({ ...uses(), report }, { leads: false });
+  expect(told).toEqual([expect.stringContaining('cannot be read or trusted')]);
+});
+
+async function insertRun(id: string, state: string): Promise<void> {
+  const about = { kind: 'backup', host: 'db', trigger: 'manual', askedBy: 'anna', input: '{}' };
+  const numbers = { attempt: 1, notBeforeMs: 1, queuedAtMs: 1, fence: 0, cancelRequested: 0 };
+  await catalogue.db
+    .insertInto('run')
+    .values({ id, state, ...about, ...numbers })
+    .execute();
+}
+
+it('nothing is started from afar that an open window has, and all is once that has ended', async () => {
+  const mark = join(folder, 'mark');
+  await leaveOpen('elsewhere:1:x', { stopped: [unit], after: [{ run: ['touch', mark], timeoutMs: 5000 }] });
+  const claims = ['the service holdfast-no-such on db of /etc/holdfast.yaml'];
+  const row = { runId: 'going', worker: 'there:1:x', document: JSON.stringify(record({ claims })), openedAtMs: 1 };
+  await catalogue.db
+    .insertInto('openWindow')
+    .values({ ...row, id: 'bb' })
+    .execute();
+  await insertRun('going', 'running');
+  await withSystemd(async () => {
+    writeFileSync(join(folder, 'repaired'), '');
+    await closeLeftWindows(usesOfMany(), { leads: true });
+    expect([existsSync(join(folder, 'tries')), existsSync(mark)]).toEqual([false, false]);
+    await catalogue.db.deleteFrom('openWindow').where('id', '=', 'bb').execute();
+    await closeLeftWindows(usesOfMany(), { leads: true });
+    expect([tries(), existsSync(mark)]).toEqual([1, true]);
+  });
+  expect(await leftWindows(catalogue)).toEqual([]);
+});
+
+it('a run that takes over what an earlier one left stands for it from then on', async () => {
+  await withSystemd(async () => {
+    await backUp([]);
+    await closeLeftWindows(uses(), { leads: true });
+    rmSync(join(folder, 'tries'));
+    await backUp([]);
+    expect(await leftWindows(catalogue)).toHaveLength(1);
+    writeFileSync(join(folder, 'repaired'), '');
+    nowMs += 300_000;
+    await closeLeftWindows(uses(), { leads: true });
+  });
+  expect((await events()).map((one) => one.type)).toEqual(['service.stopped', 'service.started']);
+  expect(await leftWindows(catalogue)).toEqual([]);
 });

@@ -9,18 +9,24 @@ import { recordHappening } from '../../catalogue/happenings.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
 import { type StopStep, titleOf } from '../../model/window.ts';
 import {
+  addWindow,
+  claimedElsewhere,
   closeWindow,
   forgetWindow,
   keepWindow,
+  keptPlaceOf,
+  knownWindows,
   type LeftWindow,
   leftRecords,
-  leftWindows,
+  placeOf,
   type Repaired,
+  touchedBy,
   windowsDirectory,
 } from '../../runs/window/index.ts';
 import type { Execution, SourceAccess } from '../operation.ts';
 import { HostPool } from '../sources/host-pool.ts';
 import { repairLeftWindows } from '../sources/left-windows.ts';
+import { isHere } from '../sources/machine-of.ts';
 import { Maintenance } from '../sources/maintenance.ts';
 
 type Uses = SourceAccess & Execution & { readonly catalogue: Catalogue };
@@ -30,55 +36,91 @@ const longestPauseMs = 300_000;
 /** Somebody who overlooked that a service is stopped is told again. */
 const tellAgainMs = 24 * 3_600_000;
 
+/** Records that nothing can be done about, by id: this process has said so. */
+const unreadable = new Set<string>();
+
 /** What came of trying: `rest` is what is still to be done, as far as that is known. */
 type Tried = Pick<Repaired, 'rest' | 'isClosed' | 'failures' | 'failedSteps'>;
 
 /**
  * Closes what can be closed from here and is due, and tells of what cannot; who does not lead looks after its own machine
- * only. Costs one query when nothing is left.
+ * only. What an open window has claimed waits for its end. Costs one query, and a look at a directory, when nothing is left.
  */
 export async function closeLeftWindows(uses: Uses, { leads }: { readonly leads: boolean }): Promise<void> {
   const { catalogue } = uses;
-  const left = await leftWindows(catalogue);
-  if (left.length === 0) return;
-  const nowMs = await catalogue.nowMs();
+  const { left, claimed } = await knownWindows(catalogue);
+  const nowMs = left.length > 0 ? await catalogue.nowMs() : 0;
   const due = new Set(left.filter(({ tries }) => (tries.nextAtMs ?? 0) <= nowMs).map(({ id }) => id));
-  const repaired = left.some(isOfThisMachine) ? await repairLeftWindows(uses, (id) => due.has(id)) : [];
+  const known = new Set(left.map(({ id }) => id));
+  const isAgain = (id: string): boolean => (known.has(id) ? due.has(id) : !unreadable.has(id));
+  const repaired = await repairLeftWindows(uses, isAgain, claimed);
+  for (const one of repaired) if (!known.has(one.id)) await settleUnknown(one, uses);
+  const rest = left.filter(({ id }) => due.has(id) && repaired.every((one) => one.id !== id));
   for (const one of left) {
     const tried = repaired.find(({ id }) => id === one.id);
     if (tried) await settle(one, tried, uses);
-    else if (!due.has(one.id)) continue;
-    else if (isOfThisMachine(one)) await settleHere(one, uses);
+  }
+  if (rest.length > 0) await lookAfter(rest, uses, { leads, claimed });
+}
+
+interface Look {
+  readonly leads: boolean;
+  readonly claimed: ReadonlySet<string>;
+}
+
+/** Those that are due, and of which the directory of this machine has nothing to be done here. */
+async function lookAfter(windows: readonly LeftWindow[], uses: Uses, { leads, claimed }: Look): Promise<void> {
+  const isOwn = await ownWindows(uses);
+  for (const one of windows) {
+    if (isOwn(one)) await settleHere(one, uses, claimed);
     else if (!leads) continue;
-    else if (isFar(one, uses)) await settle(one, await closeFrom(one, uses), uses);
+    else if (isReached(one, uses)) await closeAndSettle(one, uses, claimed);
     else await tellOnce(one, uses, `they are on the machine of the worker ${one.worker}, which is not back yet`);
   }
 }
 
-/** The name of a worker begins with that of its machine. */
-function isOfThisMachine({ worker }: LeftWindow): boolean {
-  return worker.split(':')[0] === hostname();
+/** Those of this state directory. Rows of earlier versions say only how the worker was called: first, after its machine. */
+async function ownWindows({ env }: Uses): Promise<(window: LeftWindow) => boolean> {
+  const here = await placeOf(windowsDirectory(env));
+  return ({ place, worker }) => (place === undefined ? worker.split(':')[0] === hostname() : place === here);
 }
 
-/** Reached over the network: by this process as well as by the one that died. */
-function isFar({ record }: LeftWindow, { config, hostKinds }: Uses): boolean {
+/** By this process as well as by the one that died: over the network, or here, where a catalogue in a file is used. */
+function isReached({ record }: LeftWindow, { config, hostKinds }: Uses): boolean {
+  if (config.server.catalogue?.kind !== 'postgres') return true;
   const entry = config.hosts.get(record.host);
   const kind = hostKinds.find((one) => one.name === entry?.kind);
-  return entry !== undefined && kind !== undefined && !['local', 'docker'].includes(kind.name);
+  return entry !== undefined && kind !== undefined && !isHere(kind.name);
+}
+
+/** Of a command that wrote nothing into the catalogue: what cannot be started is looked after like all others from now on. */
+async function settleUnknown(tried: Repaired, uses: Uses): Promise<void> {
+  const { id, source, started, rest, isClosed } = tried;
+  if (!isClosed && rest === undefined) return void unreadable.add(id);
+  const place = await keptPlaceOf(windowsDirectory(uses.env));
+  const nothing = { format: 1, config: uses.config.file, source, host: 'local', openedAtMs: 0, after: [] } as const;
+  const record = { ...nothing, ...rest, stopped: [...started, ...(rest?.stopped ?? [])] };
+  const left = { id, run: '', worker: hostname(), place, record, tries: {} };
+  if (!isClosed) await addWindow(uses.catalogue, left);
+  await settle(left, tried, uses);
 }
 
 /**
  * What the directory of this machine has is another process's that lives and tries itself, or another configuration's. What
  * it does not have was done; to start once more what runs does no harm.
  */
-async function settleHere(left: LeftWindow, uses: Uses): Promise<void> {
+async function settleHere(left: LeftWindow, uses: Uses, claimed: ReadonlySet<string>): Promise<void> {
   const there = (await leftRecords(windowsDirectory(uses.env), { all: true })).find(({ id }) => id === left.id);
-  if (!there) {
-    const done = { ...left, record: { ...left.record, after: [] } };
-    return await settle(left, await closeFrom(done, uses), uses);
-  }
+  if (!there) return await closeAndSettle({ ...left, record: { ...left.record, after: [] } }, uses, claimed);
   if (there.record && there.record.config !== uses.config.file)
     await tellOnce(left, uses, `they are of ${there.record.config}, and its process is not back yet`);
+}
+
+async function closeAndSettle(left: LeftWindow, uses: Uses, claimed: ReadonlySet<string>): Promise<void> {
+  const touched = touchedBy(left.record);
+  if (touched.some((claim) => claimed.has(claim))) return;
+  if ((await claimedElsewhere(windowsDirectory(uses.env), touched)) !== undefined) return;
+  await settle(left, await closeFrom(left, uses), uses);
 }
 
 async function closeFrom({ record }: LeftWindow, uses: Uses): Promise<Tried> {
@@ -96,10 +138,9 @@ async function closeFrom({ record }: LeftWindow, uses: Uses): Promise<Tried> {
 async function settle(left: LeftWindow, { rest, isClosed, failures, failedSteps }: Tried, uses: Uses): Promise<void> {
   const { catalogue } = uses;
   if (failedSteps.length > 0) await tellFailedSteps(left, failedSteps, uses);
-  if (isClosed) {
-    if (left.record.stopped.length > 0) await tellStarted(left, uses);
-    return await forgetWindow(catalogue, left.id);
-  }
+  const runAgain = isClosed || rest?.stopped.length === 0;
+  if (runAgain && left.record.stopped.length > 0) await tellStarted(left, uses);
+  if (isClosed) return await forgetWindow(catalogue, left.id);
   const nowMs = await catalogue.nowMs();
   const { failed = 0 } = left.tries;
   const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(failed, 10));
@@ -120,7 +161,7 @@ async function tellFailedSteps(
     message: failures.join('; '),
     remedy: 'Do by hand what these steps do.',
     source: record.source,
-    run,
+    run: run || undefined,
   });
 }
 
@@ -129,7 +170,7 @@ async function tellStarted({ record, run }: LeftWindow, { catalogue }: Uses): Pr
   await recordHappening(catalogue, {
     type: 'service.started',
     title: `${namesOf(stopped)}, which a backup of ${source} had left stopped, ${stopped.length > 1 ? 'run' : 'runs'} again`,
-    ...{ source, run },
+    ...{ source, run: run || undefined },
   });
 }
 
@@ -147,7 +188,7 @@ async function tellStopped(
     title: `${namesOf(stopped)} IS STILL STOPPED: a backup of ${source} did not live to start it, or could not`,
     message: why,
     remedy: 'Start it by hand, or bring the worker back: it starts what it stopped, and tries again until it can.',
-    ...{ source, run },
+    ...{ source, run: run || undefined },
   });
   return nowMs;
 }

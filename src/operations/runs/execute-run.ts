@@ -9,7 +9,7 @@ import type { DueRun } from '../../catalogue/runs.ts';
 import type { RunError, RunKind, RunRecord } from '../../model/run-record.ts';
 import { isEmptyRetention } from '../../policy/retention.ts';
 import type { Execute, Performed } from '../../runs/execute.ts';
-import type { WindowRecords } from '../../runs/window/records.ts';
+import type { WindowRecords } from '../../runs/window/open-records.ts';
 import { type BackupOutput, backup } from '../backup/backup.ts';
 import type { Execution, SourceAccess } from '../operation.ts';
 import { isAbsence } from '../repositories/absence.ts';

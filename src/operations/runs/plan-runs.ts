@@ -1,17 +1,21 @@
 /** What the configuration asks to be done by itself, as the scheduler wants it. */
 import type { Config, PolicyEntry, RepositoryEntry, SourceEntry } from '../../config/index.ts';
+import type { AnyHostKind } from '../../hosts/host.ts';
 import type { RunKind } from '../../model/run-record.ts';
 import { followedTiming, gapOf } from '../../policy/after.ts';
 import type { Timing } from '../../policy/firing-times.ts';
 import type { Promised } from '../../policy/overdue.ts';
 import type { PlannedRun, Retrying, RunPlan, RunWindow, Schedule, Touched } from '../../policy/run-plan.ts';
+import { serviceClaim } from '../../runs/window/index.ts';
+import { machineOf } from '../sources/machine-of.ts';
 
 /** Where a policy says nothing: what may succeed a little later is tried three times. */
 const usualRetrying: Retrying = { attempts: 3, delayMs: 5 * 60_000 };
 /** What somebody asked for, they ask for again: they are there and see why it failed. */
 const noRetrying: Retrying = { attempts: 1, delayMs: 0 };
 
-export function planRuns(config: Config): RunPlan {
+/** Without `hostKinds`, hosts on one machine are not known to be. */
+export function planRuns(config: Config, hostKinds: readonly AnyHostKind[] = []): RunPlan {
   const timings = policyTimings(config);
   const drills = new Map([...config.policies.values()].flatMap((policy) => drillTiming(policy, timings)));
   return {
@@ -23,6 +27,7 @@ export function planRuns(config: Config): RunPlan {
     limits: config.server.limits,
     timings,
     touches: (run) => touchedBy(run, config),
+    stops: (run) => stopsOf(run, config, hostKinds),
     windowOf: (run) => windowOf(run, config),
     after: (run) => afterOf(run, config),
     retrying: (run) => retryingOf(run, config),
@@ -175,6 +180,15 @@ function touchedBy(run: PlannedRun, { sources }: Config): Touched[] {
   // A drill and a restore read from the first that has the snapshot.
   const used = kind === 'drill' || kind === 'restore' ? own.slice(0, 1) : own;
   return used.map((one) => ({ repository: one, mode: 'shared' }));
+}
+
+/** Only a backup opens a window. */
+function stopsOf({ kind, source: name }: PlannedRun, config: Config, hostKinds: readonly AnyHostKind[]): string[] {
+  const source = kind === 'backup' ? config.sources.get(name ?? '') : undefined;
+  const steps = source?.window?.before.filter((step) => 'stop' in step) ?? [];
+  if (!source || steps.length === 0) return [];
+  const machine = machineOf(source.host, config, hostKinds);
+  return steps.map((step) => serviceClaim(step.stop, machine));
 }
 
 function retryingOf(run: PlannedRun, { policies }: Config): Retrying {

@@ -139,11 +139,11 @@ class WindowWatch {
 }
 
 /** The plan of the configuration as it is now; the same object as long as that stays the same. */
-export function planOf(access: () => Pick<SourceAccess, 'config'>): () => RunPlan {
+export function planOf(access: () => Pick<SourceAccess, 'config' | 'hostKinds'>): () => RunPlan {
   let made: { readonly config: Config; readonly plan: RunPlan } | undefined;
   return () => {
-    const { config } = access();
-    if (made?.config !== config) made = { config, plan: planRuns(config) };
+    const { config, hostKinds } = access();
+    if (made?.config !== config) made = { config, plan: planRuns(config, hostKinds) };
     return made.plan;
   };
 }

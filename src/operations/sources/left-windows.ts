@@ -8,9 +8,14 @@ type Uses = SourceAccess & Execution;
 
 /**
  * Reports what it did, and what it could not do, as warnings, and gives it. `isAgain` says which of those that this process
- * could not start itself are tried again. Costs one look at a directory when nothing is left.
+ * could not start itself are tried again, `claimed` what open windows elsewhere have to themselves. Costs one look at a
+ * directory when nothing is left.
  */
-export async function repairLeftWindows(uses: Uses, isAgain?: (id: string) => boolean): Promise<readonly Repaired[]> {
+export async function repairLeftWindows(
+  uses: Uses,
+  isAgain?: (id: string) => boolean,
+  claimed?: ReadonlySet<string>,
+): Promise<readonly Repaired[]> {
   const { config, env, clock, report } = uses;
   const directory = windowsDirectory(env);
   if (await isEmpty(directory)) return [];
@@ -22,7 +27,7 @@ export async function repairLeftWindows(uses: Uses, isAgain?: (id: string) => bo
   await using hosts = new HostPool(uses);
   await using maintenance = new Maintenance({ ...uses, hosts });
   const repaired = await repairWindows({
-    ...{ directory, clock, isAgain },
+    ...{ directory, clock, isAgain, claimed },
     isOurs: (record) => record.config === config.file || record.host === hosts.local.name,
     reach: (record) => maintenance.reach(record.host),
   });

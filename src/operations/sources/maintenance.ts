@@ -12,8 +12,9 @@ import {
 } from '../../runs/window/index.ts';
 import type { Execution, SourceAccess } from '../operation.ts';
 import type { HostPool } from './host-pool.ts';
+import { isHere, machineOf } from './machine-of.ts';
 
-type Uses = Pick<SourceAccess, 'config' | 'env' | 'openContainers'> &
+type Uses = Pick<SourceAccess, 'config' | 'env' | 'openContainers' | 'hostKinds'> &
   Pick<Execution, 'clock' | 'report' | 'windows'> & { readonly hosts: HostPool };
 
 /** Opened when the first container has to be stopped or started; closed with the run. */
@@ -29,13 +30,14 @@ export class Maintenance implements AsyncDisposable {
   async windowOf(source: SourceEntry): Promise<MaintenanceWindow | undefined> {
     const { window: plan } = source;
     if (plan === undefined || plan.before.length + plan.after.length === 0) return undefined;
-    const { config, env, clock, report, windows } = this.#uses;
+    const { config, env, hostKinds, clock, report, windows } = this.#uses;
+    const { name, host } = source;
     return new MaintenanceWindow({
       plan,
       ...{ clock, report },
-      ...(await this.reach(source.host)),
+      ...(await this.reach(host)),
       records: windows ?? recordsIn(windowsDirectory(env)),
-      about: { config: config.file, source: source.name, host: source.host },
+      about: { config: config.file, source: name, host, machine: machineOf(host, config, hostKinds) },
     });
   }
 
@@ -43,9 +45,7 @@ export class Maintenance implements AsyncDisposable {
   async reach(name: string): Promise<{ host: Host; services: Services }> {
     const { hosts, clock } = this.#uses;
     const host = await hosts.get(name);
-    // A container has no services of its own to stop: they are those of the machine it runs on.
-    const isHere = host.kind === 'local' || host.kind === 'docker';
-    const services = isHere
+    const services = isHere(host.kind)
       ? servicesOn(hosts.local, () => this.#control())
       : servicesOn(host, async () => controlByProgram(host, { clock }));
     return { host, services };

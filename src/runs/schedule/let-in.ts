@@ -104,6 +104,7 @@ function candidateOf(run: OpenRun, plan: RunPlan, waits?: string): Candidate {
   return {
     ...{ id, kind, source, host, waits },
     touches: plan.touches(run),
+    stops: plan.stops(run),
     readyMs: Math.max(notBeforeMs, queuedAtMs),
   };
 }

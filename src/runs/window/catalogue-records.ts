@@ -4,7 +4,10 @@
  */
 import { HoldfastError, messageOf } from '../../base/errors.ts';
 import type { Catalogue } from '../../catalogue/open.ts';
-import { recordsIn, type WindowRecord, type WindowRecords } from './records.ts';
+import { claimedBy } from './claims.ts';
+import { recordsIn, type WindowRecords } from './open-records.ts';
+import { keptPlaceOf } from './place.ts';
+import type { WindowRecord } from './records.ts';
 
 export interface RecordsOfRun {
   readonly catalogue: Catalogue;
@@ -17,14 +20,21 @@ export interface RecordsOfRun {
 export function recordsOfRun({ catalogue, directory, run, worker }: RecordsOfRun): WindowRecords {
   const { db } = catalogue;
   return {
-    async create(record) {
-      const here = await recordsIn(directory).create(record);
-      const { id } = here;
+    async create(record, waiting) {
+      const here = await recordsIn(directory).create(record, waiting);
+      const { id, taken } = here;
+      const { stopped } = taken;
+      const whole = { ...record, stopped, after: [...record.after, ...taken.after] };
+      const toText = (changed: WindowRecord): string => JSON.stringify({ ...changed, place });
+      let place: string | undefined;
       try {
-        const row = { id, runId: run, worker, document: JSON.stringify(record), openedAtMs: record.openedAtMs };
+        place = await keptPlaceOf(directory);
+        const row = { id, runId: run, worker, document: toText(whole), openedAtMs: record.openedAtMs };
         await db.insertInto('openWindow').values(row).execute();
       } catch (cause) {
-        await here.remove();
+        const isMore = stopped.length + taken.after.length > 0;
+        await (isMore ? here.leave({ ...record, stopped, after: taken.after }) : here.remove());
+        if (cause instanceof HoldfastError) throw cause;
         throw new HoldfastError({
           code: 'catalogue.unreachable',
           message: `what has to be started again cannot be written into the catalogue: ${messageOf(cause)}`,
@@ -34,11 +44,14 @@ export function recordsOfRun({ catalogue, directory, run, worker }: RecordsOfRun
         });
       }
       const update = async (changed: WindowRecord): Promise<void> => {
-        const document = JSON.stringify(changed);
-        await db.updateTable('openWindow').set({ document }).where('id', '=', id).execute();
+        await db
+          .updateTable('openWindow')
+          .set({ document: toText(changed) })
+          .where('id', '=', id)
+          .execute();
       };
       return {
-        id,
+        ...{ id, taken },
         async write(changed) {
           await here.write(changed);
           await update(changed);
@@ -46,6 +59,8 @@ export function recordsOfRun({ catalogue, directory, run, worker }: RecordsOfRun
         async leave(changed) {
           await here.leave(changed);
           if (changed) await update(changed);
+          // This one stands for them now. Those it could close are forgotten, and told of, by who looks after what was left.
+          if (taken.ids.length > 0) await db.deleteFrom('openWindow').where('id', 'in', taken.ids).execute();
         },
         async remove() {
           await here.remove();
@@ -60,8 +75,17 @@ export interface LeftWindow {
   readonly id: string;
   readonly run: string;
   readonly worker: string;
+  /** Of the state directory that has its record, too, see `place.ts`. Absent in rows of earlier versions. */
+  readonly place?: string;
   readonly record: WindowRecord;
   readonly tries: Tries;
+}
+
+export interface KnownWindows {
+  /** Of runs that have ended: who opened them did not close them. */
+  readonly left: readonly LeftWindow[];
+  /** What those of runs that have not ended have to themselves, on whatever machine. */
+  readonly claimed: ReadonlySet<string>;
 }
 
 /** What was done so far about a window that somebody else left. In milliseconds of the catalogue's clock. */
@@ -74,20 +98,41 @@ export interface Tries {
   readonly nextAtMs?: number;
 }
 
-/** Windows of runs that have ended: who opened them did not close them. */
-export async function leftWindows({ db }: Catalogue): Promise<LeftWindow[]> {
+export async function knownWindows({ db }: Catalogue): Promise<KnownWindows> {
   const rows = await db
     .selectFrom('openWindow')
     .leftJoin('run', 'run.id', 'openWindow.runId')
     .select(['openWindow.id', 'openWindow.runId', 'openWindow.worker', 'openWindow.document', 'run.state'])
     .orderBy('openWindow.id')
     .execute();
-  return rows
-    .filter((row) => row.state !== 'running' && row.state !== 'queued')
-    .map((row) => {
-      const { tries = {}, ...record } = JSON.parse(row.document) as WindowRecord & { readonly tries?: Tries };
-      return { id: row.id, run: row.runId ?? '', worker: row.worker, record, tries };
-    });
+  const left: LeftWindow[] = [];
+  const claimed = new Set<string>();
+  for (const { id, runId, worker, document, state } of rows) {
+    const { tries = {}, place, ...record } = JSON.parse(document) as Document;
+    if (state !== 'running' && state !== 'queued') left.push({ id, run: runId ?? '', worker, place, record, tries });
+    else for (const claim of claimedBy(record)) claimed.add(claim);
+  }
+  return { left, claimed };
+}
+
+type Document = WindowRecord & Partial<Pick<LeftWindow, 'tries' | 'place'>>;
+
+export async function leftWindows(catalogue: Catalogue): Promise<readonly LeftWindow[]> {
+  return (await knownWindows(catalogue)).left;
+}
+
+/** One that no run of this catalogue opened: a command did, and did not close it. */
+export async function addWindow({ db }: Catalogue, { id, run, worker, ...rest }: LeftWindow): Promise<void> {
+  const row = { id, runId: run || null, worker, document: textOf(rest), openedAtMs: rest.record.openedAtMs };
+  await db
+    .insertInto('openWindow')
+    .values(row)
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .execute();
+}
+
+function textOf({ record, tries, place }: Pick<LeftWindow, 'record' | 'tries' | 'place'>): string {
+  return JSON.stringify({ ...record, tries, place });
 }
 
 export async function forgetWindow({ db }: Catalogue, id: string): Promise<void> {
@@ -95,7 +140,10 @@ export async function forgetWindow({ db }: Catalogue, id: string): Promise<void>
 }
 
 /** What is still to be done, and what came of trying. */
-export async function keepWindow({ db }: Catalogue, { id, record, tries }: LeftWindow): Promise<void> {
-  const document = JSON.stringify({ ...record, tries });
-  await db.updateTable('openWindow').set({ document }).where('id', '=', id).execute();
+export async function keepWindow({ db }: Catalogue, { id, ...rest }: LeftWindow): Promise<void> {
+  await db
+    .updateTable('openWindow')
+    .set({ document: textOf(rest) })
+    .where('id', '=', id)
+    .execute();
 }

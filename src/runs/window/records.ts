@@ -17,6 +17,10 @@ export interface WindowRecord {
   readonly source: string;
   /** The source's host in that configuration. */
   readonly host: string;
+  /** Where its services are: the same for all hosts on one machine. Absent in records of earlier versions. */
+  readonly machine?: string;
+  /** See `claims.ts`. They count while its process lives and works on it; absent while it waits for others. */
+  readonly claims?: readonly string[];
   readonly openedAtMs: number;
   /** What was running and is stopped, in the order of stopping. */
   readonly stopped: readonly StopStep[];
@@ -31,29 +35,27 @@ export function windowsDirectory(env: Readonly<Record<string, string | undefined
   return join(stateDirectory(env), 'windows');
 }
 
-/** Where it is written down what has to be started again. */
-export interface WindowRecords {
-  /** Returns when it is written. */
-  create(record: WindowRecord): Promise<OpenRecord>;
-}
-
-/** In a directory of this machine. */
-export function recordsIn(directory: string): WindowRecords {
-  return { create: (record) => createRecord(directory, record) };
-}
-
 /** A record that this process works on: nobody else does, and nothing else in this process. */
 export interface OpenRecord {
   readonly id: string;
   /** Returns when it is on the disk. */
   write(record: WindowRecord): Promise<void>;
-  /** What could not be done (absent: as it was written last) is for whoever comes next; this process may be the next. */
+  /**
+   * What could not be done (absent: as it was written last) is for whoever comes next; this process may be the next. If it
+   * cannot be written, this process remembers it, and keeps others from it.
+   */
   leave(record?: WindowRecord): Promise<void>;
   remove(): Promise<void>;
 }
 
 /** Ids of what this process works on now. */
 const inHand = new Set<string>();
+/** Ids of what it worked on, and left. */
+const leftHere = new Set<string>();
+/** What it knows better than the disk, by id: that could not be written. */
+const unwritten = new Map<string, WindowRecord>();
+/** In place of the owner's name: it belongs to nobody. */
+const nobody = 'left';
 
 export async function createRecord(directory: string, record: WindowRecord): Promise<OpenRecord> {
   const id = randomBytes(8).toString('hex');
@@ -74,9 +76,10 @@ export async function createRecord(directory: string, record: WindowRecord): Pro
   return opened;
 }
 
-/** One of this process. */
-function recordAt(directory: string, id: string): OpenRecord {
+/** One of this process. `last` is what it says now. */
+function recordAt(directory: string, id: string, last?: WindowRecord): OpenRecord {
   const path = join(directory, `${id}.${ownIdentity()}.json`);
+  let known = last;
   const write = async (record: WindowRecord): Promise<void> => {
     const temporary = `${path}.new`;
     await rm(temporary, { force: true });
@@ -87,15 +90,32 @@ function recordAt(directory: string, id: string): OpenRecord {
     }
     await rename(temporary, path);
     await syncDirectory(directory);
+    unwritten.delete(id);
+    known = record;
+  };
+  const leave = async (record?: WindowRecord): Promise<void> => {
+    const left = record ?? unwritten.get(id);
+    if (left) {
+      unwritten.set(id, left);
+      await write({ ...left, claims: undefined });
+    }
+    await rename(path, join(directory, `${id}.${nobody}.json`));
+    await syncDirectory(directory);
   };
   const remove = async (): Promise<void> => {
+    if (known) unwritten.set(id, { ...known, claims: undefined, stopped: [], after: [] });
     await rm(path, { force: true });
     await syncDirectory(directory);
+    unwritten.delete(id);
+    leftHere.delete(id);
   };
   const letGo = (): boolean => inHand.delete(id);
   return {
     ...{ id, write },
-    leave: async (record) => await (record ? write(record) : Promise.resolve()).finally(letGo),
+    async leave(record) {
+      leftHere.add(id);
+      await leave(record).finally(letGo);
+    },
     remove: async () => await remove().finally(letGo),
   };
 }
@@ -107,26 +127,54 @@ export interface LeftRecord {
   readonly record: WindowRecord | undefined;
 }
 
-/** Records whose process is gone; with `own` also those this process has left, with `all` everything that is there. */
+/** Records nobody works on; without `own` not those that this process has left, with `all` everything that is there. */
 export async function leftRecords(
   directory: string,
   { own = false, all = false }: { readonly own?: boolean; readonly all?: boolean } = {},
 ): Promise<LeftRecord[]> {
-  const names = await readdir(directory).catch((error: unknown) => {
-    if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(systemCode(error) ?? '')) return [];
-    throw error;
-  });
   const left: LeftRecord[] = [];
-  for (const name of names.toSorted((a, b) => a.localeCompare(b))) {
-    const [, id, owner] = nameForm.exec(name.replace(/\.new$/, '')) ?? [];
-    if (owner === undefined) continue;
-    const isOwn = owner === ownIdentity();
-    if (!all && isAlive(owner) && !(own && isOwn && !inHand.has(id))) continue;
-    if (!name.endsWith('.new')) left.push({ name, id, record: await readRecord(join(directory, name)) });
+  for (const { name, id, owner } of await namesIn(directory)) {
+    if (!all && (isInWork(id, owner) || (!own && leftHere.has(id)))) continue;
+    if (!name.endsWith('.new')) left.push({ name, id, record: await recordNow(directory, { name, id }) });
     // Half written: the one before it counts, or nothing had been stopped yet.
     else if (!isAlive(owner)) await rm(join(directory, name), { force: true });
   }
   return left;
+}
+
+/** Records that a process which lives works on: its window is open, or it closes one that was left. */
+export async function recordsInWork(directory: string): Promise<{ id: string; record: WindowRecord }[]> {
+  const found: { id: string; record: WindowRecord }[] = [];
+  for (const { name, id, owner } of await namesIn(directory)) {
+    if (name.endsWith('.new') || !isInWork(id, owner)) continue;
+    const record = await readRecord(join(directory, name));
+    if (record) found.push({ id, record });
+  }
+  return found;
+}
+
+function isInWork(id: string, owner: string): boolean {
+  return owner === ownIdentity() ? inHand.has(id) : isAlive(owner);
+}
+
+async function namesIn(directory: string): Promise<{ name: string; id: string; owner: string }[]> {
+  const names = await readdir(directory).catch((error: unknown) => {
+    if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(systemCode(error) ?? '')) return [];
+    throw error;
+  });
+  return names
+    .toSorted((a, b) => a.localeCompare(b))
+    .flatMap((name) => {
+      const [, id, owner] = nameForm.exec(name.replace(/\.new$/, '')) ?? [];
+      return owner === undefined ? [] : [{ name, id, owner }];
+    });
+}
+
+async function recordNow(
+  directory: string,
+  { name, id }: Pick<LeftRecord, 'name' | 'id'>,
+): Promise<WindowRecord | undefined> {
+  return unwritten.get(id) ?? (await readRecord(join(directory, name)));
 }
 
 /** With what it says now. `undefined` if somebody was faster, in another process or in this one. */
@@ -139,11 +187,14 @@ export async function takeOver(
   const mine = join(directory, `${id}.${ownIdentity()}.json`);
   try {
     await rename(join(directory, name), mine);
-    return { ...recordAt(directory, id), record: await readRecord(mine) };
+    const record = unwritten.get(id) ?? (await readRecord(mine));
+    return { ...recordAt(directory, id, record), record };
   } catch (error) {
     inHand.delete(id);
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
+    if (systemCode(error) !== 'ENOENT') throw error;
+    leftHere.delete(id);
+    unwritten.delete(id);
+    return undefined;
   }
 }
 
@@ -167,9 +218,10 @@ async function isTrusted(file: FileHandle): Promise<boolean> {
 
 function isRecord(value: unknown): value is WindowRecord {
   if (typeof value !== 'object' || value === null) return false;
-  const { format, config, source, host, stopped, after } = value as Partial<Record<keyof WindowRecord, unknown>>;
-  const named = [config, source, host].every((text) => typeof text === 'string');
-  return format === 1 && named && Array.isArray(stopped) && Array.isArray(after);
+  const { format, stopped, after, ...rest } = value as Partial<Record<keyof WindowRecord, unknown>>;
+  const { config, source, host, machine = '', claims = [] } = rest;
+  const named = [config, source, host, machine].every((text) => typeof text === 'string');
+  return format === 1 && named && [stopped, after, claims].every(Array.isArray);
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -4,8 +4,10 @@ import { formatInstant } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Host } from '../../hosts/host.ts';
 import { type StopStep, titleOf } from '../../model/window.ts';
-import { closeWindow } from './close-window.ts';
-import { type LeftRecord, leftRecords, takeOver, type WindowRecord } from './records.ts';
+import { touchedBy } from './claims.ts';
+import { type Closed, closeWindow } from './close-window.ts';
+import { claimedElsewhere } from './open-records.ts';
+import { type LeftRecord, leftRecords, type OpenRecord, takeOver, type WindowRecord } from './records.ts';
 import type { Services } from './services.ts';
 
 export interface RepairTools {
@@ -13,8 +15,10 @@ export interface RepairTools {
   readonly clock: Clock;
   /** False for a record that belongs to another configuration with hosts of its own. */
   readonly isOurs: (record: WindowRecord) => boolean;
-  /** Of those that this process has left: whether it is tried again now. Absent: none. */
+  /** Of those that this process has left, or that cannot be read: whether it is tried again now. Absent: none of the former. */
   readonly isAgain?: (id: string) => boolean;
+  /** Claims of windows that are open and stand elsewhere than in the directory. */
+  readonly claimed?: ReadonlySet<string>;
   /** The host of a record's source, reached, and its services. */
   readonly reach: (record: WindowRecord) => Promise<{ readonly host: Host; readonly services: Services }>;
 }
@@ -34,7 +38,10 @@ export interface Repaired {
   readonly failedSteps: readonly string[];
 }
 
-/** Each record is taken over by one process at a time; what cannot be started now is left for the next who comes. */
+/**
+ * Each record is taken over by one process at a time; what cannot be started now is left for the next who comes. What an open
+ * window has claimed is left alone: it is its to start, or it is looked at again when that has ended.
+ */
 export async function repairWindows(tools: RepairTools): Promise<Repaired[]> {
   const { directory, isOurs, isAgain } = tools;
   const repaired: Repaired[] = [];
@@ -46,6 +53,7 @@ export async function repairWindows(tools: RepairTools): Promise<Repaired[]> {
   }
   for (const one of left) {
     if (one.record && !isOurs(one.record)) continue;
+    if (!one.record && isAgain && !isAgain(one.id)) continue;
     const result = one.record ? await repairOne(one, tools) : unreadable(one, directory);
     if (result) repaired.push(result);
   }
@@ -58,27 +66,52 @@ function unreadable({ name, id }: LeftRecord, directory: string): Repaired {
 }
 
 async function repairOne(left: LeftRecord, tools: RepairTools): Promise<Repaired | undefined> {
+  if (left.record && (await isClaimed(left.record, left.id, tools))) return undefined;
   const taken = await takeOver(tools.directory, left);
   if (!taken) return undefined;
-  const { record, id } = taken;
+  const { record } = taken;
   if (!record) {
     await taken.leave();
     return unreadable(left, tools.directory);
   }
-  const { source, stopped } = record;
+  // Once more, now that others see that it is worked on: of two that come at once, at least one sees the other.
+  if (await isClaimed(record, left.id, tools)) {
+    await taken.leave();
+    return undefined;
+  }
   try {
     const reached = await tools.reach(record);
     const closed = await closeWindow(record, { ...reached, clock: tools.clock });
-    const rest = closed.left.length === 0 ? undefined : { ...record, stopped: closed.left, after: [] };
-    await (rest ? taken.leave(rest) : taken.remove());
-    const started = stopped.filter((step) => !closed.left.includes(step));
-    const { failures, failedSteps } = closed;
-    return { ...{ id, source, started, rest, failures, failedSteps }, isClosed: !rest, done: toldOf(record, started) };
+    return await settled({ ...taken, record }, closed);
   } catch (error) {
     await taken.leave();
+    const { source, stopped } = record;
     const names = stopped.map((step) => titleOf(step.stop)).join(', ');
     const failures = [`${names || source}: not repaired: ${messageOf(error)}`];
-    return { ...{ id, source, failures, rest: record }, started: [], isClosed: false, done: [], failedSteps: [] };
+    const nothing = { started: [], isClosed: false, done: [], failedSteps: [] };
+    return { ...nothing, id: left.id, source, failures, rest: record };
+  }
+}
+
+async function isClaimed(record: WindowRecord, id: string, { directory, claimed }: RepairTools): Promise<boolean> {
+  const touched = touchedBy(record);
+  if (touched.some((claim) => claimed?.has(claim))) return true;
+  return (await claimedElsewhere(directory, touched, id)) !== undefined;
+}
+
+/** What was done was done, also where that cannot be written down. */
+async function settled(taken: OpenRecord & { readonly record: WindowRecord }, closed: Closed): Promise<Repaired> {
+  const { id, record } = taken;
+  const { left, failures, failedSteps } = closed;
+  const rest = { ...record, stopped: left, after: [] };
+  const started = record.stopped.filter((step) => !left.includes(step));
+  const facts = { id, source: record.source, started, failedSteps, done: toldOf(record, started) };
+  try {
+    await (left.length > 0 ? taken.leave(rest) : taken.remove());
+    return left.length > 0 ? { ...facts, failures, rest, isClosed: false } : { ...facts, failures, isClosed: true };
+  } catch (error) {
+    const failure = `the record of the window could not be brought up to date: ${messageOf(error)}`;
+    return { ...facts, failures: [...failures, failure], rest, isClosed: false };
   }
 }
 

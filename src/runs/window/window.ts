@@ -7,8 +7,13 @@ import { messageOf, throwIfCancelled } from '../../base/errors.ts';
 import { mustSucceed } from '../../hosts/run-to-end.ts';
 import type { Report } from '../../model/run.ts';
 import { type HookStep, type StopStep, titleOf, type WindowPlan } from '../../model/window.ts';
+import { claimsOf, machineOf, serviceClaim } from './claims.ts';
 import { closeWindow } from './close-window.ts';
-import type { OpenRecord, WindowRecord, WindowRecords } from './records.ts';
+import type { WindowRecords } from './open-records.ts';
+import type { OpenRecord, WindowRecord } from './records.ts';
+
+/** A look at a service before it is started delays its start. */
+const longestLookMs = 10_000;
 
 type Tools = Parameters<typeof closeWindow>[1];
 
@@ -16,7 +21,7 @@ export interface WindowRequest extends Tools {
   readonly plan: WindowPlan;
   readonly report: Report;
   readonly records: WindowRecords;
-  readonly about: Pick<WindowRecord, 'config' | 'source' | 'host'>;
+  readonly about: Pick<WindowRecord, 'config' | 'source' | 'host' | 'machine'>;
 }
 
 export interface WindowOutcome {
@@ -29,16 +34,23 @@ export interface WindowOutcome {
 
 export class MaintenanceWindow {
   readonly #request: WindowRequest;
+  readonly #claims: readonly string[];
   readonly #stopped: StopStep[] = [];
+  /** Found to stand still, or stopped: of these it is known that nothing wrote when the capture began. */
+  readonly #still: StopStep[] = [];
+  readonly #after: HookStep[];
   readonly #notes: string[] = [];
   #failures: readonly string[] = [];
   #downtimeMs: number | undefined;
   #record: OpenRecord | undefined;
   #firstStopMs: number | undefined;
   #isUsed = false;
+  #isOpen = false;
 
   constructor(request: WindowRequest) {
     this.#request = request;
+    this.#claims = claimsOf(request.plan, request.about);
+    this.#after = [...request.plan.after];
   }
 
   /** False until `begin` has come so far that there is something to end. */
@@ -57,12 +69,14 @@ export class MaintenanceWindow {
     return { downtimeMs: downtime, notes: [...this.#notes, ...told], failures: this.#failures };
   }
 
-  /** Performs `before`. Rejects with the first failure unless the plan says to continue; call `end` all the same. */
+  /**
+   * Performs `before`, after having waited for windows with a service in common, or of the same source. Rejects with the first
+   * failure unless the plan says to continue; call `end` all the same.
+   */
   async begin(signal: AbortSignal): Promise<void> {
-    const { records, plan, report } = this.#request;
+    const { plan, report } = this.#request;
     throwIfCancelled(signal);
-    this.#record = await records.create(this.#content());
-    this.#isUsed = true;
+    await this.#takeTurn(signal);
     for (const step of plan.before) {
       throwIfCancelled(signal);
       try {
@@ -75,6 +89,7 @@ export class MaintenanceWindow {
         report({ type: 'warning', code: 'host.command-failed', message, subject: this.#request.about.source });
       }
     }
+    this.#isOpen = true;
   }
 
   /** Starts what was stopped and performs `after`. Never rejects: what goes wrong is in the outcome, and reported at once. */
@@ -82,9 +97,10 @@ export class MaintenanceWindow {
     const record = this.#record;
     if (!record) return;
     this.#record = undefined;
-    const { plan, report, about } = this.#request;
-    const closed = await closeWindow({ stopped: this.#stopped, after: plan.after }, this.#request);
-    const failures = [...closed.failures];
+    const { report, about } = this.#request;
+    const moved = this.#isOpen ? await this.#startedByOthers() : [];
+    const closed = await closeWindow({ stopped: this.#stopped, after: this.#after }, this.#request);
+    const failures = [...moved, ...closed.failures];
     if (this.#firstStopMs !== undefined && closed.left.length === 0) {
       this.#downtimeMs = closed.startedMs - this.#firstStopMs;
     }
@@ -100,8 +116,40 @@ export class MaintenanceWindow {
   }
 
   #content(): WindowRecord {
-    const { about, plan, clock } = this.#request;
-    return { format: 1, ...about, openedAtMs: clock.nowMs(), stopped: this.#stopped, after: plan.after };
+    const { about, clock } = this.#request;
+    const todo = { claims: this.#claims, stopped: this.#stopped, after: this.#after };
+    return { format: 1, ...about, openedAtMs: clock.nowMs(), ...todo };
+  }
+
+  async #takeTurn(signal: AbortSignal): Promise<void> {
+    const { records, report, clock } = this.#request;
+    const onWait = (claim: string): void =>
+      report({ type: 'note', message: `the window waits for another backup, whose window has ${claim}` });
+    const record = await records.create(this.#content(), { clock, signal, onWait });
+    this.#record = record;
+    this.#isUsed = true;
+    this.#stopped.push(...record.taken.stopped);
+    this.#after.push(...record.taken.after);
+    for (const { stop } of record.taken.stopped)
+      this.#notes.push(`${titleOf(stop)} had been left stopped by an earlier backup: it was for this one to start it`);
+  }
+
+  /** Somebody else started them, who knows nothing of windows: what was read may not belong together. */
+  async #startedByOthers(): Promise<string[]> {
+    const { services, clock } = this.#request;
+    const asked = this.#still.map(async ({ stop, timeoutMs }) => {
+      try {
+        const limits = { clock, timeoutMs: Math.min(timeoutMs, longestLookMs) };
+        if (!(await services.isRunning(stop, limits))) return [];
+        return [
+          `${titleOf(stop)} was started by somebody else while it had to stand still: what was read may not be whole`,
+        ];
+      } catch (error) {
+        this.#notes.push(`whether ${titleOf(stop)} stood still all the time cannot be said: ${messageOf(error)}`);
+        return [];
+      }
+    });
+    return (await Promise.all(asked)).flat();
   }
 
   async #run({ run, timeoutMs }: HookStep, signal: AbortSignal): Promise<void> {
@@ -113,13 +161,22 @@ export class MaintenanceWindow {
     const { services, clock, report } = this.#request;
     const limits = { clock, timeoutMs: step.timeoutMs };
     if (!(await services.isRunning(step.stop, limits))) {
-      this.#notes.push(`${titleOf(step.stop)} was not running and stays stopped`);
+      this.#still.push(step);
+      if (!this.#isTaken(step)) this.#notes.push(`${titleOf(step.stop)} was not running and stays stopped`);
       return;
     }
-    this.#stopped.push(step);
+    if (!this.#isTaken(step)) this.#stopped.push(step);
     await this.#record?.write(this.#content());
     report({ type: 'stage', stage: 'stop', subject: step.stop.name });
     this.#firstStopMs ??= clock.monotonicMs();
     await services.stop(step.stop, limits);
+    this.#still.push(step);
+  }
+
+  /** Its start is this window's already. */
+  #isTaken({ stop }: StopStep): boolean {
+    const machine = machineOf(this.#request.about);
+    const claim = serviceClaim(stop, machine);
+    return this.#stopped.some((one) => serviceClaim(one.stop, machine) === claim);
   }
 }
