@@ -23,12 +23,13 @@ describe('an idempotency key', () => {
   });
 
   it('lets one of many through at once', async () => {
-    const gate = Promise.withResolvers<void>();
+    const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const first = once(ask(), async () => {
+      begun.resolve();
       await gate.promise;
       return { status: 202, body: 'begun' };
     });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await begun.promise;
     await expect(once(ask(), answer('again'))).rejects.toMatchObject({ code: 'request.conflict', retry: 'later' });
     gate.resolve();
     await first;

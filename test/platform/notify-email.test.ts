@@ -5,6 +5,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { HoldfastError } from '../../src/base/errors.ts';
 import { email } from '../../src/notify/email/index.ts';
 import { type EximServer, eximFolder, startExim } from '../servers/exim.ts';
+import { freePort } from '../servers/free-port.ts';
 import { type SmtpOptions, SmtpServer, startSilent } from '../servers/smtp.ts';
 import { failure, messageOf, openOne, plansOf, trialEvent } from '../support/channels.ts';
 
@@ -165,9 +166,7 @@ describe('a mail', () => {
   );
 
   test('nobody there is said so', async () => {
-    const { port, [Symbol.asyncDispose]: close } = await startSilent('connect');
-    await close();
-    const channel = await openOne(yamlOf(`smtp://127.0.0.1:${port}`, ', starttls: never'));
+    const channel = await openOne(yamlOf(`smtp://127.0.0.1:${await freePort()}`, ', starttls: never'));
     expect(await refusalOf(channel)).toMatchObject({
       retry: 'later',
       remedy: expect.stringContaining('host and port'),
