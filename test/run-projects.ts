@@ -20,23 +20,29 @@ interface Report {
   }[];
 }
 
-const projects = process.argv.length > 2 ? process.argv.slice(2) : ['unit', 'interop', 'drivers', 'platform', 'slow'];
+/** Those of one run share its workers: at its end some would only wait for the longest file. */
+const runs =
+  process.argv.length > 2
+    ? process.argv.slice(2).map((name) => [name])
+    : [['unit'], ['interop'], ['drivers', 'platform'], ['slow']];
 /** Their tests wait for servers and disks a good part of their time: a third one works meanwhile, also on two cores. */
 const waiting = new Set(['drivers', 'platform']);
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-results-'));
 const failures: string[] = [];
 let passed = 0;
-for (const project of projects) {
-  const file = join(folder, `${project}.json`);
-  const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-  if (waiting.has(project)) args.push('--maxWorkers=3');
+for (const projects of runs) {
+  const name = projects.join('+');
+  const file = join(folder, `${name}.json`);
+  const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+  for (const project of projects) args.push('--project', project);
+  if (projects.every((project) => waiting.has(project))) args.push('--maxWorkers=3');
   const run = spawnSync('vitest', args, { stdio: 'inherit' });
   const report = readReport(file);
   passed += report?.numPassedTests ?? 0;
   const failed = report === undefined ? [] : failuresOf(report);
   // A run that broke without a failed test (a crash, an empty suite) is a failure all the same.
   if (failed.length === 0 && run.status !== 0) failed.push(`vitest ended with ${run.status ?? run.signal}`);
-  failures.push(...failed.map((failure) => `${project}: ${failure}`));
+  failures.push(...failed.map((failure) => `${name}: ${failure}`));
 }
 rmSync(folder, { recursive: true });
 // Again at the end: whoever has only the last lines of a log should not have to guess.
