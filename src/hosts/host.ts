@@ -28,6 +28,12 @@ export interface Host {
    * written: `restore.target-exists`, or it is replaced in one step once the new one is complete. Directories stay.
    */
   openTarget(directory: string, existing: 'refuse' | 'replace'): Promise<RestoreTarget>;
+  /**
+   * Copies between two open files of this process in the kernel, from the present position of the one to that of the other,
+   * and moves both on. Gives how many bytes, 0 at the end of the source. Of this machine alone, and where the system calls
+   * are there.
+   */
+  readonly copyRange?: (from: number, to: number, length: number) => Promise<number>;
   close(): Promise<void>;
 }
 

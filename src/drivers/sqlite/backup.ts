@@ -9,6 +9,7 @@ import {
 } from '../../protocols/sqlite/database-header.ts';
 import type { Capture, SourceContext } from '../driver.ts';
 import { factsEntry, rootEntry } from '../entries.ts';
+import { captureOwn } from './capture-own.ts';
 import { algorithms } from './fingerprint.ts';
 import type { Held } from './held.ts';
 import { copyFirst } from './held-spool.ts';
@@ -49,6 +50,11 @@ export async function capture(source: SourceContext<Settings>): Promise<Capture>
 
 async function captureHere(source: SourceContext<Settings>): Promise<Captured> {
   const place = await findDatabase(source.settings.path);
+  if (place.isOwn) {
+    const { held, opened } = await captureOwn(source, place);
+    const { libraryVersion, journalMode } = opened;
+    return { place, held, readWith: `SQLite ${libraryVersion}`, journalMode, notes: [] };
+  }
   const holder = await startHolder(source.host, source.signal);
   try {
     const { opened, notes } = await openSource(source, place, holder);

@@ -19,7 +19,7 @@ export async function holdRollback(source: SourceContext<Settings>, place: Place
   try {
     let pageBytes = 4096;
     source.report({ type: 'stage', stage: 'copy', subject: place.path });
-    await using main = await localMain(place.realPath, source.clock);
+    await using main = await localMain(place.realPath, source);
     const spooled = await spoolDatabase({
       name: place.path,
       main,

@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
-import { HoldfastError } from '../../base/errors.ts';
+import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
 import { systemPath } from '../../base/names.ts';
 import {
   heldReadMark,
@@ -153,6 +153,7 @@ function holdState(hold: WalHold, files: DatabaseFiles, state: DatabaseState, li
     },
   });
   const check = (): void => {
+    throwIfCancelled(source.signal);
     if (failure) throw failure.error;
     if (holder.ended) throw holder.ended;
   };
@@ -161,7 +162,7 @@ function holdState(hold: WalHold, files: DatabaseFiles, state: DatabaseState, li
     pageBytes: state.pageBytes,
     sizeBytes: state.sizeBytes,
     stream: () => new OverlayStream(files, state, check),
-    copyTo: (path) => copyState(files, state, path, check),
+    copyTo: (path) => copyState({ files, state, path, local: source.local, check }),
     fingerprint,
     facts: {
       walPagesLaidOver: state.wal.pages.length,

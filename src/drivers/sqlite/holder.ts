@@ -9,13 +9,14 @@
 import { existsSync, openSync, readSync, statSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
-import { DatabaseSync } from 'node:sqlite';
+import { backup, DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../base/errors.ts';
 import { systemPath } from '../../base/names.ts';
 import { parseWalIndex, sameWalState, walIndexHeadBytes } from '../../protocols/sqlite/wal-index.ts';
 import { takeFacts } from './fingerprint.ts';
 import {
   type Answers,
+  type CopiedState,
   type Failure,
   type HeldState,
   type Opened,
@@ -44,6 +45,8 @@ class Holder {
       case 'unhold':
         this.#database().exec('COMMIT');
         return {};
+      case 'copy':
+        return await copyOf(this.#database(), question.to);
       case 'fingerprint':
         return await takeFacts(this.#database(), question.level, nextTurn);
       case 'integrity':
@@ -127,6 +130,14 @@ class Holder {
     }
   }
 }
+
+/** In one step, so in one read transaction: between steps others could write, and it would start over. */
+async function copyOf(db: DatabaseSync, to: string): Promise<CopiedState> {
+  await backup(db, to, { rate: everyPage });
+  return { pageBytes: count(db, 'page_size'), sizeBytes: statSync(systemPath(to)).size };
+}
+/** More than SQLite allows in a file. */
+const everyPage = 2 ** 31 - 1;
 
 /**
  * True if any other connection, in whatever process or container, has the database open with a lock: an idle WAL connection

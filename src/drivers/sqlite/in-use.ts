@@ -2,6 +2,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { systemPath } from '../../base/names.ts';
+import { openDatabaseAt } from '../../base/open-databases.ts';
 import type { Host } from '../../hosts/host.ts';
 import { SqliteRefusal, startHolder } from './holder-client.ts';
 
@@ -10,6 +11,7 @@ import { SqliteRefusal, startHolder } from './holder-client.ts';
  * find idle users in rollback mode, who hold no lock, as far as this user may look at other processes.
  */
 export async function findUsers(host: Host, path: string, signal?: AbortSignal): Promise<string[]> {
+  if (openDatabaseAt(systemPath(path)) !== undefined) return ['Holdfast itself'];
   const processes = await processesWith(path);
   if (processes.length > 0) return processes;
   return (await isLocked(host, path, signal)) ? ['a program that holds SQLite locks on it'] : [];

@@ -14,6 +14,7 @@ export type Question =
   | { readonly ask: 'open'; readonly path: string; readonly mode: OpenMode; readonly busyMs: number }
   | { readonly ask: 'hold' }
   | { readonly ask: 'unhold' }
+  | { readonly ask: 'copy'; readonly to: string }
   | { readonly ask: 'fingerprint'; readonly level: FingerprintLevel }
   | { readonly ask: 'integrity' }
   | { readonly ask: 'query'; readonly statement: string }
@@ -35,6 +36,11 @@ export interface HeldState {
   readonly tries: number;
 }
 
+export interface CopiedState {
+  readonly pageBytes: number;
+  readonly sizeBytes: number;
+}
+
 export interface Fingerprinted {
   readonly facts: readonly Fact[];
   /** What could not be covered and why, one sentence each. */
@@ -46,6 +52,8 @@ export interface Answers {
   readonly open: Opened;
   readonly hold: HeldState;
   readonly unhold: Record<string, never>;
+  /** One state of the open database as a file that was empty; SQLite's backup. */
+  readonly copy: CopiedState;
   readonly fingerprint: Fingerprinted;
   /** The lines of `PRAGMA integrity_check`: `ok` alone if nothing is wrong. */
   readonly integrity: { readonly lines: readonly string[] };

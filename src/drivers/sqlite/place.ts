@@ -1,14 +1,14 @@
 /** Where a database lies: the name it was asked for, and the file that name leads to. */
-import { open, readdir, realpath, stat, statfs } from 'node:fs/promises';
+import { open, realpath, stat, statfs } from 'node:fs/promises';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { decodeName, systemPath } from '../../base/names.ts';
+import { openDatabaseAt } from '../../base/open-databases.ts';
 import type { Host } from '../../hosts/host.ts';
 import {
   type DatabaseHeader,
   databaseHeaderBytes,
   parseDatabaseHeader,
 } from '../../protocols/sqlite/database-header.ts';
-import { copyDescriptors, kernelCopies } from '../../protocols/sqlite/overlay.ts';
 
 export interface Place {
   /** As configured. */
@@ -18,6 +18,8 @@ export interface Place {
   readonly sizeBytes: number;
   /** `undefined` for the empty file, which is an empty database. */
   readonly header?: DatabaseHeader;
+  /** This process has it open: it must not be opened in any other way here (`base/open-databases.ts`), and was not looked into. */
+  readonly isOwn?: true;
 }
 
 /** On this machine files are read by descriptor, and the program that holds the locks is one of ours. */
@@ -36,7 +38,8 @@ export async function findDatabase(path: string): Promise<Place> {
     const realPath = await resolveHere(path);
     const found = await stat(systemPath(realPath));
     if (!found.isFile()) throw notADatabase(path, 'is no regular file');
-    await refuseOwn(path, realPath);
+    if (openDatabaseAt(systemPath(realPath)) !== undefined)
+      return { path, realPath, sizeBytes: found.size, isOwn: true };
     if (found.size === 0) return { path, realPath, sizeBytes: 0 };
     const header = parseDatabaseHeader(await readHead(realPath));
     if (!header) throw notADatabase(path, 'is no SQLite database, or is encrypted');
@@ -44,31 +47,6 @@ export async function findDatabase(path: string): Promise<Place> {
   } catch (error) {
     throw placeFailure(path, error);
   }
-}
-
-/**
- * Closing a file drops every POSIX lock its process holds on it, so a database that this process itself has open with SQLite
- * must not be touched from here at all. Descriptors of our own copies under way do not count.
- */
-async function refuseOwn(path: string, realPath: string): Promise<void> {
-  const file = await stat(systemPath(realPath), { bigint: true });
-  const descriptors = await readdir('/proc/self/fd').catch(() => []);
-  let unnamed = kernelCopies.filter((copied) => copied === fileKey(file)).length;
-  for (const name of descriptors) {
-    if (copyDescriptors.has(Number(name))) continue;
-    const own = await stat(`/proc/self/fd/${name}`, { bigint: true }).catch(() => undefined);
-    if (own === undefined || fileKey(own) !== fileKey(file) || unnamed-- > 0) continue;
-    throw new HoldfastError({
-      code: 'source.unsupported',
-      message: `${path} is open in Holdfast itself, which cannot copy it without losing its own locks`,
-      remedy: 'Back it up from another process: run holdfast backup on the command line.',
-    });
-  }
-}
-
-/** One file of this machine, whatever its name. */
-export function fileKey({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
-  return `${dev}:${ino}`;
 }
 
 async function readHead(path: string): Promise<Buffer> {

@@ -1,10 +1,12 @@
 /** The database a spool is made of, as a file of this machine. */
-import { constants } from 'node:fs';
-import { copyFile, type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '../../base/clock.ts';
 import { throwIfCancelled } from '../../base/errors.ts';
 import { systemPath } from '../../base/names.ts';
 import { databaseHeaderBytes } from '../../protocols/sqlite/database-header.ts';
+import type { SourceContext } from '../driver.ts';
+import { copyOpenFile } from './copy-file.ts';
+import type { Settings } from './settings.ts';
 import type { Identity, SpoolSource } from './spool.ts';
 
 const blockBytes = 256 * 1024;
@@ -12,12 +14,19 @@ const lanes = 2;
 /** A time stamp younger than this may hide a second write within the same tick of the kernel's clock. */
 const tickMs = 50;
 
-export async function localMain(realPath: string, clock: Clock): Promise<SpoolSource & AsyncDisposable> {
+type Copier = Pick<SourceContext<Settings>, 'clock' | 'local' | 'signal'>;
+
+export async function localMain(
+  realPath: string,
+  { clock, local, signal }: Copier,
+): Promise<SpoolSource & AsyncDisposable> {
   const main = await open(systemPath(realPath), 'r');
   return {
     identify: () => identify(main, clock),
-    // In the kernel, and without copying where the file system can share blocks (xfs, btrfs).
-    copyTo: (path) => copyFile(systemPath(realPath), path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE),
+    copyTo: async (path) => {
+      const check = (): void => throwIfCancelled(signal);
+      await (await copyOpenFile({ from: main, path, local, check })).file.close();
+    },
     correct: (copy, signal) => correct(main, copy, signal),
     sizeBytes: async () => (await main.stat()).size,
     [Symbol.asyncDispose]: () => main.close(),

@@ -1,13 +1,12 @@
 /** Private directories for copies of databases, in the directory the settings name; those of a Holdfast that was killed go with the next one made. */
-import { createHash } from 'node:crypto';
-import { readlinkSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatBytes } from '../../base/bytes.ts';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import type { SourceContext } from '../driver.ts';
 import { freeBytes } from './place.ts';
+import { isRoomOwned, ownRoom } from './room-owner.ts';
 import type { Settings } from './settings.ts';
 
 /** A private directory for a copy. */
@@ -26,46 +25,38 @@ export async function makeSpoolRoom(
   neededBytes: number,
 ): Promise<SpoolRoom> {
   const parent = source.settings.spoolDirectory ?? tmpdir();
-  await removeOrphans(parent);
-  const free = await freeBytes(parent);
-  if (free <= neededBytes) throw noRoom(parent, free, name, neededBytes);
-  const directory = await mkdtemp(join(parent, `${ownPrefix()}${process.pid}-`));
-  const remove = (): Promise<void> => rm(directory, { recursive: true, force: true });
-  return {
-    directory,
-    copyPath: join(directory, 'copy.db'),
-    remove,
-    async giveUp(error) {
-      await remove();
-      const isFull = ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '');
-      return isFull ? noRoom(parent, await freeBytes(parent), name, neededBytes, error) : error;
-    },
+  const directory = await mkdtemp(join(parent, roomName));
+  const owned = new AbortController();
+  const remove = async (): Promise<void> => {
+    owned.abort();
+    await rm(directory, { recursive: true, force: true });
   };
-}
-
-/** Process ids mean something only on one machine, in one namespace: another's rooms are not ours to judge. */
-function ownPrefix(): string {
-  const space = `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
-  return `holdfast-sqlite-${createHash('sha256').update(space).digest('hex').slice(0, 8)}-`;
-}
-
-/** What processes that are no more left: they were killed, or the machine went down. */
-async function removeOrphans(parent: string): Promise<void> {
-  const prefix = ownPrefix();
-  for (const name of await readdir(parent)) {
-    const owner = name.startsWith(prefix) ? Number(name.slice(prefix.length).split('-')[0]) : 0;
-    if (!(owner > 0) || isAlive(owner)) continue;
-    // One of another user stays; that user's next backup removes it.
-    await rm(join(parent, name), { recursive: true, force: true }).catch(() => {});
+  const giveUp = async (error: unknown): Promise<unknown> => {
+    await remove();
+    const isFull = ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '');
+    return isFull ? noRoom(parent, await freeBytes(parent), name, neededBytes, error) : error;
+  };
+  try {
+    await ownRoom(directory, source.clock, owned.signal);
+    await removeOrphans(parent, (await stat(directory)).mtimeMs);
+    const free = await freeBytes(parent);
+    if (free <= neededBytes) throw noRoom(parent, free, name, neededBytes);
+    return { directory, copyPath: join(directory, 'copy.db'), remove, giveUp };
+  } catch (error) {
+    throw await giveUp(error);
   }
 }
 
-function isAlive(id: number): boolean {
-  try {
-    process.kill(id, 0);
-    return true;
-  } catch (error) {
-    return systemCode(error) !== 'ESRCH';
+const roomName = 'holdfast-sqlite-room-';
+
+/** What processes that are no more left: they were killed, or the machine went down. */
+async function removeOrphans(parent: string, nowMs: number): Promise<void> {
+  for (const name of await readdir(parent)) {
+    if (!name.startsWith(roomName)) continue;
+    const room = join(parent, name);
+    // One of another user stays; that user's next backup removes it. Another process may remove it at the same time.
+    if (!(await isRoomOwned(room, nowMs).catch(() => true)))
+      await rm(room, { recursive: true, force: true }).catch(() => {});
   }
 }
 

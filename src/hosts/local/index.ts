@@ -21,6 +21,7 @@ export function localHost(options: { clock?: Clock; syscalls?: Syscalls } = {}):
     openTarget: async (directory, existing) => openLocalTarget(directory, existing, syscalls),
     run: (command) => runLocally(command, clock),
     connect: connectLocally,
+    ...(syscalls.copyRange && { copyRange: syscalls.copyRange }),
     close: async () => {},
   };
 }

@@ -1,7 +1,7 @@
 /**
  * System calls that `node:fs` does not offer, through koffi. koffi is an optional dependency: without it (or without a
  * function in the C library) the member is absent, and what it costs is said by `missingAbilities`. All calls are
- * synchronous and take one or two microseconds, except `syncFileSystem`. Linux; constants are those of x86-64 and arm64.
+ * synchronous and take one or two microseconds, except `syncFileSystem` and `copyRange`. Linux; constants are those of x86-64 and arm64.
  * A failed call throws an error like those of `node:fs`, with `code`, `errno`, `syscall` and `path`.
  */
 import { createRequire } from 'node:module';
@@ -26,6 +26,8 @@ export interface Syscalls {
   readonly makeNode?: (path: SystemPath, mode: number, device: bigint) => void;
   /** Writes everything of the file system of `fd` to the disk, in another thread. */
   readonly syncFileSystem?: (fd: number) => Promise<void>;
+  /** `Host.copyRange`, in another thread. */
+  readonly copyRange?: (from: number, to: number, length: number) => Promise<number>;
 }
 
 /** Extended attributes. `followLink` tells whether a symlink itself or what it points to is meant. */
@@ -115,6 +117,7 @@ function bind(library: Library | undefined): Syscalls {
     setTimes: bindTimes(library),
     makeNode: bindMakeNode(library),
     syncFileSystem: bindSync(library),
+    copyRange: bindCopy(library),
   };
 }
 
@@ -210,6 +213,20 @@ function bindSync(library: Library): Syscalls['syncFileSystem'] {
         if (error) reject(error);
         else if (status !== 0) reject(library.failure('syncfs'));
         else resolve();
+      });
+    });
+}
+
+/** sendfile(2), which copies from any file system to any other, and ends at the end of the file, not where that once was. */
+function bindCopy(library: Library): Syscalls['copyRange'] {
+  const sendfile = library.find('int64_t sendfile(int to, int from, void *position, size_t length)');
+  if (!sendfile) return undefined;
+  return (from, to, length) =>
+    new Promise((resolve, reject) => {
+      sendfile.async(to, from, null, length, (error: unknown, count: number) => {
+        if (error) reject(error);
+        else if (count < 0) reject(library.failure('sendfile'));
+        else resolve(count);
       });
     });
 }

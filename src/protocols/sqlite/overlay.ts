@@ -38,15 +38,8 @@ export interface DatabaseFiles extends OverlaySource {
   readonly wal?: FileHandle;
 }
 
-/** Devices and inodes of main files the kernel copies for us just now: each copy has one descriptor more, of a number nobody tells. */
-export const kernelCopies: string[] = [];
-
-/** Descriptors that `openDatabaseFiles` has open: whoever looks for SQLite's own in this process leaves them out. */
-export const copyDescriptors = new Set<number>();
-
 export async function openDatabaseFiles(mainPath: string, withWal: boolean): Promise<DatabaseFiles> {
   const main = await open(systemPath(mainPath), 'r');
-  copyDescriptors.add(main.fd);
   if (!withWal) return { main };
   try {
     return { main, wal: await open(systemPath(`${mainPath}-wal`), 'r') };
@@ -57,7 +50,6 @@ export async function openDatabaseFiles(mainPath: string, withWal: boolean): Pro
 }
 
 export async function closeDatabaseFiles(files: DatabaseFiles): Promise<void> {
-  copyDescriptors.delete(files.main.fd);
   await files.main.close();
   await files.wal?.close();
 }
