@@ -42,6 +42,19 @@ it('expects a proof that passed within eight days, or two periods of the drills'
   ).toEqual([]);
 });
 
+it('expects no proof where nothing is drilled, but counts one that failed; a disk that may be away has as long for it', () => {
+  const proven = { newest: newest(1), lastPassed: passed(9) };
+  expect(kinds({ newest: newest(1), isDrilled: false })).toEqual([]);
+  expect(kinds({ ...proven, isDrilled: false, lastProof: passed(900) })).toEqual([]);
+  expect(kinds({ ...proven, isDrilled: false, lastProof: { ...passed(1), verdict: 'failed' } })).toEqual([
+    'proof-failed',
+  ]);
+  expect(safeUntilMs({ nowMs, newest: newest(1), isDrilled: false })).toBe(nowMs + 35 * hourMs);
+  const old = { newest: newest(1), lastProof: passed(300), lastPassed: passed(300), drillEveryMs: 24 * hourMs };
+  expect(kinds(old)).toEqual(['proof-old']);
+  expect(kinds({ ...old, mayBeAwayMs: 336 * hourMs })).toEqual([]);
+});
+
 it('waits for a copy that may be on its way, and says so when two are missing', () => {
   const proven = { newest: newest(30), lastProof: passed(20), lastPassed: passed(20) };
   expect(kinds({ ...proven, behind: 1 })).toEqual([]);

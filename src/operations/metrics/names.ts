@@ -45,7 +45,7 @@ export const metricNames = {
     labels: ['source', 'repository'],
   },
   holdfast_source_proof_limit_seconds: {
-    help: 'Age at which a proof counts as stale, by the policy of the source.',
+    help: 'Age at which a proof counts as stale, by the policy of the source. Absent where it says that nothing is drilled.',
     labels: ['source', 'repository'],
   },
   holdfast_source_recovery_time_seconds: {

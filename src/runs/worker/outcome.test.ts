@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { RunKind, RunRecord, RunTrigger } from '../../model/run-record.ts';
-import { endingOfError } from './outcome.ts';
+import { endingOf, endingOfError } from './outcome.ts';
 
 const facts = { nowMs: 1000, warnings: 0, retrying: () => ({ attempts: 3, delayMs: 60_000 }) };
 
@@ -30,5 +30,15 @@ test('a restore that somebody asked for is not begun again with its worker, and 
 test('what somebody stopped stays stopped', () => {
   const { outcome, next } = endingOfError(runOf('backup', 'schedule'), undefined, 'cancelled', facts);
   expect(outcome.error?.remedy).toMatch(/^Start it again/);
+  expect(next).toEqual([]);
+});
+
+test('what was left out neither fails nor makes good for a failure, and is not tried again', () => {
+  const leftOut = { code: 'repository.missing', message: 'usb is away', remedy: 'Nothing needs to be done.' };
+  const { outcome, events, next } = endingOf(runOf('drill', 'schedule'), { ok: false, leftOut }, facts);
+  expect(outcome).toMatchObject({ state: 'cancelled', error: { message: 'usb is away' } });
+  expect(events.map(({ type, title }) => [type, title])).toEqual([
+    ['run.cancelled', 'the drill of shop was left out: usb is away'],
+  ]);
   expect(next).toEqual([]);
 });
