@@ -60,15 +60,18 @@ function messageAbout(issue: Issue, given: unknown, remedy: string): { message: 
     case 'too_small':
       return { message: Array.isArray(given) || given === '' ? 'is empty' : `is below ${issue.minimum}`, remedy };
     case 'invalid_format':
-      return {
-        message: issue.message.startsWith('Invalid') ? 'has the wrong form' : `must be ${issue.message}`,
-        remedy,
-      };
+      return { message: formatMessage(issue.message), remedy };
     case 'too_big':
       return { message: `is above ${issue.maximum}`, remedy };
     default:
       return { message: issue.message === 'Invalid input' ? 'has the wrong form' : issue.message, remedy };
   }
+}
+
+/** Schemas say either what it must be («an address») or what is wrong («is no address»). */
+function formatMessage(message: string): string {
+  if (message.startsWith('Invalid')) return 'has the wrong form';
+  return /^an? /.test(message) ? `must be ${message}` : message;
 }
 
 const nouns: Readonly<Record<string, string>> = {

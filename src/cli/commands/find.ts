@@ -9,7 +9,7 @@ export function add(program: Command, face: Face): void {
   program
     .command('find')
     .description('search snapshots for names')
-    .argument('<pattern...>', 'like *.conf, /etc/**/passwd; see docs for all forms')
+    .argument('<pattern...>', 'like *.conf, /etc/**/passwd; all forms: docs/drivers/files.md')
     .option('--snapshot <snapshot>', 'only in this one')
     .option('--source <name>', 'only in the snapshots of this source')
     .option('-i, --ignore-case', 'take upper and lower case for the same')

@@ -147,7 +147,7 @@ function conflictError(place: string): HoldfastError {
   return new HoldfastError({
     code: 'restore.target-exists',
     message: `${printableName(place)} exists already`,
-    remedy: 'Restore to an empty directory, or allow that what exists is made equal to the snapshot.',
+    remedy: 'Restore to an empty directory, or with --overwrite: what exists is then made equal to the snapshot.',
   });
 }
 

@@ -1,6 +1,7 @@
 /** What a restore of a database needs to know of its target, on this machine and on others. */
 import { formatInstant } from '../../base/clock.ts';
 import { HoldfastError } from '../../base/errors.ts';
+import { shellWord } from '../../base/shell-word.ts';
 import type { Node } from '../../model/node.ts';
 import type { SnapshotContents } from '../driver.ts';
 
@@ -36,11 +37,20 @@ export function invalidTarget(target: string, why: string): HoldfastError {
   });
 }
 
+export function folderMissing(target: string, folder: string): HoldfastError {
+  return new HoldfastError({
+    code: 'restore.target-invalid',
+    message: `the target ${target} cannot be made: there is no directory ${folder}`,
+    remedy: `Make the directory first (mkdir -p ${shellWord(folder)}), as the user its program runs as; or correct the path.`,
+  });
+}
+
 export function targetExists(target: string): HoldfastError {
   return new HoldfastError({
     code: 'restore.target-exists',
     message: `there is a file ${target}`,
-    remedy: 'Choose another target, or say overwrite: the present database is then kept aside under another name.',
+    remedy:
+      'Choose another target, or restore with --overwrite: the present database is then kept aside under another name.',
   });
 }
 

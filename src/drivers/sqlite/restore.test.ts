@@ -53,6 +53,15 @@ describe.each(places)('restore %s', (_name, there) => {
     expect(readdirSync(place.directory).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
+  test('refuses a target in a directory that is not there, and names it', async () => {
+    const { source, contents } = await snapshot();
+    const refused = await sqlite.restore(source, contents, ask(place.path('gone/below/new.db'))).catch((one) => one);
+    expect(refused).toMatchObject({ code: 'restore.target-invalid' });
+    expect(`${refused.message} ${refused.remedy}`).toMatch(/director/);
+    expect(refused.message).not.toContain('ENOENT');
+    expect(existsSync(place.path('gone'))).toBe(false);
+  });
+
   test('refuses what is there, changes nothing in a dry run, and keeps everything aside when told to overwrite', async () => {
     const { source, contents } = await snapshot();
     const target = place.path('live.db');

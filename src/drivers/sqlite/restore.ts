@@ -17,6 +17,7 @@ import { restoreFar } from './remote/restore-far.ts';
 import {
   asideName,
   databaseNode,
+  folderMissing,
   incomplete,
   invalidTarget,
   sideFiles,
@@ -79,6 +80,7 @@ async function resolveTarget(target: string): Promise<string> {
     const folder = decodeName(await realpath(systemPath(dirname(target)), 'buffer'));
     return `${folder === '/' ? '' : folder}/${basename(target)}`;
   } catch (error) {
+    if (systemCode(error) === 'ENOENT') throw folderMissing(target, dirname(target));
     throw invalidTarget(target, `lies in a directory that cannot be used: ${messageOf(error)}`);
   }
 }

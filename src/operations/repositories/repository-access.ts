@@ -11,6 +11,7 @@ import { cachedStorage } from '../../storage/cached.ts';
 import { limitedStorage } from '../../storage/limited.ts';
 import { openStorage } from '../../storage/open.ts';
 import type { Storage } from '../../storage/storage.ts';
+import { placeOf } from '../configuration/secret-needs.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
 import { refuseEmptyMountPoint } from '../setup/empty-mount-point.ts';
 import { isAbsence } from './absence.ts';
@@ -64,15 +65,51 @@ export async function openNamed(name: string, uses: Uses): Promise<NamedReposito
 export async function openEntry(entry: RepositoryEntry, uses: Uses): Promise<NamedRepository> {
   const { name } = entry;
   const password = await passwordOf(entry, uses);
-  const storage = await storageOf(entry, uses, false);
+  const storage = await storageOf(entry, uses, false).catch((error: unknown) => {
+    throw helped(error, entry);
+  });
   try {
     const opened = await openRepository({ storage, password, clock: uses.clock });
     const repository = withCache(opened, entry, uses);
     return { name, entry, repository, [Symbol.asyncDispose]: () => repository.close() };
   } catch (error) {
     await storage.close();
-    throw error;
+    throw helped(error, entry);
   }
+}
+
+/** The same error with what to do about this entry, where storage and repository only know an address. */
+function helped(error: unknown, { name, password }: RepositoryEntry): unknown {
+  if (!(error instanceof HoldfastError)) return error;
+  const remedy = remedyFor(error, /[/:]/.test(name) ? 'ADDRESS' : name, password);
+  if (remedy === undefined) return error;
+  const { code, message, retry, context, cause } = error;
+  return new HoldfastError({ code, message, remedy, retry, context, cause });
+}
+
+function remedyFor(error: HoldfastError, name: string, password: RepositoryEntry['password']): string | undefined {
+  switch (error.code) {
+    case 'repository.missing':
+    case 'storage.not-found':
+      return `If it was not made yet: holdfast repo init ${name}. Otherwise connect and mount the disk or NAS that holds it, or correct the address; nothing was written there.`;
+    case 'repository.wrong-password':
+      if (error.context.keys === 0) return undefined; // no password would open it
+      return password.from === 'clear' ? undefined : `${error.remedy} Here it comes from ${passwordPlace(password)}.`;
+    default:
+      return undefined;
+  }
+}
+
+function passwordPlace(reference: RepositoryEntry['password']): string {
+  const kinds = {
+    file: 'the file',
+    env: 'the environment variable',
+    command: 'the program',
+    stored: 'the secret stored as',
+    container: 'the container’s variable',
+    clear: 'the configuration',
+  };
+  return `${kinds[reference.from]} ${placeOf(reference)}`;
 }
 
 /** A gibibyte is the index of some ten million blobs. */

@@ -46,7 +46,8 @@ export async function openWithPassword(
     remedy:
       tried === 0
         ? 'Restore the folder keys/ from a copy of the repository: without a key nothing in it can be read.'
-        : 'Check the password and where the configuration reads it from (holdfast validate shows the place).',
+        : 'Check the password, and the file or variable it is read from.',
+    context: { keys: tried },
     cause: damage,
   });
 }
