@@ -39,8 +39,8 @@ const services: Services = {
   },
 };
 
-const stop = (name: string): StopStep => ({ stop: { kind: 'unit', name }, timeoutMs: 5000 });
-const mark = (word: string): HookStep => ({ run: ['sh', '-c', `echo ${word} >> ${folder}/marks`], timeoutMs: 5000 });
+const stop = (name: string): StopStep => ({ stop: { kind: 'unit', name }, timeoutMs: 60_000 });
+const mark = (word: string): HookStep => ({ run: ['sh', '-c', `echo ${word} >> ${folder}/marks`], timeoutMs: 60_000 });
 const marks = (): string[] => readFileSync(join(folder, 'marks'), 'utf8').trim().split('\n');
 
 function windowOf(source: string, names: readonly string[], after: readonly HookStep[] = []): MaintenanceWindow {
@@ -131,7 +131,7 @@ test('a window that fails before it comes to its stops starts what it took over 
   machine.broken = [];
   const window = new MaintenanceWindow({
     ...{ host, services, clock, report: () => undefined, records: recordsIn(directory) },
-    plan: { before: [{ run: ['false'], timeoutMs: 5000 }, stop('db')], after: [], onFailure: 'abort' },
+    plan: { before: [{ run: ['false'], timeoutMs: 60_000 }, stop('db')], after: [], onFailure: 'abort' },
     about: { config: '/etc/holdfast.yaml', source: 'shop', host: 'local', machine: 'local' },
   });
   await expect(window.begin(never)).rejects.toThrow('a step before the backup failed');

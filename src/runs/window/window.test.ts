@@ -63,8 +63,8 @@ class Machine implements ContainerControl {
   clock: Clock = { nowMs: () => this.nowMs, monotonicMs: () => this.nowMs, sleep: systemClock.sleep };
 }
 
-const stop = (name: string, timeoutMs = 5000): StopStep => ({ stop: { kind: 'container', name }, timeoutMs });
-const hook = (script: string, timeoutMs = 5000): HookStep => ({ run: ['sh', '-c', script], timeoutMs });
+const stop = (name: string, timeoutMs = 60_000): StopStep => ({ stop: { kind: 'container', name }, timeoutMs });
+const hook = (script: string, timeoutMs = 60_000): HookStep => ({ run: ['sh', '-c', script], timeoutMs });
 const mark = (word: string): HookStep => hook(`echo ${word} >> ${folder}/marks`);
 const marks = (): string[] =>
   existsSync(join(folder, 'marks')) ? readFileSync(join(folder, 'marks'), 'utf8').trim().split('\n') : [];
@@ -287,7 +287,7 @@ function program(name: string, script: string): AsyncDisposable {
   };
 }
 
-const limits = { clock: systemClock, timeoutMs: 5000 };
+const limits = { clock: systemClock, timeoutMs: 60_000 };
 
 test('services of systemd are asked about, stopped and started by their names', async () => {
   await using _ = program(
