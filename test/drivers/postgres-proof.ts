@@ -78,7 +78,7 @@ export async function sessions(server: PostgresServer): Promise<unknown[][]> {
       'postgres',
       "SELECT application_name, state, query FROM pg_stat_activity WHERE application_name = 'holdfast' OR application_name LIKE 'pg_%'",
     );
-    if (rows.length === 0 || i > 80) return rows;
+    if (rows.length === 0 || i > 200) return rows;
     await setTimeout(100);
   }
 }

@@ -83,11 +83,11 @@ async function openTrial(release: PostgresRelease): Promise<DriverTrial> {
   };
 }
 
-/** What is there after five seconds: a server ends a session only when it notices that the connection was closed. */
+/** What is there after twenty seconds: a server ends a session only when it notices that the connection was closed. */
 async function ourSessions(server: PostgresServer): Promise<unknown[][]> {
   const ours =
     "SELECT application_name FROM pg_stat_activity WHERE application_name IN ('holdfast', 'pg_dump', 'pg_restore')";
-  for (let attempt = 0; attempt < 50; attempt++) {
+  for (let attempt = 0; attempt < 200; attempt++) {
     if ((await server.run('postgres', ours)).length === 0) return [];
     await setTimeout(100);
   }

@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { Secret } from '../../src/base/secrets.ts';
@@ -136,8 +135,7 @@ describe.runIf(installed)('what goes wrong', () => {
     const mine = (): string[] => commandLines().filter((line) => line.includes(directory) && !line.includes('import('));
     expect(mine().length).toBeGreaterThan(0);
     child.kill('SIGKILL');
-    for (let attempt = 0; attempt < 200 && mine().length > 0; attempt++) await setTimeout(20);
-    expect(mine()).toEqual([]);
+    await expect.poll(mine).toEqual([]);
   });
 
   test('the password is on no command line while a backup and a drill run', async () => {

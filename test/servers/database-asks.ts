@@ -26,7 +26,7 @@ export async function sessions(server: DatabaseServer): Promise<string[]> {
   const sql = "SELECT id FROM information_schema.PROCESSLIST WHERE user = 'root' AND id <> CONNECTION_ID()";
   for (let attempt = 0; ; attempt++) {
     const found = await list(server, sql);
-    if (found.length === 0 || attempt === 60) return found;
+    if (found.length === 0 || attempt === 400) return found;
     await sleep(50);
   }
 }

@@ -102,7 +102,7 @@ export async function startExim(root: string, password: string): Promise<EximSer
 async function fault(exim: ChildProcess, port: number): Promise<string | undefined> {
   let said = '';
   for (const stream of [exim.stdout!, exim.stderr!]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  for (let attempt = 0; attempt < 300 && exim.exitCode === null; attempt++) {
+  for (let attempt = 0; attempt < 1200 && exim.exitCode === null; attempt++) {
     const isThere = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
       socket.on('close', () => undefined).end();

@@ -97,7 +97,7 @@ export async function startNtfy(program: string): Promise<NtfyServer> {
   };
   let server: NtfyServer | undefined;
   try {
-    for (let attempt = 0; attempt < 300 && process.exitCode === null; attempt++) {
+    for (let attempt = 0; attempt < 1200 && process.exitCode === null; attempt++) {
       if ((await fetch(`${url}/v1/health`).catch(() => undefined))?.ok) break;
       await setTimeout(50);
     }

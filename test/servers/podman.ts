@@ -79,7 +79,7 @@ export class Podman implements AsyncDisposable {
     service.stderr.on('data', (chunk: Buffer) => {
       said += chunk.toString();
     });
-    for (let attempt = 0; attempt < 300; attempt++) {
+    for (let attempt = 0; attempt < 1200; attempt++) {
       if (await answers(this.socketPath)) return;
       if (service.exitCode !== null) break;
       await setTimeout(50);

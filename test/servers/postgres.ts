@@ -140,7 +140,7 @@ export class PostgresServer implements AsyncDisposable {
     process.stderr!.on('data', (chunk: Buffer) => {
       said = `${said}${chunk.toString()}`.slice(-8192);
     });
-    for (let attempt = 0; attempt < 500 && process.exitCode === null; attempt++) {
+    for (let attempt = 0; attempt < 2000 && process.exitCode === null; attempt++) {
       await setTimeout(30);
       if (await this.run('postgres', 'SELECT 1').catch(() => undefined)) return;
     }

@@ -153,7 +153,7 @@ export async function startRedis({
     });
   }
   const server = new RedisServer({ port, folder, process, password });
-  for (let attempt = 0; attempt < 500 && process.exitCode === null; attempt++) {
+  for (let attempt = 0; attempt < 3000 && process.exitCode === null; attempt++) {
     await setTimeout(20);
     const client = await server.client().catch(() => undefined);
     if (await client?.run('PING').catch(() => undefined)) return server;

@@ -1,10 +1,9 @@
 /** Hosts over SSH to real servers, for the tests of the SSH host. */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, onTestFinished } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import type { SecretReference } from '../../src/base/secret-reference.ts';
 import { Secret } from '../../src/base/secrets.ts';
@@ -102,10 +101,7 @@ export async function startAgent(folder: string): Promise<AsyncDisposable & { ad
   const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
   const before = process.env.SSH_AUTH_SOCK;
   process.env.SSH_AUTH_SOCK = socket;
-  for (let attempt = 0; attempt < 100; attempt++) {
-    if (readdirSync(folder).includes(socket.slice(folder.length + 1))) break;
-    await sleep(20);
-  }
+  await vi.waitFor(() => statSync(socket), { timeout: 20_000 });
   return {
     async add(key) {
       const { status, stderr } = await output(localHost(), {
