@@ -5,8 +5,6 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { recordHappening } from '../../catalogue/happenings.ts';
 import { type Catalogue, openCatalogue } from '../../catalogue/open.ts';
 import { localHost } from '../../hosts/local/index.ts';
-import { unattended } from '../conformance/context.ts';
-import { filesDriver } from '../files/index.ts';
 import { seedBank } from './fixture.ts';
 import { backUp, contentsOf, filesOf, type Playground, playground, sourceOf, writeOut } from './fixture-run.ts';
 import { sqlite } from './index.ts';
@@ -88,24 +86,6 @@ test('a look at it says that it can be backed up, a restore over it is refused, 
   const request = { host, overwrite: true, dryRun: false };
   const restoring = sqlite.restore(source(), contents, request as never);
   await expect(restoring).rejects.toMatchObject({ code: 'source.busy', message: expect.stringContaining('Holdfast') });
-  expect(ownLocks()).toBe(locks);
-});
-
-test('files beside it are in a backup of its folder, and it is told that it is not', async () => {
-  const locks = ownLocks();
-  const warnings: string[] = [];
-  const settings = filesDriver.settings.parse({ paths: [place.path('state')] });
-  const context = unattended({ name: 'state', settings, host, local: host });
-  const report = (event: { type: string; message?: string }) => event.message && warnings.push(event.message);
-  const capture = await filesDriver.capture({ ...context, report } as never);
-  for (const file of (await filesOf(capture)).values()) {
-    await file.open().then(
-      (reader) => reader.close(),
-      (error: unknown) => file.skip?.(error),
-    );
-  }
-  expect(warnings).toHaveLength(3);
-  expect(capture.notes().join()).toContain('Holdfast itself works with the database');
   expect(ownLocks()).toBe(locks);
 });
 

@@ -7,6 +7,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import { recordHappening } from '../../catalogue/happenings.ts';
 import { type Catalogue, openCatalogue } from '../../catalogue/open.ts';
+import { unattended } from '../../drivers/conformance/context.ts';
+import { filesDriver } from '../../drivers/files/index.ts';
+import { filesOf } from '../../drivers/sqlite/fixture-run.ts';
+import type { RunEvent } from '../../model/run.ts';
 import { lookAround } from '../../operations/setup/look-around.ts';
 import { localHost } from './index.ts';
 
@@ -62,6 +66,24 @@ test('what was committed after such a backup is there after another program came
   expect(existsSync(`${path}-wal`)).toBe(true);
   await recordHappening(catalogue, { type: 'config.changed', title: 'kept' });
   expect(inAnother('SELECT title FROM happening')).toContain('kept');
+});
+
+test('a backup of its folder tells that it is not in it, and goes on', async () => {
+  const locks = ownLocks();
+  const warnings: string[] = [];
+  const settings = filesDriver.settings.parse({ paths: [folder] });
+  const context = unattended({ name: 'state', settings, host, local: host });
+  const report = (event: RunEvent) => event.type === 'warning' && warnings.push(event.message);
+  const capture = await filesDriver.capture({ ...context, report });
+  for (const file of (await filesOf(capture)).values()) {
+    await file.open().then(
+      (reader) => reader.close?.(),
+      (error: unknown) => file.skip?.(error),
+    );
+  }
+  expect(warnings).toHaveLength(3);
+  expect(capture.notes().join()).toContain('Holdfast itself works with the database');
+  expect(ownLocks()).toBe(locks);
 });
 
 test('everything beside it is read as ever, links to it lead to the same refusal or to none', async () => {
