@@ -100,7 +100,7 @@ test('pages hold every source once, as declared, and each says how it stands wit
   let cursor: string | undefined;
   do {
     const page = await ask({ limit: 2, cursor });
-    expect([page.ok, page.counts]).toEqual([false, { states: 7, concerns: 1 }]);
+    expect([page.ok, page.counts]).toEqual([false, { states: 7, concerns: 1, sources: 6, unsafeSources: 1 }]);
     expect(page.sources.length).toBeLessThanOrEqual(2);
     found.push(...page.sources.map((one) => `${one.source} ${one.repository}`));
     cursor = page.next;
@@ -115,7 +115,11 @@ test('who may see some sources is told whether those are safe, also on a page th
   await ended('a', 'failed');
   const held: Principal = { ...anna, kind: 'token', sources: new Set(['e', 'a']) };
   const page = await ask({ limit: 1 }, held);
-  expect([page.ok, page.counts, page.sources[0].ok]).toEqual([false, { states: 2, concerns: 1 }, true]);
+  expect([page.ok, page.counts, page.sources[0].ok]).toEqual([
+    false,
+    { states: 2, concerns: 1, sources: 2, unsafeSources: 1 },
+    true,
+  ]);
   expect((await ask({}, { ...held, sources: new Set(['e']) })).ok).toBe(true);
   await expect(ask({ cursor: 'd/nas' }, held)).rejects.toMatchObject({ code: 'request.invalid' });
 });

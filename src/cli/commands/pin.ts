@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import { parseInstant } from '../../base/clock.ts';
 import type { PinOutput } from '../../operations/snapshots/pins.ts';
 import type { Face } from '../face.ts';
-import { shortId } from '../table.ts';
+import { localTime, shortId } from '../table.ts';
 
 export function add(program: Command, face: Face): void {
   program
@@ -16,9 +17,15 @@ export function add(program: Command, face: Face): void {
 }
 
 export function describePins(output: PinOutput): string {
-  return output.snapshots
-    .map(
-      (one) => `✓ snapshot ${shortId(one.id)} in ${one.repository} is ${one.pinned ? 'pinned' : 'not pinned any more'}`,
-    )
-    .join('\n');
+  return output.snapshots.map(describePin).join('\n');
+}
+
+function describePin({ id, repository, pinned, changed, source, others = [] }: PinOutput['snapshots'][number]): string {
+  const subject = `snapshot ${shortId(id)} in ${repository}`;
+  if (pinned) return `✓ ${subject} is pinned`;
+  if (changed) return `✓ ${subject} is not pinned any more`;
+  const whose = source === undefined ? '' : ` of ${source}`;
+  if (others.length === 0) return `· ${subject} was not pinned, and no other${whose} is`;
+  const named = others.map((one) => `    ${shortId(one.id)}  ${localTime(parseInstant(one.time) ?? 0)}`);
+  return [`· ${subject} was not pinned; nothing was changed. Pinned${whose}:`, ...named].join('\n');
 }

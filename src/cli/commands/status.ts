@@ -20,7 +20,7 @@ export function add(program: Command, face: Face): void {
     });
 }
 
-function describe(output: StatusOutput): string {
+export function describe(output: StatusOutput): string {
   const faulty = output.repositories
     .filter((one) => !one.ok)
     .map((one) => `✗ repository ${one.name}: ${one.message}\n    ${one.remedy}`);
@@ -28,23 +28,43 @@ function describe(output: StatusOutput): string {
   const right = output.sources.filter((one) => one.ok);
   const states = output.counts?.states ?? output.sources.length;
   if (states === 0) return [...faulty, 'no source is declared: nothing is protected'].join('\n');
-  const total = output.ok
-    ? `everything declared can be restored, as far as was proven: ${counted(states, 'source')}`
-    : `${wrong.length} of ${counted(states, 'source')} not safely restorable`;
   const parts = [faulty, wrong.map(describeWrong), right.map(describeRight), describeRepositories(output)];
-  return [...parts.flat(), ...output.elsewhere.map(describeElsewhere), total].join('\n');
+  return [...parts.flat(), ...output.elsewhere.map(describeElsewhere), summaryOf(output)].join('\n');
+}
+
+/** Of sources: one in two repositories is one. */
+function summaryOf({ ok, counts, sources }: StatusOutput): string {
+  const states = counts?.states ?? sources.length;
+  const total = counts?.sources ?? new Set(sources.map(({ source }) => source)).size;
+  const places = states > total ? ' from each of their repositories' : '';
+  if (ok) return `everything declared can be restored${places}, as far as was proven: ${counted(total, 'source')}`;
+  const unsafe = counts?.unsafeSources ?? new Set(sources.flatMap((one) => (one.ok ? [] : [one.source]))).size;
+  return `${unsafe} of ${counted(total, 'source')} not safely restorable${places}`;
 }
 
 function describeRepositories({ repositories }: StatusOutput): string[] {
   const rows = table(repositories, [
     { title: 'REPOSITORY', value: (one) => one.name },
-    { title: 'STATE', value: (one) => (one.awaySince ? `away since ${shortTime(one.awaySince)}` : one.state) },
+    { title: 'STATE', value: (one) => (one.awaySince ? `away since ${shortTime(one.awaySince)}` : wordOf(one)) },
     { title: 'NOT COPIED YET', align: 'right', value: (one) => String(one.missing ?? '') },
     { title: 'LAST COPY', value: describeLastCopy },
     { title: 'LAST CHECK', value: describeLastCheck },
   ]);
   return ['', rows, ''];
 }
+
+/** Why it cannot be read, in a word or two; the whole of it stands above. */
+function wordOf({ state, code = '' }: StatusOutput['repositories'][number]): string {
+  return state === 'unreadable' ? (troubles[code] ?? state) : state;
+}
+
+const troubles: Readonly<Record<string, string>> = {
+  'repository.wrong-password': 'wrong password',
+  'secret.unavailable': 'no password',
+  'storage.denied': 'no permission',
+  'repository.damaged': 'damaged',
+  'repository.unsupported': 'not supported',
+};
 
 function describeLastCopy({ lastCopy }: StatusOutput['repositories'][number]): string {
   if (!lastCopy) return '';

@@ -17,8 +17,8 @@ import { type RepositoryRecord, readRecord } from './repository-record.ts';
 export const repositoryView = z.object({
   name: z.string(),
   ok: z.boolean(),
-  /** `away`: not there, which is no fault as long as `ok`. */
-  state: z.enum(['ready', 'away', 'unreachable']),
+  /** `away`: not there, which is no fault as long as `ok`. `unreadable`: there, and yet not read: `code` says why. */
+  state: z.enum(['ready', 'away', 'unreachable', 'unreadable']),
   awaySince: z.string().optional(),
   code: z.string().optional(),
   message: z.string().optional(),
@@ -98,12 +98,16 @@ export function unknownState(
   const { message, remedy } = describeError(error);
   if (!away) {
     const unknown = `its state in ${repository} is unknown: ${message}`;
-    return { ok: false, concerns: [{ kind: 'repository-unreachable', message: unknown, remedy }] };
+    return { ok: false, concerns: [{ kind: `repository-${kindOf(error)}`, message: unknown, remedy }] };
   }
   const judged = judgeAbsence(away.record, away.limitMs, { nowMs: clock.nowMs(), sources: [source.name] });
   if (judged.isFine) return { ok: true, concerns: [] };
   const connect = `Connect it, then: holdfast backup ${source.name}`;
   return { ok: false, concerns: [{ kind: 'away-too-long', message: judged.message, remedy: connect }] };
+}
+
+function kindOf(error: unknown): 'unreachable' | 'unreadable' {
+  return isAbsence(error) || hasCode(error, 'host.unreachable') ? 'unreachable' : 'unreadable';
 }
 
 /** How far a further repository of a source is behind its first one; `undefined` for the first, and if one cannot be asked. */
@@ -146,7 +150,7 @@ function stateOf(name: string, silence: Silence | undefined, { clock, config }: 
   if (!silence) return { ok: true, state: 'ready' };
   const { error, away } = silence;
   const { code, message, remedy } = describeError(error);
-  if (!away) return { ok: false, state: 'unreachable', code, message, remedy };
+  if (!away) return { ok: false, state: kindOf(error), code, message, remedy };
   const isThere = ({ placements }: SourceEntry): boolean => placements.some((one) => one.repository === name);
   const sources = [...config.sources.values()].filter(isThere).map((one) => one.name);
   const judged = judgeAbsence(away.record, away.limitMs, { nowMs: clock.nowMs(), sources });

@@ -53,7 +53,7 @@ export const status = operation({
 });
 
 interface Judgement {
-  readonly counts: { states: number; concerns: number };
+  readonly counts: { states: number; concerns: number; sources: number; unsafeSources: number };
   /** Of the page that was asked for. */
   readonly sources: SourceState[];
   next?: string;
@@ -68,9 +68,14 @@ async function judgeAll(
   uses: Uses,
 ): Promise<Judgement> {
   const isSeen = seenSources(uses);
-  const judgement: Judgement = { counts: { states: 0, concerns: 0 }, sources: [], missing: new Map() };
+  const judgement: Judgement = {
+    counts: { states: 0, concerns: 0, sources: 0, unsafeSources: 0 },
+    sources: [],
+    missing: new Map(),
+  };
   const { counts, sources, missing } = judgement;
   const places = placesOf(uses.config).filter(({ source }) => isSeen(source.name));
+  const unsafe = new Set<string>();
   const from = cursor === undefined ? 0 : placeAfter(places, cursor);
   for (const [at, place] of places.entries()) {
     if (at % judgedAtOnce === judgedAtOnce - 1) await giveWay(uses);
@@ -79,14 +84,21 @@ async function judgeAll(
     const known = { knowledge: learnt.knowledge, runs: learnt.runs?.(source.name) };
     const { ok: safe, copies } = isSafe(place, known, uses);
     const ok = safe && halted === undefined;
-    counts.states++;
-    if (!ok) counts.concerns++;
+    tally(counts, place, ok);
+    if (!ok) unsafe.add(source.name);
     count(missing, placement.repository, copies?.missing);
     if (at < from || (ok && only === 'concerns')) continue;
     if (sources.length < limit) sources.push(withStopped(judgeSource(source, placement, known, uses).view(), halted));
     else judgement.next ??= cursorAt(sources[limit - 1]);
   }
+  counts.unsafeSources = unsafe.size;
   return judgement;
+}
+
+function tally(counts: Judgement['counts'], { source, placement }: Place, ok: boolean): void {
+  counts.states++;
+  if (placement === source.placements[0]) counts.sources++;
+  if (!ok) counts.concerns++;
 }
 
 async function giveWay({ signal }: Uses): Promise<void> {

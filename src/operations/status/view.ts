@@ -40,8 +40,18 @@ export type SourceState = z.infer<typeof sourceState>;
 
 export const statusView = z.object({
   ok: z.boolean(),
-  /** Of declared sources and their places: how many there are, and of how many there is a concern. */
-  counts: z.object({ states: z.number(), concerns: z.number() }).optional(),
+  /**
+   * Of declared sources in their repositories: how many states there are, and about how many there is a concern. Of the sources
+   * themselves: how many there are, and how many are not safe in each of their repositories.
+   */
+  counts: z
+    .object({
+      states: z.number(),
+      concerns: z.number(),
+      sources: z.number().optional(),
+      unsafeSources: z.number().optional(),
+    })
+    .optional(),
   /** Of all that are declared, or of those with a concern: as they are declared. */
   sources: z.array(sourceState),
   /** Where the list was cut: goes into `cursor`. */
