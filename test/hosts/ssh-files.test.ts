@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -142,6 +143,8 @@ describe('files', () => {
     const host = await openHost(settingsOf(sshd));
     const path = join(folder, 'changing');
     writeFileSync(path, 'before');
+    // The clock of many file systems ticks every few milliseconds only.
+    utimesSync(path, 1_000_000_000, 1_000_000_000);
     const before = await host.files.attributes(path);
     const reader = await host.files.open(path);
     expect((await reader.attributes()).mtimeNs).toBe(before.mtimeNs);
