@@ -11,6 +11,7 @@ import { HoldfastError, hasCode, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { ReadSecret } from '../base/secret-reference.ts';
 import type { ServerConfig } from '../config/index.ts';
+import { reachableAt } from './listen-address.ts';
 
 export interface Listening extends AsyncDisposable {
   /** Where it is reached on this machine, like `http://127.0.0.1:8321`; `localhost` if it listens on every address. */
@@ -65,16 +66,14 @@ export async function listen(listener: Listener): Promise<Listening> {
   await bind(server, settings.listen);
   server.on('error', (error) => log.error({ err: error.message }, 'the HTTP server reported an error'));
   const renewing = 'setSecureContext' in server ? renew(server, listener, stop.signal) : Promise.resolve();
-  const { address, family, port } = server.address() as AddressInfo;
-  // Nobody can connect to «every address».
-  const isEvery = address === '0.0.0.0' || address === '::';
-  const host = isEvery ? 'localhost' : family === 'IPv6' ? `[${address}]` : address;
+  const bound = server.address() as AddressInfo;
   const close = async (graceMs: number): Promise<void> => {
     stop.abort();
     await closeServer(server, graceMs, listener.clock);
     await renewing;
   };
-  return { url: `${certificate ? 'https' : 'http'}://${host}:${port}`, close, [Symbol.asyncDispose]: () => close(0) };
+  const url = `${certificate ? 'https' : 'http'}://${reachableAt(bound)}`;
+  return { url, close, [Symbol.asyncDispose]: () => close(0) };
 }
 
 async function bind(server: Server, { host, port }: ServerConfig['listen']): Promise<void> {

@@ -1,4 +1,5 @@
 /** `HOST:PORT`, as --listen takes it. */
+import type { AddressInfo } from 'node:net';
 import { HoldfastError } from '../base/errors.ts';
 import type { ListenAddress } from '../config/index.ts';
 
@@ -15,4 +16,10 @@ export function parseListenAddress(text: string): ListenAddress {
     message: `«${text}» is no address to listen on`,
     remedy: 'Write it like 127.0.0.1:8321, [::1]:8321 or :8321.',
   });
+}
+
+/** `HOST:PORT` under which this machine reaches what it listens on: nobody can connect to «every address». */
+export function reachableAt({ address, family, port }: AddressInfo): string {
+  if (address === '0.0.0.0' || address === '::') return `localhost:${port}`;
+  return `${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }

@@ -23,6 +23,15 @@ function browser(body: object, cookie?: string): RequestInit {
   return { method: 'POST', body: JSON.stringify(body), headers };
 }
 
+it('says at its first page, which is plain text, how it is asked, and prints an address that is there', async () => {
+  const response = await serving.ask('/');
+  expect(response.status).toBe(200);
+  expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+  expect(await response.text()).toMatch(/has no pages.*openapi\.json.*user add NAME --role owner/s);
+  const printed = /POST to (\S+) /.exec(serving.output)?.[1];
+  expect((await serving.ask(new URL(String(printed)).pathname)).status).toBe(405);
+});
+
 describe('the first owner', () => {
   it('is made with the code that the server printed, once', async () => {
     expect(await serving.json('/api/sign-in')).toEqual({ setUpNeeded: true });
