@@ -323,7 +323,7 @@ export const commands: Readonly<Record<string, Run>> = {
   },
   renameCollection(server, { command }) {
     mustBePrimary(server);
-    server.store.rename(String(command.renameCollection), String(command.to));
+    server.store.rename(String(command.renameCollection), String(command.to), command.dropTarget === true);
     return {};
   },
   _mergeAuthzCollections: mergeAccounts,

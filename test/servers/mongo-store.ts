@@ -77,13 +77,21 @@ export class MongoStore {
     this.#log({ op: 'c', ns: `${database}.$cmd`, ui: uuid, o: { drop: name } });
   }
 
-  rename(from: string, to: string): void {
+  /** `dropTarget`: a collection of the new name is dropped in the same step; what is no collection is never dropped by it. */
+  rename(from: string, to: string, dropTarget = false): void {
     const moved = this.mustFind(from);
     if (moved.kind !== 'collection') throw new StandInError(166, 'CommandNotSupportedOnView', `cannot rename ${from}`);
-    if (this.collections.has(to)) throw new StandInError(48, 'NamespaceExists', 'target namespace exists');
+    const target = this.find(to);
+    if (target && !(dropTarget && target.kind === 'collection'))
+      throw new StandInError(48, 'NamespaceExists', 'target namespace exists');
     this.collections.delete(from);
     this.collections.set(to, moved);
-    this.#log({ op: 'c', ns: `${splitNs(from)[0]}.$cmd`, ui: moved.uuid, o: { renameCollection: from, to } });
+    this.#log({
+      op: 'c',
+      ns: `${splitNs(from)[0]}.$cmd`,
+      ui: moved.uuid,
+      o: { renameCollection: from, to, ...(target && { dropTarget: target.uuid }) },
+    });
   }
 
   addIndex(ns: string, index: Document): void {
