@@ -90,11 +90,12 @@ test('a failure, then the success that ends it; signed, once each, without secre
   expect(to('/hook').every(isSigned)).toBe(true);
   const ids = events().map(({ data }) => data.id);
   expect(new Set(ids).size).toBe(ids.length);
-  await vi.waitFor(() => expect(to('/check').length).toBeGreaterThanOrEqual(2), patience);
-  const pings = to('/check')
-    .map(({ path }) => path.replace(/\?.*/, ''))
-    .filter((path) => path !== '/check/start');
-  expect(pings).toEqual(['/check/fail', '/check']);
+  // A run that is over quickly may have no start.
+  const pings = (): string[] =>
+    to('/check')
+      .map(({ path }) => path.replace(/\?.*/, ''))
+      .filter((path) => path !== '/check/start');
+  await vi.waitFor(() => expect(pings()).toEqual(['/check/fail', '/check']), patience);
 
   const told = [
     serving.output,

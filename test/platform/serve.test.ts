@@ -103,17 +103,21 @@ describe('the server', () => {
     });
     expect(response.headers.get('content-type')).toBe('text/event-stream');
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-    expect((await reader.read()).value).toBe('retry: 3000\n\n');
+    const until = async (from: typeof reader, wanted: string): Promise<string> => {
+      let text = '';
+      while (!text.includes(wanted)) text += (await from.read()).value;
+      return text;
+    };
+    expect(await until(reader, '\n\n')).toMatch(/^retry: 3000\n\n/);
     const { recordHappening } = await import('../../src/catalogue/happenings.ts');
     const event = { type: 'notification.test', title: 'hello', facts: {} } as const;
     const made = await recordHappening(await serving.catalogue(), event);
-    expect((await reader.read()).value).toContain(`id: ${made.id}\nevent: notification.test\ndata: {`);
+    await until(reader, `id: ${made.id}\nevent: notification.test\ndata: {`);
     const again = await fetch(`${serving.url}/api/events/stream`, {
       headers: { authorization: `Bearer ${token}`, 'last-event-id': '00000000000000000000000000' },
     });
     const second = again.body!.pipeThrough(new TextDecoderStream()).getReader();
-    let text = '';
-    while (!text.includes(made.id)) text += (await second.read()).value;
+    await until(second, made.id);
     const stopped = serving.stop();
     for (const one of [reader, second]) {
       while (!(await one.read()).done);
