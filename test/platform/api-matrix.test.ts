@@ -83,7 +83,7 @@ describe('every route', () => {
     expect(new Set(open)).toEqual(
       new Set([
         ...['beginOidc', 'beginPasskeySignIn', 'completeOidc', 'listErrors', 'openDownload', 'setUp', 'showError'],
-        ...['showHealth', 'showLive', 'showMetrics', 'showOpenApi', 'showSignIn', 'signInWithPasskey'],
+        ...['showHealth', 'showFront', 'showLive', 'showMetrics', 'showOpenApi', 'showSignIn', 'signInWithPasskey'],
         ...['signInWithPassword', 'signInWithSecondFactor', 'usePasswordLink'],
       ]),
     );
