@@ -22,13 +22,17 @@ export interface Problem extends Place {
 export class ConfigError extends HoldfastError {
   readonly problems: readonly Problem[];
 
-  constructor(file: string, problems: readonly Problem[]) {
+  constructor(
+    file: string,
+    problems: readonly Problem[],
+    remedy = 'Correct the file, then check it with: holdfast validate',
+  ) {
     const errors = problems.filter((problem) => problem.level === 'error').length;
     const count = errors === 1 ? 'an error' : `${errors} errors`;
     super({
       code: 'config.invalid',
       message: `${file} has ${count}\n${problems.map(formatProblem).join('\n')}`,
-      remedy: 'Correct the file, then check it with: holdfast validate',
+      remedy,
     });
     this.problems = problems;
   }

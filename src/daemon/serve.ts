@@ -11,7 +11,7 @@ import type { ApiParts } from '../api/parts.ts';
 import { type AuthUses, openSetUp, tidyAuth } from '../auth/index.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { programVersion } from '../base/version.ts';
-import { recordHappening } from '../catalogue/happenings.ts';
+import { newestHappening, recordHappening } from '../catalogue/happenings.ts';
 import { type Catalogue, openCatalogue } from '../catalogue/open.ts';
 import { silent } from '../model/run.ts';
 import type { AnyChannelKind } from '../notify/channel.ts';
@@ -27,6 +27,7 @@ import { Background } from './background.ts';
 import { listen } from './http-server.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { type LiveConfiguration, openConfiguration } from './live-configuration.ts';
+import { logEvents } from './log-events.ts';
 import { withMcp } from './mcp-endpoint.ts';
 import { keepTextfile } from './metrics-textfile.ts';
 import { notify } from './notifications.ts';
@@ -60,6 +61,7 @@ export async function serve(request: ServeRequest): Promise<void> {
   const log = createLog({ level: request.logLevel });
   const closing = new AbortController();
   await using catalogue = await openCatalogue(await catalogueAddress(uses), () => clock.nowMs());
+  const before = await newestHappening(catalogue);
   const configuration = await openConfiguration({ uses, catalogue, log });
   const { access } = configuration;
   const parts = { clock, catalogue, log };
@@ -73,7 +75,7 @@ export async function serve(request: ServeRequest): Promise<void> {
   await using agents = await openAgents({ ...parts, access, runs: started.promise });
   await using runs = await startRunsHere({ catalogue, log, execution, access, elsewhere: agents?.elsewhere });
   started.resolve(runs);
-  const background = startBackground(request, { ...parts, configuration });
+  const background = startBackground(request, { ...parts, configuration, before });
   say(`Holdfast ${programVersion} listens on ${http.url}`);
   await tellSetUp(parts, (settings.url ?? http.url).replace(/\/$/, ''), say);
   log.info({ url: http.url, catalogue: catalogue.title, version: programVersion }, 'started');
@@ -122,9 +124,13 @@ async function apiParts({ configuration, closing, ...parts }: Together & { closi
   };
 }
 
-function startBackground({ channelKinds }: ServeRequest, { configuration, ...parts }: Together): Background {
+function startBackground(
+  { channelKinds }: ServeRequest,
+  { configuration, before, ...parts }: Together & { readonly before: string },
+): Background {
   const { access, store } = configuration;
   const background = new Background(parts);
+  background.add('log of what went wrong', logEvents(parts, before));
   background.add('configuration', (signal) => store.follow(signal));
   background.add('reload', (signal) => reloadOnSignal(store, parts.log, signal));
   background.add('notifications', (signal) => notify({ ...parts, access, kinds: channelKinds }, signal));
