@@ -30,7 +30,13 @@ for (const [way, local] of Object.entries(ways)) {
     const check = (): void => {
       if (++pieces === 3) truncateSync(place.path('main'), mebibyte);
     };
-    const { file, bytes } = await copyOpenFile({ from, path: place.path('copy'), local, check });
+    const { file, bytes } = await copyOpenFile({
+      from,
+      path: place.path('copy'),
+      local,
+      pieceBytes: 8 * mebibyte,
+      check,
+    });
     await file.close();
     expect(bytes).toBeGreaterThanOrEqual(256 << 10);
     expect(bytes).toBeLessThan(content.length);
@@ -54,7 +60,7 @@ for (const [way, local] of Object.entries(ways)) {
     const check = (): void => {
       if (++pieces === 3) throw cancelled();
     };
-    const copying = copyOpenFile({ from, path: place.path('copy'), local, check });
+    const copying = copyOpenFile({ from, path: place.path('copy'), local, pieceBytes: 8 * mebibyte, check });
     await expect(copying).rejects.toSatisfy((error) => hasCode(error, 'cancelled'));
     expect(statSync(place.path('copy')).size).toBeLessThan(content.length);
   });
