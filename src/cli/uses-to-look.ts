@@ -1,5 +1,5 @@
 /** What a command uses that only looks: where the file is wrong, it says who knows all the same. */
-import { ConfigError } from '../config/index.ts';
+import { hasCode } from '../base/errors.ts';
 import type { Execution, SourceAccess } from '../operations/operation.ts';
 import type { Face } from './face.ts';
 
@@ -11,11 +11,8 @@ export async function usesToLook(face: Face): Promise<SourceAccess & Execution> 
   try {
     return await face.uses();
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(
-      face.configFile,
-      error.problems,
-      'Correct the file, then check it with: holdfast validate. A server that runs goes on with the configuration from before, and answers: holdfast --server URL …',
-    );
+    if (!hasCode(error, 'config.invalid')) throw error;
+    const { whileBroken } = await import('../operations/configuration/while-broken.ts');
+    throw whileBroken(error, face.configFile);
   }
 }
