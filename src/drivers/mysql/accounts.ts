@@ -83,6 +83,19 @@ async function readGrants(session: Session, title: string): Promise<string[]> {
   return rows.map(([grant]) => grant ?? '');
 }
 
+/** A name as servers quote it in what they show. */
+export const quotedName = "`(?:[^`]|``)*`|'(?:[^']|'')*'";
+const method = "[\\w-]+(?: (?:USING|AS) '(?:[^'\\\\]|\\\\.|'')*')?";
+const signIn = new RegExp(
+  `^(GRANT (?:[^\`']|${quotedName})*? TO (?:${quotedName})(?:@(?:${quotedName}))?) IDENTIFIED (?:BY PASSWORD '[^']*'|(?:VIA|WITH) ${method}(?: OR ${method})*)`,
+  's',
+);
+
+/** A grant without how the account signs in, which MariaDB shows with it: granting that again would put an old password back. */
+export function ownGrant(sql: string): string {
+  return sql.replace(signIn, '$1');
+}
+
 export function accountsText(accounts: readonly Account[], title: string): string {
   return [
     `-- accounts of ${title}\n${sectionText({ kind: 'session' })}`,
@@ -91,7 +104,10 @@ export function accountsText(accounts: readonly Account[], title: string): strin
     sectionText({ kind: 'accounts' }),
     ...accounts.flatMap((one) => one.creates).map(statementText),
     sectionText({ kind: 'grants' }),
-    ...accounts.flatMap((one) => one.grants).map(statementText),
+    ...accounts
+      .flatMap((one) => one.grants)
+      .map(ownGrant)
+      .map(statementText),
     `${sectionText({ kind: 'end' })}-- that is all\n`,
   ].join('');
 }

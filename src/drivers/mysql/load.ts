@@ -121,7 +121,8 @@ export async function runStatement(session: Session, { section, sql }: Statement
 function titleOf(section: Section): string {
   if (section.kind === 'program') return `the ${section.program} ${section.name}`;
   if ('name' in section) return `the ${section.kind === 'rows' ? 'rows of table' : section.kind} ${section.name}`;
-  return section.kind === 'accounts' ? 'an account or grant' : 'the session of the restore';
+  const isAccount = section.kind === 'accounts' || section.kind === 'grants';
+  return isAccount ? 'an account or grant' : 'the session of the restore';
 }
 
 function failure(message: string, cause?: unknown): HoldfastError {

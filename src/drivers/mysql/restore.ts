@@ -8,10 +8,10 @@ import { HoldfastError, messageOf } from '../../base/errors.ts';
 import type { RestoreOutcome, RestoreRequest, SnapshotContents, SourceContext } from '../driver.ts';
 import { type ChosenDatabase, choose } from './choice.ts';
 import { explainRefusal } from './failures.ts';
-import { loadTables, runStatement } from './load.ts';
+import { loadTables } from './load.ts';
 import { accountsFile, dumpFileName, dumpFolder, quoteName } from './names.ts';
 import { loadSession } from './programs.ts';
-import { readScript } from './script.ts';
+import { restoreAccounts } from './restore-accounts.ts';
 import { type Flavour, identify, prepareReader, productName, requireFlavour } from './server.ts';
 import { openSession, type Session } from './session.ts';
 import { isUrl, type Place, placeOf, type Settings, settings as schema } from './settings.ts';
@@ -58,7 +58,11 @@ export async function restore(
     tasks.push(await plan(source, session, { contents, chosen, name: destination.name }));
   const steps = [
     ...tasks.flatMap((task) => describe(task, `${productName[flavour]} at ${session.place.title}`, request)),
-    ...(choice.accounts ? [`make the accounts and grants of ${accountsFile} that are not there`] : []),
+    ...(choice.accounts
+      ? [
+          `make the accounts of ${accountsFile} that are not there, with their grants; those that are there stay as they are`,
+        ]
+      : []),
   ];
   const expected = tasks.reduce((sum, task) => sum + task.bytes, 0);
   if (request.dryRun) return { steps, bytes: expected, files: tasks.length, problems: [] };
@@ -70,7 +74,8 @@ export async function restore(
     bytes += done.bytes;
     problems.push(...done.problems);
   }
-  if (choice.accounts) await restoreAccounts(session, contents);
+  if (choice.accounts)
+    problems.push(...(await restoreAccounts(session, contents.read(`/${dumpFolder}/${accountsFile}`))));
   return { steps, bytes, files: tasks.length, problems };
 }
 
@@ -201,11 +206,5 @@ async function removeStaging(open: () => Promise<Session>, staging: string): Pro
     return undefined;
   } catch (error) {
     return `the database ${staging} may be left behind, drop it: ${messageOf(error)}`;
-  }
-}
-
-async function restoreAccounts(session: Session, contents: SnapshotContents): Promise<void> {
-  for await (const statement of readScript(contents.read(`/${dumpFolder}/${accountsFile}`))) {
-    await runStatement(session, statement);
   }
 }

@@ -15,7 +15,7 @@ export async function nativeSteps(contents: SnapshotContents, flavour: Flavour):
     return [{ text: `Database ${database}; it is made if it is not there:`, command: `${client} < ${file(name)}` }];
   });
   const accounts: NativeStep = {
-    text: 'Accounts and grants; those that exist already are reported, so --force goes on:',
+    text: 'Accounts and grants, for an empty server: accounts that are there already keep their password and are given the grants too. What cannot be made is reported, so --force goes on:',
     command: `${client} --force < ${file(accountsFile)}`,
   };
   return [
