@@ -4,7 +4,9 @@ import type { Face } from '../face.ts';
 export function add(program: Command, face: Face): void {
   program
     .command('export')
-    .description('print the whole configuration as one file: with what was made over the API, secrets as references only')
+    .description(
+      'print the whole configuration as one file: with what was made over the API, secrets as references only',
+    )
     .action(async () => {
       const [{ exportConfiguration }, { findLocalCatalogue }] = await Promise.all([
         import('../../operations/configuration/export.ts'),
