@@ -4,6 +4,7 @@ import { unattended } from '../../src/drivers/conformance/context.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { localHost } from '../../src/hosts/local/index.ts';
 import type { Sshd } from '../servers/sshd.ts';
+import { endProcess } from '../support/end-process.ts';
 import { processesWith } from './fault-place.ts';
 import { openFarVictim, startFarSshd } from './fault-ssh.ts';
 import { describeFaults } from './fault-trial.ts';
@@ -46,5 +47,5 @@ describeFaults({
 });
 
 function killMarked(): void {
-  for (const [id, line] of processesWith('TMPDIR=')) if (line.endsWith(mark)) process.kill(id, 'SIGKILL');
+  for (const [id, line] of processesWith('TMPDIR=')) if (line.endsWith(mark)) endProcess(id);
 }

@@ -14,6 +14,7 @@ import { storageKinds } from '../../src/storage/registry.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { seedPostgres } from '../servers/postgres-data.ts';
 import { startTcpProxy } from '../servers/tcp-proxy.ts';
+import { endProcess } from '../support/end-process.ts';
 import type { FaultPlace } from './fault-place.ts';
 import { describeFaults, type Victim } from './fault-trial.ts';
 import { isDump, programs, restoreTo, secret, sourceOf, withCopy } from './postgres-proof.ts';
@@ -92,7 +93,7 @@ async function soon(strike: () => boolean | Promise<boolean>): Promise<void> {
 
 function killDump(): boolean {
   const found = programs().filter(isDump);
-  for (const { id } of found) process.kill(id, 'SIGKILL');
+  for (const { id } of found) endProcess(id);
   return found.length > 0;
 }
 

@@ -13,6 +13,7 @@ import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { clientPrograms, type PostgresRelease, type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { seedPostgres, startBankWriters, total } from '../servers/postgres-data.ts';
+import { endProcess } from '../support/end-process.ts';
 import {
   compare,
   failedOf,
@@ -291,6 +292,6 @@ function isDumping(): boolean {
 /** True if there was one. */
 function killPrograms(): boolean {
   const found = programs().filter(isDump);
-  for (const { id } of found) process.kill(id, 'SIGKILL');
+  for (const { id } of found) endProcess(id);
   return found.length > 0;
 }

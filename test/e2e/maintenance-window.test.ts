@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BackupOutput } from '../../src/operations/backup/backup.ts';
 import type { StatusOutput } from '../../src/operations/status/status.ts';
 import { initCheaply } from '../support/cheap-repository.ts';
+import { endProcess } from '../support/end-process.ts';
 import { Trial } from './trial.ts';
 
 const systemctl = `#!/bin/sh
@@ -143,7 +144,7 @@ describe('a maintenance window', () => {
       expect((await trial.run(['snapshots'])).stderr).not.toContain('started again');
       expect(trial.unit('app')).toBe('inactive');
       child.kill('SIGKILL');
-      process.kill(Number(readFileSync(trial.path('pid'), 'utf8')), 'SIGKILL');
+      endProcess(Number(readFileSync(trial.path('pid'), 'utf8')));
     });
     expect(trial.unit('app')).toBe('inactive');
     expect(trial.records).toHaveLength(1);

@@ -7,6 +7,7 @@ import type { BackupOutput } from '../../src/operations/backup/backup.ts';
 import { controlByProgram } from '../../src/runs/window/index.ts';
 import { Trial } from '../e2e/trial.ts';
 import { type Podman, startPodman } from '../servers/podman.ts';
+import { endProcess } from '../support/end-process.ts';
 
 class ContainerTrial extends Trial {
   socketPath = '';
@@ -63,7 +64,7 @@ test('a container that runs is stopped and started around a backup, and started 
     await expect.poll(pid, { timeout: 120_000 }).not.toBe('');
     expect(await running('web')).toBe('false');
     child.kill('SIGKILL');
-    process.kill(Number(pid()), 'SIGKILL');
+    endProcess(Number(pid()));
   });
   expect(await running('web')).toBe('false');
   expect((await trial.run(['snapshots'])).stderr).toContain('the compose service shop/web was started again');

@@ -4,6 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Trial } from '../e2e/trial.ts';
 import { type Sshd, startSshd } from '../servers/sshd.ts';
+import { endProcess } from '../support/end-process.ts';
 
 let sshd: Sshd;
 let trial: Trial;
@@ -78,7 +79,7 @@ test('whose connection is cut in the middle leaves no snapshot', async () => {
       // the session for files is open: what is left to come is the file itself
       if (!sshd.log().slice(from).includes("subsystem 'sftp'")) return;
       clearInterval(cut);
-      for (const id of sshd.serving()) process.kill(id, 'SIGKILL');
+      for (const id of sshd.serving()) endProcess(id);
     }, 2);
   });
   expect({ status, text: stdout + stderr }).toEqual({ status: 1, text: expect.stringContaining('was lost') });

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { output } from '../../src/hosts/conformance/case.ts';
 import { startEchoServer } from '../../src/hosts/conformance/echo-server.ts';
 import { type Sshd, startSshd } from '../servers/sshd.ts';
+import { endProcess } from '../support/end-process.ts';
 import { commandLines, drain, mkdtempIn, openHost, ownSshd, settingsOf, text } from '../support/ssh-hosts.ts';
 
 let sshd: Sshd;
@@ -25,7 +26,7 @@ afterAll(async () => {
 
 describe('a connection that is cut', () => {
   const cut = (server: Sshd): void => {
-    for (const id of server.serving()) process.kill(id, 'SIGKILL');
+    for (const id of server.serving()) endProcess(id);
   };
 
   test('in the middle of a stream gives an error, never a short stream; the next command connects again', async () => {

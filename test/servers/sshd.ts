@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { endProcess } from '../support/end-process.ts';
 import { freePort } from './free-port.ts';
 
 export interface Sshd extends AsyncDisposable {
@@ -95,7 +96,7 @@ export async function startSshd({ config = [], hostKeyType = 'ed25519' }: SshdOp
   const stop = async (): Promise<void> => {
     const child = daemon;
     if (!child?.pid) return;
-    for (const id of below(child.pid)) killQuietly(id);
+    for (const id of below(child.pid)) endProcess(id);
     daemon = undefined;
     if (child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -159,13 +160,5 @@ function commandOf(id: number): string {
     return readFileSync(`/proc/${id}/cmdline`, 'utf8');
   } catch {
     return ''; // ended meanwhile
-  }
-}
-
-function killQuietly(id: number): void {
-  try {
-    process.kill(id, 'SIGKILL');
-  } catch {
-    // ended meanwhile
   }
 }

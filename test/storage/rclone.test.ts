@@ -11,6 +11,7 @@ import { body, expectBytes } from '../../src/storage/conformance/case.ts';
 import { rcloneStorage } from '../../src/storage/rest/rclone/index.ts';
 import type { RcloneSettings } from '../../src/storage/rest/rclone/settings.ts';
 import { Trial } from '../e2e/trial.ts';
+import { endProcess } from '../support/end-process.ts';
 import { clearSecret, openForTest } from '../support/storages.ts';
 
 const env = { PATH: process.env.PATH, RCLONE_CONFIG: '/dev/null' };
@@ -105,12 +106,12 @@ test('an rclone that dies is started again, in the middle of a put, too', async 
   const storage = await open(folder, {}, true);
   const bytes = body(9_000_000, 1);
   await storage.put(nameOf(bytes), [bytes]);
-  for (const id of running(folder)) process.kill(id, 'SIGKILL');
+  for (const id of running(folder)) endProcess(id);
   expectBytes(await storage.get(nameOf(bytes)), bytes, 'the object');
   const other = body(20_000_000, 2);
   const putting = storage.put(nameOf(other), [other]);
   await sleep(5);
-  for (const id of running(folder)) process.kill(id, 'SIGKILL');
+  for (const id of running(folder)) endProcess(id);
   await putting;
   expectBytes(await storage.get(nameOf(other)), other, 'the object');
   await storage.close();

@@ -10,6 +10,7 @@ import { sftpStorage } from '../../src/storage/sftp/index.ts';
 import type { SftpSettings } from '../../src/storage/sftp/settings.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 import { makeKey, type Sshd, startSshd } from '../servers/sshd.ts';
+import { endProcess } from '../support/end-process.ts';
 import { openForTest } from '../support/storages.ts';
 
 let server: Sshd;
@@ -42,13 +43,7 @@ async function open(other: Partial<SftpSettings> = {}, create = true): Promise<S
 
 /** Every connection ends as if the network had. */
 function cut(): void {
-  for (const id of server.serving()) {
-    try {
-      process.kill(id, 'SIGKILL');
-    } catch {
-      // ended meanwhile
-    }
-  }
+  for (const id of server.serving()) endProcess(id);
 }
 
 test('connections cut at random moments of puts and gets are made anew; every object is whole or absent', async () => {
