@@ -53,6 +53,13 @@ const reasons: readonly Reason[] = [
     retry: 'later',
   },
   {
+    fits: /is being accessed by other users/,
+    code: 'source.busy',
+    remedy:
+      'Stop the programs that use the database (pg_stat_activity), end its prepared transactions (pg_prepared_xacts), then run it again.',
+    retry: 'later',
+  },
+  {
     fits: /^57P03|starting up|shutting down/i,
     code: 'source.busy',
     remedy: 'Try again when the server has started.',

@@ -4,6 +4,7 @@ import { formatInstant } from '../../base/clock.ts';
 import { HoldfastError, messageOf } from '../../base/errors.ts';
 import type { RestoreOutcome, RestoreRequest, SnapshotContents } from '../driver.ts';
 import { chooseEntries } from './choose-entries.ts';
+import { dropMade, type Exchange, exchange, refuseIfInUse, refuseIfPrepared, subscriptionsOf } from './exchange.ts';
 import { type Loader, load, requireExtensions } from './load.ts';
 import { placeOf, type Source } from './place.ts';
 import { findClient } from './programs.ts';
@@ -13,17 +14,14 @@ import { createDatabase } from './runbook.ts';
 import { openSession, type Session, serverVersion } from './session.ts';
 import { settings as settingsSchema } from './settings.ts';
 import { type DatabaseFacts, readSourceFacts, type SourceFacts } from './source-facts.ts';
-import { quoteName } from './sql-text.ts';
 
 /** One database and where it goes. */
-interface Item {
+interface Item extends Exchange {
   readonly facts: DatabaseFacts;
-  readonly name: string;
-  /** What the database of that name is kept as; absent if there is none, or it is to be dropped. */
-  readonly aside?: string;
-  readonly exists: boolean;
-  /** While it is being filled. */
-  readonly making: string;
+  /** What of the database comes back, for people; absent if that is all of it. */
+  readonly part?: string;
+  /** Why the present database is kept although it was to be dropped. */
+  readonly kept?: string;
 }
 
 interface Plan {
@@ -49,8 +47,6 @@ export async function restore(
   const { major, text } = await serverVersion(session);
   await requireExtensions(session, facts.databases, major);
   const plan = await makePlan(server, session, { facts, names, request, major, text });
-  const include = request.include ?? [];
-  const selecting = include.length > 0 || (request.exclude ?? []).length > 0;
   const programs = await findClient(server, {
     atLeast: facts.client.major,
     prefer: Math.max(major, facts.client.major),
@@ -65,16 +61,15 @@ export async function restore(
   await createRoles(session, contents, facts, plan.newRoles);
   await using reach = await reachServer(server, programs.host);
   const loader: Loader = { source: server, major, programs, reach, contents };
+  const problems = [...plan.problems];
   let bytes = 0;
   for (const item of plan.items) {
-    const entries = selecting ? await chooseEntries(loader, item.facts, request) : undefined;
-    bytes += await restoreOne(session, loader, item, {
-      withOwners: plan.withOwners,
-      entries,
-      overwrite: request.overwrite,
-    });
+    const entries = isSelecting(request) ? await chooseEntries(loader, item.facts, request) : undefined;
+    const done = await restoreOne(session, loader, item, { withOwners: plan.withOwners, entries });
+    bytes += done.bytes;
+    problems.push(...done.problems);
   }
-  return { steps: plan.steps, bytes, files: plan.items.length, problems: plan.problems };
+  return { steps: plan.steps, bytes, files: plan.items.length, problems };
 }
 
 /** The server, and every database's name there, in the order of the facts. */
@@ -153,26 +148,13 @@ async function makePlan(
     text,
   }: { facts: SourceFacts; names: readonly string[]; request: RestoreRequest; major: number; text: string },
 ): Promise<Plan> {
-  const stamp = formatInstant(server.clock.nowMs()).replace(/\D/g, '').slice(0, 14);
   const items: Item[] = [];
-  for (const [i, one] of facts.databases.entries()) {
-    const name = names[i];
-    const exists =
-      (await session.value('SELECT count(*) FROM pg_catalog.pg_database WHERE datname = $1', [name])) !== '0';
-    if (exists && !request.overwrite) await refuseIfInUse(session, name);
-    const aside = exists && !request.overwrite ? shortened(name, `_before_${stamp}`) : undefined;
-    items.push({
-      facts: one,
-      name,
-      exists,
-      making: shortened(name, `_restoring_${randomBytes(4).toString('hex')}`),
-      ...(aside !== undefined && { aside }),
-    });
-  }
+  for (const [i, one] of facts.databases.entries()) items.push(await itemOf(server, session, one, names[i], request));
   const missing = await missingRoles(session, facts);
   const newRoles = facts.globals ? missing : [];
   const withOwners = missing.length === 0 || facts.globals;
   const problems = [
+    ...items.flatMap(({ kept }) => kept ?? []),
     ...(withOwners
       ? []
       : [
@@ -192,16 +174,65 @@ function stepsOf(session: Session, items: readonly Item[], newRoles: readonly st
   const place = session.place.title;
   return [
     ...(newRoles.length > 0 ? [`create the role(s) ${newRoles.join(', ')} at ${place}`] : []),
-    ...items.flatMap(({ name, exists, aside }) => [
-      `restore the database ${name} at ${place} beside what is there`,
-      ...(aside !== undefined
-        ? [`keep the present database ${name} aside as ${aside}`]
-        : exists
-          ? [`drop the present database ${name}`]
-          : []),
-      `give it its name ${name}`,
+    ...items.flatMap(({ name, aside, dropsAside, part }) => [
+      `restore ${part === undefined ? '' : `a part (${part}) of `}the database ${name} at ${place} beside what is there`,
+      ...(aside !== undefined && !dropsAside ? [`keep the present database ${name} aside as ${aside}`] : []),
+      `give it its name ${name}${part !== undefined && aside !== undefined ? `: all that is not in this part is then in ${aside} only` : ''}`,
+      ...(aside !== undefined && dropsAside ? [`drop what was the database ${name}`] : []),
     ]),
   ];
+}
+
+/** `restore.target-exists`, `source.busy`: before anything is touched. */
+async function itemOf(
+  server: Source,
+  session: Session,
+  facts: DatabaseFacts,
+  name: string,
+  request: RestoreRequest,
+): Promise<Item> {
+  const hex = randomBytes(4).toString('hex');
+  const part = partOf(facts, request);
+  const item = { facts, name, making: shortened(name, `_restoring_${hex}`), ...(part !== undefined && { part }) };
+  const count = await session.value('SELECT count(*) FROM pg_catalog.pg_database WHERE datname = $1', [name]);
+  if (count === '0') return { ...item, endsSessions: false, dropsAside: false };
+  await refuseIfPrepared(session, name);
+  const stamp = formatInstant(server.clock.nowMs()).replace(/\D/g, '').slice(0, 14);
+  const before = shortened(name, `_before_${stamp}`);
+  if (!request.overwrite) {
+    await refuseIfInUse(session, name);
+    return { ...item, aside: before, endsSessions: false, dropsAside: false };
+  }
+  if (part !== undefined) throw onlyPart(name, part);
+  const subscriptions = await subscriptionsOf(session, name);
+  if (subscriptions.length === 0)
+    return { ...item, aside: shortened(name, `_replaced_${hex}`), endsSessions: true, dropsAside: true };
+  const kept = `the present database ${name} cannot be dropped with its subscription(s) ${subscriptions.join(', ')}: it is kept as ${before}, where DROP SUBSCRIPTION ends them, or ALTER SUBSCRIPTION … SET (slot_name = NONE) first, if the restored one goes on with the publisher’s slot`;
+  return { ...item, aside: before, endsSessions: true, dropsAside: false, kept };
+}
+
+function isSelecting({ include = [], exclude = [] }: RestoreRequest): boolean {
+  return include.length > 0 || exclude.length > 0;
+}
+
+function partOf({ breadth, relations }: DatabaseFacts, request: RestoreRequest): string | undefined {
+  const { include = [], exclude = [] } = request;
+  if (include.length > 0) return include.join(', ');
+  if (exclude.length > 0) return `all but ${exclude.join(', ')}`;
+  if (breadth === 'all') return undefined;
+  const names = relations.map(({ schema, name }) => (breadth === 'schemas' ? schema : `${schema}.${name}`));
+  const [first, ...others] = [...new Set(names)];
+  const more = others.length > 2 ? ` and ${others.length - 2} more` : '';
+  return `${breadth} ${[first, ...others.slice(0, 2)].join(', ')}${more}`;
+}
+
+function onlyPart(name: string, part: string): HoldfastError {
+  return new HoldfastError({
+    code: 'restore.target-exists',
+    message: `the database ${name} is there, and only a part of one would replace it (${part}): all the rest would be dropped`,
+    remedy:
+      'Restore to another name (--to …) and copy what you need from there, or take the dump out of the snapshot and use pg_restore; without --overwrite the present database is kept aside.',
+  });
 }
 
 /** Cut at a whole character so that suffix and all it has at most 63 bytes. */
@@ -209,21 +240,6 @@ function shortened(name: string, suffix: string): string {
   let kept = name;
   while (Buffer.byteLength(kept + suffix) > longestName) kept = [...kept].slice(0, -1).join('');
   return kept + suffix;
-}
-
-async function refuseIfInUse(session: Session, name: string): Promise<void> {
-  const rows = await session.query(
-    "SELECT usename || coalesce(' (' || NULLIF(application_name, '') || ')', '') FROM pg_catalog.pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'",
-    [name],
-  );
-  if (rows.length === 0) return;
-  throw new HoldfastError({
-    code: 'source.busy',
-    message: `the database ${name} cannot be kept aside, because ${rows.length} session(s) use it: ${[...new Set(rows.map(([who]) => who))].join(', ')}`,
-    remedy:
-      'Stop these programs first; or restore to another name; or use --overwrite, which ends the sessions and drops the database.',
-    retry: 'later',
-  });
 }
 
 async function createRoles(
@@ -243,16 +259,15 @@ async function restoreOne(
   session: Session,
   loader: Loader,
   item: Item,
-  options: { withOwners: boolean; entries: string | undefined; overwrite: boolean },
-): Promise<number> {
-  const { facts, name, making } = item;
+  options: { withOwners: boolean; entries: string | undefined },
+): Promise<{ bytes: number; problems: string[] }> {
+  const { facts, making } = item;
   await session.query(createDatabase(facts, making));
   try {
-    const bytes = await load(loader, facts, { name: making, withOwners: options.withOwners, entries: options.entries });
-    await exchange(session, item, name);
-    return bytes;
+    const bytes = await load(loader, facts, { name: making, ...options });
+    return { bytes, problems: await exchange(loader.source, session, item) };
   } catch (error) {
-    await dropQuietly(loader.source, session, making).catch((failure: unknown) => {
+    await dropMade(loader.source, session.database, making).catch((failure: unknown) => {
       throw halfMade(error, making, failure);
     });
     throw error;
@@ -271,36 +286,6 @@ function halfMade(error: unknown, name: string, failure: unknown): HoldfastError
     remedy: `${remedy} Then drop the database ${name}; nothing else has changed.`,
     cause: error,
   });
-}
-
-/** The old one under its aside name and the new one under its own: both, or neither. */
-async function exchange(session: Session, { making, aside, exists }: Item, name: string): Promise<void> {
-  if (exists && aside === undefined) await dropInUse(session, name);
-  if (aside !== undefined) await refuseIfInUse(session, name);
-  await session.query('BEGIN');
-  try {
-    if (aside !== undefined) await session.query(`ALTER DATABASE ${quoteName(name)} RENAME TO ${quoteName(aside)}`);
-    await session.query(`ALTER DATABASE ${quoteName(making)} RENAME TO ${quoteName(name)}`);
-    await session.query('COMMIT');
-  } catch (error) {
-    await session.query('ROLLBACK');
-    throw error;
-  }
-}
-
-async function dropInUse(session: Session, name: string): Promise<void> {
-  await session.query(`ALTER DATABASE ${quoteName(name)} WITH ALLOW_CONNECTIONS false`);
-  await session.query(
-    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()',
-    [name],
-  );
-  await session.query(`DROP DATABASE IF EXISTS ${quoteName(name)}`);
-}
-
-/** On its own connection, and also after a cancellation: nothing half-made stays. */
-async function dropQuietly(source: Source, session: Session, name: string): Promise<void> {
-  await using own = await openSession({ ...source, signal: new AbortController().signal }, session.database);
-  await dropInUse(own, name);
 }
 
 function invalid(target: string, why: string): HoldfastError {

@@ -1,0 +1,183 @@
+/** Restores over what is there: the present database is exchanged as a whole or stays as it is, and nothing is lost unsaid. */
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import type { Bench } from '../../src/drivers/check.ts';
+import { postgres } from '../../src/drivers/postgres/index.ts';
+import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
+import { storageKinds } from '../../src/storage/registry.ts';
+import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
+import { restoreTo, type Source, type Stored, secret, sourceOf } from './postgres-proof.ts';
+
+let bench: Bench & AsyncDisposable;
+let server: PostgresServer;
+
+beforeAll(async () => {
+  server = await startPostgres({
+    password: secret,
+    options: { max_prepared_transactions: '5', wal_level: 'logical', autovacuum: 'off' },
+  });
+  bench = await openDriverBench({ driver: postgres, storageKinds, clock: systemClock });
+});
+afterAll(async () => {
+  await bench?.[Symbol.asyncDispose]();
+  await server?.[Symbol.asyncDispose]();
+});
+
+async function databases(): Promise<string[]> {
+  const rows = await server.run(
+    'postgres',
+    "SELECT datname || CASE WHEN datallowconn THEN '' ELSE ' (closed)' END FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1",
+  );
+  return rows.flat().map(String);
+}
+
+async function dropAll(): Promise<void> {
+  const rows = await server.run(
+    'postgres',
+    "SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')",
+  );
+  for (const [name] of rows) {
+    await server.run('postgres', `ALTER DATABASE "${name}" IS_TEMPLATE false`);
+    await server.run('postgres', `DROP DATABASE "${name}" WITH (FORCE)`);
+  }
+}
+
+/** The same, and the task is done while a dump is read. */
+function during(stored: Stored, task: () => Promise<void>): Stored {
+  return {
+    ...stored,
+    async open() {
+      const opened = await stored.open();
+      const { contents } = opened;
+      const read = async function* (path: string): AsyncGenerator<Uint8Array> {
+        if (path.endsWith('.dump')) await task();
+        yield* contents.read(path);
+      };
+      const acting = Object.assign(Object.create(contents) as typeof contents, { read });
+      return { contents: acting, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
+    },
+  };
+}
+
+describe('the present database and the restored one', () => {
+  let source: Source;
+  let stored: Stored;
+  beforeEach(async () => {
+    await server.run('postgres', 'CREATE DATABASE shop');
+    await server.run(
+      'shop',
+      'CREATE TABLE orders AS SELECT generate_series(1, 10) AS id; CREATE TABLE customers AS SELECT 1 AS id; CREATE SCHEMA app; CREATE TABLE app.log AS SELECT 1 AS id',
+    );
+    source ??= await sourceOf(server, 'shop');
+    stored ??= await bench.backUp(source);
+    await server.run('shop', 'DELETE FROM orders WHERE id > 5');
+  });
+  afterEach(dropAll);
+  const count = async (database = 'shop') => (await server.run(database, 'SELECT count(*)::int FROM orders'))[0][0];
+
+  test('are exchanged although somebody connects to every database all the time', async () => {
+    const stop = new AbortController();
+    const seen = new Set<string>();
+    const watching = (async () => {
+      while (!stop.signal.aborted) {
+        for (const name of await databases()) {
+          await server.client(name).then(
+            () => seen.add(name.replace(/[0-9a-f]{8}$/, '')),
+            () => undefined,
+          );
+        }
+        await setTimeout(10);
+      }
+    })();
+    try {
+      expect((await restoreTo(source, stored, { overwrite: true })).problems).toEqual([]);
+    } finally {
+      stop.abort();
+      await watching;
+    }
+    expect([...seen]).toEqual(expect.arrayContaining(['shop', 'shop_restoring_']));
+    expect(await databases()).toEqual(['shop']);
+    expect(await count()).toBe(10);
+  });
+
+  test('a prepared transaction stops a restore before anything is touched', async () => {
+    const client = await server.client('shop');
+    await client.query("BEGIN; INSERT INTO orders VALUES (99); PREPARE TRANSACTION 'half'");
+    await client.end();
+    try {
+      for (const overwrite of [true, false]) {
+        const restored = restoreTo(source, stored, { overwrite });
+        await expect(restored).rejects.toMatchObject({ code: 'source.busy', message: expect.stringContaining('half') });
+      }
+      expect(await databases()).toEqual(['shop']);
+      expect(await count()).toBe(5);
+    } finally {
+      await server.run('shop', "ROLLBACK PREPARED 'half'");
+    }
+  });
+
+  test('a transaction prepared while the new one is filled leaves the present one as it was', async () => {
+    const late = during(stored, async () => {
+      const client = await server.client('shop');
+      await client.query("BEGIN; INSERT INTO orders VALUES (99); PREPARE TRANSACTION 'late'");
+      await client.end();
+    });
+    try {
+      await expect(restoreTo(source, late, { overwrite: true })).rejects.toMatchObject({ code: 'source.busy' });
+      expect(await databases()).toEqual(['shop']);
+      expect(await count()).toBe(5);
+    } finally {
+      await server.run('shop', "ROLLBACK PREPARED 'late'");
+    }
+  });
+
+  test('one with a subscription is kept, and the restore says so', async () => {
+    await server.run('shop', "CREATE SUBSCRIPTION feed CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)");
+    const { problems } = await restoreTo(source, stored, { overwrite: true });
+    const [, aside] = (await databases()) as [string, string];
+    expect(problems).toEqual([expect.stringContaining(`subscription(s) feed: it is kept as ${aside}`)]);
+    expect([await count(), await count(aside)]).toEqual([10, 5]);
+    await server.run(aside, 'ALTER SUBSCRIPTION feed SET (slot_name = NONE)');
+    await server.run(aside, 'DROP SUBSCRIPTION feed');
+  });
+
+  test('one that cannot be dropped afterwards is named', async () => {
+    await server.run('postgres', 'ALTER DATABASE shop IS_TEMPLATE true');
+    const { problems } = await restoreTo(source, stored, { overwrite: true });
+    const [, aside] = /it remains as (\w+)/.exec(problems.join())!;
+    expect(problems.join()).toContain('the restore of shop is complete');
+    expect([await count(), await count(aside)]).toEqual([10, 5]);
+  });
+
+  test('a copy with a subscription that cannot take its place is removed', async () => {
+    await server.run('shop', "CREATE SUBSCRIPTION feed CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)");
+    const withFeed = await bench.backUp(source);
+    const late = during(withFeed, async () => void (await server.client('shop')));
+    await expect(restoreTo(source, late, {})).rejects.toMatchObject({ code: 'source.busy' });
+    expect(await databases()).toEqual(['shop']);
+    await server.run('shop', 'ALTER SUBSCRIPTION feed SET (slot_name = NONE)');
+    await server.run('shop', 'DROP SUBSCRIPTION feed');
+  });
+
+  test('a part of one never replaces the whole, and beside it says what it is', async () => {
+    const part = { include: ['public.orders'] };
+    for (const dryRun of [true, false]) {
+      await expect(restoreTo(source, stored, { ...part, dryRun, overwrite: true })).rejects.toMatchObject({
+        code: 'restore.target-exists',
+        remedy: expect.stringContaining('--to'),
+      });
+    }
+    const schema = await sourceOf(server, 'shop', { schemas: ['app'] });
+    const schemas = await bench.backUp(schema);
+    await expect(restoreTo(schema, schemas, { overwrite: true })).rejects.toMatchObject({
+      code: 'restore.target-exists',
+      message: expect.stringContaining('schemas app'),
+    });
+    expect(await databases()).toEqual(['shop']);
+    const { steps } = await restoreTo(source, stored, part);
+    const [, aside] = /is then in (\w+) only/.exec(steps.join('\n'))!;
+    expect(await databases()).toEqual(['shop', aside]);
+    expect(await server.run(aside, 'SELECT count(*)::int FROM customers')).toEqual([[1]]);
+  });
+});
