@@ -7,10 +7,12 @@ import type { z } from 'zod';
 import { type ErrorCode, HoldfastError, type Retry } from '../../base/errors.ts';
 import type { DueRun } from '../../catalogue/runs.ts';
 import type { RunError, RunKind, RunRecord } from '../../model/run-record.ts';
+import { isAbsenceCode } from '../../policy/absence.ts';
 import { isEmptyRetention } from '../../policy/retention.ts';
 import type { Execute, Performed } from '../../runs/execute.ts';
 import type { WindowRecords } from '../../runs/window/open-records.ts';
 import { type BackupOutput, backup } from '../backup/backup.ts';
+import { describeError } from '../describe-error.ts';
 import type { Execution, SourceAccess } from '../operation.ts';
 import { isAbsence } from '../repositories/absence.ts';
 import { repoCheck, repoPrune } from '../repositories/repo.ts';
@@ -150,6 +152,30 @@ async function performCopy(run: RunRecord, uses: Uses): Promise<Performed> {
 }
 
 async function performDrill(run: RunRecord, uses: Uses): Promise<Performed> {
+  try {
+    const performed = await drillFrom(run, uses);
+    return (performed.error && leftOut(run, performed.error, uses)) ?? performed;
+  } catch (error) {
+    const without = leftOut(run, describeError(error), uses);
+    if (without) return without;
+    throw error;
+  }
+}
+
+/** A disk that may be away, and is, at the time of a drill that nobody asked for. */
+function leftOut(
+  { source, repository, slotMs }: RunRecord,
+  { code, message }: RunError,
+  { config }: Uses,
+): Performed | undefined {
+  const place = repository ?? config.sources.get(source ?? '')?.placements[0]?.repository ?? '';
+  const mayBeAway = config.repositories.get(place)?.mayBeAwayMs !== undefined;
+  if (!mayBeAway || slotMs === undefined || !isAbsenceCode(code)) return undefined;
+  const remedy = 'Nothing needs to be done: what is in it is drilled at the next such time at which it is there.';
+  return { ok: false, leftOut: { code, message: `${place} is away: ${message}`, remedy } };
+}
+
+async function drillFrom(run: RunRecord, uses: Uses): Promise<Performed> {
   const { repository } = run;
   const { snapshot: chosen, ...input } = run.input;
   const target =

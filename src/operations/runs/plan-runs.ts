@@ -8,6 +8,7 @@ import type { Promised } from '../../policy/overdue.ts';
 import type { PlannedRun, Retrying, RunPlan, RunWindow, Schedule, Touched } from '../../policy/run-plan.ts';
 import { serviceClaim } from '../../runs/window/index.ts';
 import { machineOf } from '../sources/machine-of.ts';
+import { type DrillTiming, drillSchedules } from './drill-schedules.ts';
 
 /** Where a policy says nothing: what may succeed a little later is tried three times. */
 const usualRetrying: Retrying = { attempts: 3, delayMs: 5 * 60_000 };
@@ -32,7 +33,7 @@ export function planRuns(config: Config, hostKinds: readonly AnyHostKind[] = [])
     after: (run) => afterOf(run, config),
     retrying: (run) => retryingOf(run, config),
     timeoutMs: (run) => timeoutOf(run, config),
-    promised: [...config.sources.values()].map((source) => promisedOf(source, { timings, drills })),
+    promised: [...config.sources.values()].map((source) => promisedOf(source, config, { timings, drills })),
     history: config.server.history,
   };
 }
@@ -63,11 +64,6 @@ function ownTiming(plan: Pick<PolicyEntry, 'schedule' | 'everyMs' | 'timezone'>)
   const { schedule, everyMs, timezone } = plan;
   if (schedule !== undefined) return { kind: 'cron', cron: schedule, ...(timezone === undefined ? {} : { timezone }) };
   return everyMs === undefined ? undefined : { kind: 'interval', everyMs };
-}
-
-interface DrillTiming {
-  readonly timing: Timing;
-  readonly follows: boolean;
 }
 
 function drillTiming({ name, drill, timezone }: PolicyEntry, timings: Timings): [string, DrillTiming][] {
@@ -103,13 +99,7 @@ function schedulesOfSource(
       input: {},
     });
   }
-  const drill = drills.get(policy.name);
-  if (drill) {
-    const key = keyOf('drill', policy.name, source.name);
-    const input = policy.drill?.snapshot === 'random' ? { snapshot: 'random' } : {};
-    schedules.push({ ...about, key, kind: 'drill', ...drill, jitterMs, input });
-  }
-  return schedules;
+  return [...schedules, ...drillSchedules(source, policy, { common: drills.get(policy.name), config })];
 }
 
 function schedulesOfRepository({ name, prune, check }: RepositoryEntry): Schedule[] {
@@ -203,15 +193,18 @@ function timeoutOf(run: PlannedRun, { policies, restores }: Config): number | un
 }
 
 function promisedOf(
-  { name, policy }: SourceEntry,
+  source: SourceEntry,
+  config: Config,
   { timings, drills }: { readonly timings: Timings; readonly drills: ReadonlyMap<string, DrillTiming> },
 ): Promised {
+  const { name, policy } = source;
   const backup = timings.get(policy ?? '');
-  const drill = drills.get(policy ?? '')?.timing;
+  const entry = config.policies.get(policy ?? '');
+  const drilled = entry ? drillSchedules(source, entry, { common: drills.get(entry.name), config }) : [];
   return {
     source: name,
     ...(policy === undefined ? {} : { policy }),
     ...(backup ? { backupEveryMs: gapOf(backup) } : {}),
-    ...(drill ? { drillEveryMs: gapOf(drill) } : {}),
+    ...(drilled.length > 0 ? { drillEveryMs: Math.min(...drilled.map(({ timing }) => gapOf(timing))) } : {}),
   };
 }
