@@ -1,6 +1,7 @@
 /** What a backup refuses to leave out for lack of rights, and what a restore leaves alone: run on the server of another file. */
 import mysqlClient from 'mysql2/promise';
 import { expect, test } from 'vitest';
+import { Secret } from '../../src/base/secrets.ts';
 import type { Bench } from '../../src/drivers/check.ts';
 import type { Driver, SourceContext } from '../../src/drivers/driver.ts';
 import type { Settings } from '../../src/drivers/mysql/settings.ts';
@@ -17,6 +18,10 @@ export interface RightsTrial {
 
 export function describeRights({ flavour, driver, server, bench, source }: RightsTrial): void {
   const run = (...statements: string[]): Promise<void> => server().run(...statements);
+  const as = (user: string, given: object): SourceContext<Settings> => {
+    const password = { from: 'clear', secret: new Secret(user) };
+    return source({ url: `${flavour}://${user}@127.0.0.1:${server().port}`, password, users: false, ...given });
+  };
 
   /** What one may do who signs in with this password; `undefined` if it is refused. */
   async function grantsOf(user: string, password: string): Promise<string | undefined> {
@@ -51,4 +56,52 @@ export function describeRights({ flavour, driver, server, bench, source }: Right
     expect(problems.join()).not.toMatch(/IDENTIFIED|\*[0-9A-F]{40}/);
     await run("DROP USER app@'%', gone@'%'");
   });
+
+  test('a user who does not see every database makes no backup of all or of patterns, and one of no database is none', async () => {
+    await run(
+      'CREATE DATABASE shop',
+      'CREATE TABLE shop.t (id INT PRIMARY KEY)',
+      'CREATE DATABASE crm',
+      "CREATE USER few@'%' IDENTIFIED BY 'few', reader@'%' IDENTIFIED BY 'reader'",
+      "GRANT ALL PRIVILEGES ON shop.* TO few@'%'",
+      "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, RELOAD ON *.* TO reader@'%'",
+    );
+    for (const databases of ['all', ['c*', 'shop']]) {
+      const refused = { code: 'source.unreadable', message: expect.stringContaining('every database') };
+      await expect(driver.capture(as('few', { databases }))).rejects.toMatchObject(refused);
+    }
+    await (await driver.capture(as('few', { databases: ['shop'] })))[Symbol.asyncDispose]();
+    await using held = await driver.capture(as('reader', { databases: ['c*', 'shop'] }));
+    expect(held.paths).toEqual(['/mysql/crm.sql', '/mysql/shop.sql']);
+    const none = { code: 'source.missing', message: expect.stringContaining('has no database') };
+    await expect(driver.capture(as('reader', { databases: 'all', exclude: ['*'] }))).rejects.toMatchObject(none);
+    await held[Symbol.asyncDispose]();
+    await run('DROP DATABASE shop', 'DROP DATABASE crm', "DROP USER few@'%', reader@'%'");
+  });
+
+  if (flavour === 'mysql') {
+    test('what was revoked of one database is missing there, though it is granted on all', async () => {
+      await run(
+        'SET GLOBAL partial_revokes = ON',
+        'CREATE DATABASE crm',
+        'CREATE TABLE crm.people (id INT PRIMARY KEY)',
+        'CREATE TRIGGER crm.acts BEFORE INSERT ON crm.people FOR EACH ROW SET NEW.id = NEW.id + 1',
+        "CREATE USER part@'%' IDENTIFIED BY 'part', blind@'%' IDENTIFIED BY 'blind'",
+        "GRANT ALL PRIVILEGES ON *.* TO part@'%'",
+        "REVOKE TRIGGER, EVENT ON crm.* FROM part@'%'",
+        "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.* TO blind@'%'",
+        "REVOKE SELECT, SHOW VIEW, TRIGGER, EVENT ON crm.* FROM blind@'%'",
+      );
+      const lacks = {
+        code: 'source.unreadable',
+        message: expect.stringContaining('lacks TRIGGER, EVENT on the database crm'),
+      };
+      await expect(driver.capture(as('part', { databases: ['crm'] }))).rejects.toMatchObject(lacks);
+      await expect(driver.capture(as('part', { databases: 'all' }))).rejects.toMatchObject(lacks);
+      const hidden = { code: 'source.unreadable', message: expect.stringContaining('does not see the database crm') };
+      await expect(driver.capture(as('blind', { databases: 'all' }))).rejects.toMatchObject(hidden);
+      await (await driver.capture(as('part', { databases: 'all', exclude: ['crm'] })))[Symbol.asyncDispose]();
+      await run("DROP USER part@'%', blind@'%'", 'DROP DATABASE crm', 'SET GLOBAL partial_revokes = OFF');
+    });
+  }
 }

@@ -1,9 +1,9 @@
 /** What a server holds: databases, tables with their columns, and everything that has a definition, read in a fixed order. */
 import { HoldfastError } from '../../base/errors.ts';
 import { explainRefusal } from './failures.ts';
-import { matcher, quoteName, quoteText, systemDatabases } from './names.ts';
+import { matcher, quoteName, quoteText } from './names.ts';
 import { oneRow, type Row, type Session } from './session.ts';
-import type { Place, Settings } from './settings.ts';
+import type { Settings } from './settings.ts';
 
 /** How a column's values are written as literals; `generated` ones are read and compared, never written. */
 export interface Column {
@@ -55,23 +55,6 @@ export interface Database {
 
 const transactionalEngines: ReadonlySet<string> = new Set(['innodb', 'rocksdb', 'tokudb', 'ndbcluster']);
 const rowsElsewhere: ReadonlySet<string> = new Set(['mrg_myisam', 'federated', 'connect', 'spider', 'blackhole']);
-
-/** The chosen databases, by name. `source.missing` if a name without patterns is not there, or nothing is chosen. */
-export async function chooseDatabases(session: Session, settings: Settings, place: Place): Promise<string[]> {
-  const found = await session.rows('SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA');
-  const present = found.map(({ name }) => name ?? '').filter((name) => !systemDatabases.has(name.toLowerCase()));
-  const wanted = settings.databases ?? (place.database === undefined ? 'all' : [place.database]);
-  const isWanted = wanted === 'all' ? () => true : matcher(wanted);
-  const isExcluded = matcher(settings.exclude);
-  const chosen = present.filter((name) => isWanted(name) && !isExcluded(name)).toSorted(byBytes);
-  const missing = wanted === 'all' ? undefined : wanted.find((one) => !/[*?]/.test(one) && !present.includes(one));
-  if (missing === undefined && (chosen.length > 0 || wanted === 'all')) return chosen;
-  throw new HoldfastError({
-    code: 'source.missing',
-    message: `${place.title} has no database ${missing ?? `that fits ${String(wanted)}`}, as far as the user ${place.user} sees`,
-    remedy: `Correct «databases», or grant ${place.user} what backups need.`,
-  });
-}
 
 export function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));

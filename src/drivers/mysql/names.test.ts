@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { orderViews, withoutCounter, withoutDatabase } from './catalog.ts';
 import { choose } from './choice.ts';
 import { databaseOf, dumpFileName, matcher, quoteName } from './names.ts';
-import { parseGrant } from './privileges.ts';
+import { grantsOf, parseGrant } from './privileges.ts';
 import { placeOf } from './settings.ts';
 
 test('every name of a database is one file name, and comes back from it', () => {
@@ -80,6 +80,22 @@ test('a grant covers what its pattern says', () => {
   expect(grant?.covers('TRIGGER', 'te_st')).toBe(false);
   expect(parseGrant('GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION')?.covers('EVENT', 'x')).toBe(true);
   expect(parseGrant('GRANT SELECT ON `a`.`b` TO `u`@`%`')).toBeUndefined();
+});
+
+test('what is revoked of one database is not there, unless it is granted on that database', () => {
+  const all = 'GRANT ALL PRIVILEGES ON *.* TO `u`@`%`';
+  const texts = [all, 'REVOKE TRIGGER, EVENT ON `c_m`.* FROM `u`@`%`', 'GRANT EVENT ON `c_m`.* TO `u`@`%`'];
+  const { has, restricted, listsAll } = grantsOf(texts, true);
+  expect(['SELECT', 'TRIGGER', 'EVENT'].map((privilege) => has(privilege, 'c_m'))).toEqual([true, false, true]);
+  expect(has('TRIGGER', 'cxm')).toBe(true);
+  expect([listsAll, restricted]).toEqual([true, []]);
+  const reader = grantsOf(['GRANT SELECT ON *.* TO `u`@`%`', 'REVOKE SELECT ON `crm`.* FROM `u`@`%`'], true);
+  expect([reader.listsAll, reader.restricted]).toEqual([true, ['crm']]);
+  expect(grantsOf(['GRANT USAGE ON *.* TO `u`@`%`', 'GRANT SELECT ON `a_b`.* TO `u`@`%`'], true)).toMatchObject({
+    listsAll: false,
+  });
+  const literal = (on: boolean) => grantsOf(['GRANT SELECT ON `a_b`.* TO `u`@`%`'], on).has('SELECT', 'axb');
+  expect([literal(true), literal(false)]).toEqual([false, true]);
 });
 
 test('a URL says where and who', () => {

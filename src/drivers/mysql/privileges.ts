@@ -9,12 +9,18 @@ import type { Session } from './session.ts';
 const needed = ['SELECT', 'SHOW VIEW', 'TRIGGER', 'EVENT'] as const;
 /** With any of these routines are listed; one whose text is hidden then is an error when it is read. */
 const listsRoutines = ['SHOW_ROUTINE', 'SHOW CREATE ROUTINE', 'EXECUTE', 'ALTER ROUTINE', 'CREATE ROUTINE'] as const;
+/** Who has one of these on *.* is shown the name of every database, less what was revoked of single ones. */
+const listsDatabases = [
+  ...['SHOW DATABASES', 'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'REFERENCES', 'INDEX', 'ALTER'],
+  ...['CREATE TEMPORARY TABLES', 'LOCK TABLES', 'EXECUTE', 'CREATE VIEW', 'SHOW VIEW', 'CREATE ROUTINE'],
+  ...['ALTER ROUTINE', 'EVENT', 'TRIGGER'],
+] as const;
 
 /** `source.unreadable` naming the first privilege that is missing, and the statement that grants it. */
 export async function requirePrivileges(session: Session, databases: readonly string[]): Promise<void> {
-  const granted = await readGranted(session);
+  const grants = await readGrants(session);
   for (const database of databases) {
-    const has = (privilege: string, on = database): boolean => granted.some((one) => one.covers(privilege, on));
+    const has = (privilege: string, on = database): boolean => grants.has(privilege, on);
     // who reads the server's own tables sees every routine
     const seesRoutines = has('SELECT', 'mysql') || listsRoutines.some((privilege) => has(privilege));
     const missing = [...needed.filter((privilege) => !has(privilege)), ...(seesRoutines ? [] : ['EXECUTE'])];
@@ -28,34 +34,73 @@ export async function requirePrivileges(session: Session, databases: readonly st
   }
 }
 
-interface Granted {
-  covers(privilege: string, database: string): boolean;
+/** What the user may do, with the roles that are in force. */
+export interface Grants {
+  has(privilege: string, database: string): boolean;
+  /** True if every database is listed, but for those in `restricted`. */
+  readonly listsAll: boolean;
+  /** Databases of which privileges on *.* were revoked, which may hide them (MySQL's partial revokes). */
+  readonly restricted: readonly string[];
 }
 
-async function readGranted(session: Session): Promise<Granted[]> {
+export async function readGrants(session: Session): Promise<Grants> {
   const { role } = (await session.row('SELECT CURRENT_ROLE() AS role').catch(() => undefined)) ?? {};
   const isMysqlRole = role?.includes('@') ?? false;
   const rows = await session.table(isMysqlRole ? `SHOW GRANTS FOR CURRENT_USER() USING ${role}` : 'SHOW GRANTS');
-  return rows.flatMap(([text]) => parseGrant(text ?? '') ?? []);
+  const { literal } = (await session.row('SELECT @@partial_revokes AS literal').catch(() => undefined)) ?? {};
+  return grantsOf(
+    rows.map(([text]) => text ?? ''),
+    literal === '1',
+  );
 }
 
-/** `GRANT SELECT, SHOW VIEW ON `shop\_%`.* TO …`; `undefined` for grants on tables, routines and roles. */
-export function parseGrant(text: string): Granted | undefined {
-  const match = /^GRANT (.*?) ON (?:(\*)|`((?:[^`]|``)+)`)\.\* TO /s.exec(text);
+/** `literal`: names of databases are no patterns, as where partial revokes are on. */
+export function grantsOf(texts: readonly string[], literal: boolean): Grants {
+  const lines = texts.flatMap((text) => parseGrant(text, literal) ?? []);
+  const [granted, revoked] = [lines.filter((one) => !one.revokes), lines.filter((one) => one.revokes)];
+  const everywhere = granted.filter((one) => one.database === undefined);
+  // What is granted on the database itself is not touched by what it lacks of *.*.
+  const has = (privilege: string, database: string): boolean =>
+    granted.some((one) => one.database !== undefined && one.covers(privilege, database)) ||
+    (everywhere.some((one) => one.covers(privilege, database)) &&
+      !revoked.some((one) => one.covers(privilege, database)));
+  const hasEverywhere = (privilege: string): boolean => everywhere.some((one) => one.covers(privilege, ''));
+  return {
+    has,
+    listsAll: listsDatabases.some(hasEverywhere),
+    restricted: hasEverywhere('SHOW DATABASES') ? [] : revoked.flatMap(({ database }) => database ?? []),
+  };
+}
+
+interface Line {
+  readonly revokes: boolean;
+  /** As it is written; `undefined` for `*.*`. */
+  readonly database: string | undefined;
+  covers(privilege: string, database: string): boolean;
+}
+
+/** `GRANT SELECT, SHOW VIEW ON `shop\_%`.* TO …`, and REVOKE the same way; `undefined` for tables, routines and roles. */
+export function parseGrant(text: string, literal = false): Line | undefined {
+  const match = /^(GRANT|REVOKE) (.*?) ON (?:\*|`((?:[^`]|``)+)`)\.\* (?:TO|FROM) /s.exec(text);
   if (!match) return undefined;
-  const [, list, everywhere, pattern = ''] = match;
+  const [, verb, list] = match;
+  const database = (match[3] as string | undefined)?.replaceAll('``', '`');
   const privileges = new Set(list.split(',').map((one) => one.trim().toUpperCase()));
   const isAll = privileges.has('ALL PRIVILEGES') || privileges.has('ALL');
-  const fits = everywhere ? /^/ : likePattern(pattern.replaceAll('``', '`'));
-  return { covers: (privilege, database) => (isAll || privileges.has(privilege)) && fits.test(database) };
+  const revokes = verb === 'REVOKE';
+  const fits = database === undefined ? /^/ : likePattern(database, literal || revokes);
+  return {
+    ...{ revokes, database },
+    covers: (privilege, on) => (isAll || privileges.has(privilege)) && fits.test(on),
+  };
 }
 
 /** A grant's database is a LIKE pattern: `%` any, `_` one, a backslash takes the next literally. */
-function likePattern(pattern: string): RegExp {
-  const source = pattern.replace(/\\(.)|%|_|[\^$.*+?()[\]{}|/]/gs, (found, literal: string | undefined) => {
-    if (found === '%') return '[^]*';
-    if (found === '_') return '[^]';
-    return `\\${literal ?? found}`.replace(/^\\(\w)$/, '$1');
+function likePattern(pattern: string, literal: boolean): RegExp {
+  const source = pattern.replace(/\\(.)|%|_|[\^$.*+?()[\]{}|/]/gs, (found, escaped: string | undefined) => {
+    if (found === '%') return literal ? '%' : '[^]*';
+    if (found === '_') return literal ? '_' : '[^]';
+    return `\\${escaped ?? found}`.replace(/^\\(\w)$/, '$1');
   });
   return new RegExp(`^${source}$`, 'i');
 }

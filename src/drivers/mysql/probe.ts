@@ -2,7 +2,8 @@
 import { HoldfastError } from '../../base/errors.ts';
 import type { Finding, SourceContext } from '../driver.ts';
 import { readAccounts } from './accounts.ts';
-import { chooseDatabases, readDatabase } from './catalog.ts';
+import { readDatabase } from './catalog.ts';
+import { chooseDatabases } from './databases.ts';
 import { requirePrivileges } from './privileges.ts';
 import { type Flavour, identify, prepareReader, productName, requireFlavour, type Server } from './server.ts';
 import { openSession, type Session } from './session.ts';
