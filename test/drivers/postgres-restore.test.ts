@@ -181,3 +181,33 @@ describe('the present database and the restored one', () => {
     expect(await server.run(aside, 'SELECT count(*)::int FROM customers')).toEqual([[1]]);
   });
 });
+
+describe('at another server', () => {
+  let other: PostgresServer;
+  beforeAll(async () => {
+    other = await startPostgres({ password: secret });
+  });
+  afterAll(async () => await other?.[Symbol.asyncDispose]());
+  afterEach(dropAll);
+
+  test('roles come with their groups, new groups get their members, and grants do what they did', async () => {
+    await server.run(
+      'postgres',
+      'CREATE ROLE admins; CREATE ROLE app LOGIN; GRANT admins TO app; CREATE ROLE readers; CREATE ROLE web LOGIN; CREATE ROLE report LOGIN; GRANT readers TO web, report',
+    );
+    await server.run('postgres', 'CREATE DATABASE shop OWNER app');
+    await server.run(
+      'shop',
+      'CREATE TABLE t AS SELECT 1 AS id; ALTER TABLE t OWNER TO app; GRANT SELECT ON t TO readers',
+    );
+    await other.run('postgres', 'CREATE ROLE web LOGIN');
+    const source = await sourceOf(server, 'shop');
+    const stored = await bench.backUp(source);
+    const { steps, problems } = await restoreTo(source, stored, { target: other.url('shop') });
+    expect(problems).toEqual([]);
+    expect(steps).toContain('web becomes a member of readers');
+    const may =
+      "SELECT has_table_privilege('web', 't', 'SELECT'), has_table_privilege('report', 't', 'SELECT'), pg_has_role('app', 'admins', 'MEMBER')";
+    expect(await other.run('shop', may)).toEqual([[true, true, true]]);
+  });
+});

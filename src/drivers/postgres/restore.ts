@@ -9,7 +9,7 @@ import { type Loader, load, requireExtensions } from './load.ts';
 import { placeOf, type Source } from './place.ts';
 import { findClient } from './programs.ts';
 import { reachServer } from './reach.ts';
-import { missingRoles, readGlobals, statementsFor } from './roles.ts';
+import { missingRoles, planRoles, presentRoles, type RolePlan, readGlobals } from './roles.ts';
 import { createDatabase } from './runbook.ts';
 import { openSession, type Session, serverVersion } from './session.ts';
 import { settings as settingsSchema } from './settings.ts';
@@ -26,7 +26,7 @@ interface Item extends Exchange {
 
 interface Plan {
   readonly items: readonly Item[];
-  readonly newRoles: readonly string[];
+  readonly roles: RolePlan;
   readonly withOwners: boolean;
   readonly steps: readonly string[];
   readonly problems: readonly string[];
@@ -46,7 +46,8 @@ export async function restore(
   await using session = await openMaintenance(server, names);
   const { major, text } = await serverVersion(session);
   await requireExtensions(session, facts.databases, major);
-  const plan = await makePlan(server, session, { facts, names, request, major, text });
+  const globals = await readGlobals(contents, facts);
+  const plan = await makePlan(server, session, { facts, globals, names, request, major, text });
   const programs = await findClient(server, {
     atLeast: facts.client.major,
     prefer: Math.max(major, facts.client.major),
@@ -58,7 +59,7 @@ export async function restore(
     );
     return { steps: plan.steps, bytes, files: facts.databases.length, problems: plan.problems };
   }
-  await createRoles(session, contents, facts, plan.newRoles);
+  await createRoles(session, plan.roles);
   await using reach = await reachServer(server, programs.host);
   const loader: Loader = { source: server, major, programs, reach, contents };
   const problems = [...plan.problems];
@@ -142,16 +143,25 @@ async function makePlan(
   session: Session,
   {
     facts,
+    globals,
     names,
     request,
     major,
     text,
-  }: { facts: SourceFacts; names: readonly string[]; request: RestoreRequest; major: number; text: string },
+  }: {
+    facts: SourceFacts;
+    globals: readonly string[];
+    names: readonly string[];
+    request: RestoreRequest;
+    major: number;
+    text: string;
+  },
 ): Promise<Plan> {
   const items: Item[] = [];
   for (const [i, one] of facts.databases.entries()) items.push(await itemOf(server, session, one, names[i], request));
-  const missing = await missingRoles(session, facts);
-  const newRoles = facts.globals ? missing : [];
+  const present = await presentRoles(session);
+  const missing = missingRoles(facts, present);
+  const roles = planRoles(globals, facts.globals ? missing : [], present);
   const withOwners = missing.length === 0 || facts.globals;
   const problems = [
     ...items.flatMap(({ kept }) => kept ?? []),
@@ -160,20 +170,23 @@ async function makePlan(
       : [
           `owners and privileges are not restored, because the server lacks the role(s) ${missing.join(', ')} and the snapshot holds no roles`,
         ]),
-    ...(newRoles.length > 0 && !facts.passwords ? [`the new role(s) ${newRoles.join(', ')} have no password yet`] : []),
+    ...roles.problems,
+    ...(roles.roles.length > 0 && !facts.passwords
+      ? [`the new role(s) ${roles.roles.join(', ')} have no password yet`]
+      : []),
     ...(major < facts.server.major
       ? [
           `the dump is of PostgreSQL ${facts.server.version}, the server of the older ${text}: what it does not know ends the restore`,
         ]
       : []),
   ];
-  return { items, newRoles, withOwners, problems, steps: stepsOf(session, items, newRoles) };
+  return { items, roles, withOwners, problems, steps: stepsOf(session, items, roles) };
 }
 
-function stepsOf(session: Session, items: readonly Item[], newRoles: readonly string[]): string[] {
+function stepsOf(session: Session, items: readonly Item[], { roles, joining }: RolePlan): string[] {
   const place = session.place.title;
   return [
-    ...(newRoles.length > 0 ? [`create the role(s) ${newRoles.join(', ')} at ${place}`] : []),
+    ...(roles.length > 0 ? [`create the role(s) ${roles.join(', ')} at ${place}`, ...joining] : []),
     ...items.flatMap(({ name, aside, dropsAside, part }) => [
       `restore ${part === undefined ? '' : `a part (${part}) of `}the database ${name} at ${place} beside what is there`,
       ...(aside !== undefined && !dropsAside ? [`keep the present database ${name} aside as ${aside}`] : []),
@@ -242,16 +255,9 @@ function shortened(name: string, suffix: string): string {
   return kept + suffix;
 }
 
-async function createRoles(
-  session: Session,
-  contents: SnapshotContents,
-  facts: SourceFacts,
-  roles: readonly string[],
-): Promise<void> {
-  if (roles.length === 0) return;
-  const globals = await readGlobals(contents, facts);
+async function createRoles(session: Session, { statements }: RolePlan): Promise<void> {
   await session.query('BEGIN');
-  for (const statement of statementsFor(globals, roles)) await session.query(statement);
+  for (const statement of statements) await session.query(statement);
   await session.query('COMMIT');
 }
 

@@ -14,19 +14,69 @@ export async function readGlobals(contents: SnapshotContents, facts: SourceFacts
   );
 }
 
-export async function missingRoles(session: Session, facts: SourceFacts): Promise<string[]> {
+export async function presentRoles(session: Session): Promise<Set<string>> {
   const rows = await session.query('SELECT rolname FROM pg_catalog.pg_roles');
-  const there = new Set(rows.map(([name]) => name));
-  return [...new Set(facts.databases.flatMap(({ roles }) => roles))].filter((name) => !there.has(name));
+  return new Set(rows.map(([one]) => one ?? ''));
 }
 
-/** What of the globals is about these roles only; roles that exist are never changed. */
-export function statementsFor(globals: readonly string[], roles: readonly string[]): string[] {
-  const wanted = new Set(roles);
-  return globals.filter((statement) => {
-    const subject = subjectOf(statement);
-    return subject !== undefined && wanted.has(subject);
+export function missingRoles(facts: SourceFacts, present: ReadonlySet<string>): string[] {
+  return [...new Set(facts.databases.flatMap(({ roles }) => roles))].filter((one) => !present.has(one));
+}
+
+/** What a server's roles lack for a restore. */
+export interface RolePlan {
+  readonly roles: readonly string[];
+  /** In order; roles that exist are never changed, but become members of new ones. */
+  readonly statements: readonly string[];
+  /** Memberships of roles that were there before. */
+  readonly joining: readonly string[];
+  readonly problems: readonly string[];
+}
+
+/**
+ * Beside the roles the databases name: who was a member of those and so had their rights, and every group that any of them is
+ * a member of. Only groups that are new get members.
+ */
+export function planRoles(
+  globals: readonly string[],
+  needed: readonly string[],
+  present: ReadonlySet<string>,
+): RolePlan {
+  const memberships = globals.flatMap((statement) => {
+    const [, group, member] = grantOf.exec(statement) ?? [];
+    return group === undefined || member === undefined
+      ? []
+      : [{ statement, group: plain(group), member: plain(member) }];
   });
+  const made = new Set(globals.flatMap((statement) => madeBy.exec(statement)?.[1] ?? []).map(plain));
+  const isNew = (role: string): boolean => !present.has(role) && (made.has(role) || needed.includes(role));
+  const roles = new Set(needed.filter(isNew));
+  for (const group of roles)
+    for (const one of memberships) if (one.group === group && isNew(one.member)) roles.add(one.member);
+  for (const member of roles)
+    for (const one of memberships) if (one.member === member && isNew(one.group)) roles.add(one.group);
+  const isThere = (role: string): boolean => present.has(role) || roles.has(role);
+  const concerned = memberships.filter(
+    ({ group, member }) => roles.has(member) || (roles.has(group) && isThere(member)),
+  );
+  const granted = new Set(concerned.filter(({ group }) => isThere(group)).map(({ statement }) => statement));
+  const own = (statement: string): boolean => {
+    const [, role] = aboutRole.exec(statement) ?? [];
+    return role !== undefined && roles.has(plain(role));
+  };
+  return {
+    roles: [...roles],
+    statements: [
+      ...[...roles].filter((role) => !made.has(role)).map((role) => `CREATE ROLE ${quoteName(role)}`),
+      ...globals.filter((statement) => own(statement) || granted.has(statement)),
+    ],
+    joining: concerned
+      .filter(({ group, member }) => roles.has(group) && !roles.has(member))
+      .map(({ group, member }) => `${member} becomes a member of ${group}`),
+    problems: concerned
+      .filter(({ group }) => !isThere(group))
+      .map(({ group, member }) => `${member} is not made a member of ${group}, a role that the server does not know`),
+  };
 }
 
 /** Every role, on a server of our own; tablespaces have no place there. */
@@ -37,18 +87,15 @@ export async function createAllRoles(session: Session, globals: readonly string[
       !/ ON TABLESPACE /.test(statement),
   );
   for (const statement of statements) await session.query(statement);
-  for (const role of await missingRoles(session, facts)) await session.query(`CREATE ROLE ${quoteName(role)}`);
+  for (const role of missingRoles(facts, await presentRoles(session)))
+    await session.query(`CREATE ROLE ${quoteName(role)}`);
 }
 
 const name = String.raw`("(?:[^"]|"")*"|[^\s;"]+)`;
 
-/** The role a statement makes, changes or gives something to. */
-function subjectOf(statement: string): string | undefined {
-  const [, role] = new RegExp(`^(?:CREATE|ALTER|COMMENT ON) ROLE ${name}`).exec(statement) ?? [];
-  const [, , member] = new RegExp(`^GRANT ${name} TO ${name}`).exec(statement) ?? [];
-  const word = role ?? member;
-  return word === undefined ? undefined : plain(word);
-}
+const madeBy = new RegExp(`^CREATE ROLE ${name}`);
+const aboutRole = new RegExp(`^(?:CREATE|ALTER|COMMENT ON) ROLE ${name}`);
+const grantOf = new RegExp(`^GRANT ${name} TO ${name}`);
 
 function plain(word: string): string {
   return word.startsWith('"') ? word.slice(1, -1).replaceAll('""', '"') : word;
