@@ -77,14 +77,14 @@ async function authorised(
   if (access === 'anyone') return given;
   const { principal, config } = uses;
   const needed = access === 'signed-in' ? 'viewer' : access;
-  const { snapshots: named, targets, in: place, ...plain } = route.where(given);
+  const { snapshots: named, together, targets, in: place, ...plain } = route.where(given);
   const isSource = (target: string): boolean => config.sources.has(target);
   const sources = [...(plain.sources ?? []), ...(targets ?? []).filter(isSource)];
   const snapshots = [...(named ?? []), ...(targets ?? []).filter((one) => !isSource(one))];
   if (place !== undefined) requireDeclaredPlace(principal, place, config);
   requireSubject(principal, needed, { ...plain, sources }, config);
   if (snapshots.length === 0 || isEverywhere(principal, needed)) return given;
-  const found = await findSubject({ snapshots, in: place }, uses);
+  const found = await findSubject({ snapshots, together, in: place }, uses);
   requireSubject(principal, needed, found.subject, config);
   return withIds(given, found.ids);
 }

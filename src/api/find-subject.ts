@@ -1,6 +1,6 @@
 /** What snapshots belong to, for who may see only a part. */
 import { sourceOf } from '../model/snapshot.ts';
-import { openSnapshot } from '../operations/snapshots/snapshot-access.ts';
+import { openTogether } from '../operations/snapshots/snapshot-access.ts';
 import type { FoundSubject } from './authorize.ts';
 import type { ApiUses } from './parts.ts';
 import type { Subject } from './route.ts';
@@ -15,10 +15,13 @@ export interface Found {
 export async function findSubject(subject: Subject, uses: ApiUses): Promise<Found> {
   const ids = new Map<string, string>();
   const found: FoundSubject[] = [];
-  for (const wanted of subject.snapshots ?? []) {
-    await using one = await openSnapshot(wanted, subject.in, uses);
-    ids.set(wanted, one.snapshot.id);
-    found.push(declared(sourceOf(one.snapshot), uses));
+  const { snapshots = [], together = false } = subject;
+  for (const wanted of together ? [snapshots] : snapshots.map((one) => [one])) {
+    await using opened = await openTogether(wanted, subject.in, uses);
+    for (const [i, name] of wanted.entries()) {
+      ids.set(name, opened.wanted[i].id);
+      found.push(declared(sourceOf(opened.wanted[i]), uses));
+    }
   }
   const { policies = [] } = subject;
   return {

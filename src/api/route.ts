@@ -36,6 +36,8 @@ export interface Subject {
   readonly policies?: readonly string[];
   /** As a person names one: what made it decides, wherever it lies. */
   readonly snapshots?: readonly string[];
+  /** They have to be in one repository. */
+  readonly together?: boolean;
   /** Sources or snapshots, whichever they are. */
   readonly targets?: readonly string[];
   /** The repository those are said to be in. */

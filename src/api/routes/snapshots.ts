@@ -32,7 +32,7 @@ export const snapshotRoutes: readonly Route[] = [
     ...{ method: 'get', path: '/api/snapshots/{before}/differences/{after}', id: 'diffSnapshots', tag: 'snapshots' },
     summary: 'Compare two snapshots of one repository.',
     item: difference,
-    where: ({ before, after, repository }) => ({ snapshots: [before, after], in: repository }),
+    where: ({ before, after, repository }) => ({ snapshots: [before, after], together: true, in: repository }),
   }),
   listRoute(find, {
     ...{ method: 'get', path: '/api/files', id: 'findFiles', tag: 'snapshots' },

@@ -45,6 +45,8 @@ export async function gather(source: SourceEntry, uses: Uses): Promise<RunbookFa
     if (typeof place === 'string') missing.push({ repository, reason: place });
     else places.push(place);
   }
+  // The page is about the newest there is, and of equally new ones about that of the first repository.
+  places.sort((a, b) => b.newest.timeMs - a.newest.timeMs);
   const [first] = places;
   if (first === undefined) throw nothingToTell(source, missing);
   // What is in a snapshot is known by the driver that made it, whatever the source is declared as now.

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import { HoldfastError } from '../../base/errors.ts';
 import { type Difference, diffTrees } from '../../engine/diff.ts';
 import { factsFolder } from '../../model/snapshot.ts';
-import { findSnapshot, lockForReading } from '../../repository/index.ts';
+import { lockForReading } from '../../repository/index.ts';
 import { type Emitting, type Execution, operation, type RepositoryAccess } from '../operation.ts';
 import { nodeView, viewNode } from './node-view.ts';
-import { openSnapshot } from './snapshot-access.ts';
+import { openTogether } from './snapshot-access.ts';
 
 const input = z.object({
   before: z.string(),
@@ -46,19 +46,19 @@ export const diff = operation({
     request: z.infer<typeof input>,
     uses: RepositoryAccess & Execution & Emitting<DifferenceView>,
   ): Promise<DiffOutput> => {
-    await using found = await openSnapshot(request.before, request.repository, uses);
-    const after = findSnapshot(found.snapshots, request.after);
-    if (after.id === found.snapshot.id) throw sameSnapshot(after.id);
+    await using found = await openTogether([request.before, request.after], request.repository, uses);
+    const [before, after] = found.wanted;
+    if (after.id === before.id) throw sameSnapshot(after.id);
     const { repository } = found.opened;
     await using lock = await lockForReading(repository, uses.report, { signal: uses.signal });
     const signal = lock?.signal ?? uses.signal;
     const total = { added: 0, removed: 0, changed: 0, addedBytes: 0, removedBytes: 0 };
-    for await (const one of diffTrees(repository, found.snapshot.tree, after.tree, signal)) {
+    for await (const one of diffTrees(repository, before.tree, after.tree, signal)) {
       if (!isShown(one, request.metadata)) continue;
       count(total, one);
       await uses.emit(viewDifference(one));
     }
-    return { before: found.snapshot.id, after: after.id, ...total };
+    return { before: before.id, after: after.id, ...total };
   },
 });
 

@@ -3,11 +3,11 @@ import { z } from 'zod';
 import { HoldfastError } from '../../base/errors.ts';
 import { findInSnapshots } from '../../engine/find.ts';
 import { isState, type StoredSnapshot, sourceOf } from '../../model/snapshot.ts';
-import { findSnapshot, listSnapshots, lockForReading } from '../../repository/index.ts';
+import { listSnapshots, lockForReading } from '../../repository/index.ts';
 import { type Emitting, type Execution, operation, type RepositoryAccess } from '../operation.ts';
-import { openNamed } from '../repositories/repository-access.ts';
+import { type NamedRepository, openNamed } from '../repositories/repository-access.ts';
 import { nodeView, viewNode } from './node-view.ts';
-import { repositoriesToSearch } from './snapshot-access.ts';
+import { openSnapshot, repositoriesToSearch } from './snapshot-access.ts';
 
 const input = z.object({
   patterns: z.array(z.string()).min(1),
@@ -36,8 +36,14 @@ export const find = operation({
   output,
   run: async (request: Request, uses: Uses) => {
     const total = { snapshots: 0, count: 0 };
-    for (const name of repositoriesToSearch(request.snapshot ?? request.source ?? '', request.repository, uses)) {
-      await findIn(name, request, uses, total);
+    if (request.snapshot !== undefined) {
+      await using found = await openSnapshot(request.snapshot, request.repository, uses);
+      await findIn({ opened: found.opened, snapshots: [found.snapshot] }, request, uses, total);
+    } else {
+      for (const name of repositoriesToSearch(request.source ?? '', request.repository, uses)) {
+        await using opened = await openNamed(name, uses);
+        await findIn({ opened }, request, uses, total);
+      }
     }
     if (total.snapshots > 0) return total;
     throw new HoldfastError({
@@ -49,15 +55,14 @@ export const find = operation({
 });
 
 async function findIn(
-  name: string,
+  { opened, snapshots: named }: { readonly opened: NamedRepository; readonly snapshots?: readonly StoredSnapshot[] },
   request: Request,
   uses: Uses,
   total: { snapshots: number; count: number },
 ): Promise<void> {
-  await using opened = await openNamed(name, uses);
-  const { repository } = opened;
+  const { repository, name } = opened;
   await using lock = await lockForReading(repository, uses.report, { signal: uses.signal });
-  const snapshots = chosen(await listSnapshots(repository, uses.signal), request);
+  const snapshots = named ?? ofSource(await listSnapshots(repository, uses.signal), request);
   total.snapshots += snapshots.length;
   const { patterns, ignoreCase } = request;
   const signal = lock?.signal ?? uses.signal;
@@ -71,7 +76,6 @@ async function findIn(
   }
 }
 
-function chosen(snapshots: readonly StoredSnapshot[], request: Request): readonly StoredSnapshot[] {
-  if (request.snapshot !== undefined) return [findSnapshot(snapshots, request.snapshot)];
-  return snapshots.filter((one) => (request.source === undefined ? !isState(one) : sourceOf(one) === request.source));
+function ofSource(snapshots: readonly StoredSnapshot[], { source }: Request): readonly StoredSnapshot[] {
+  return snapshots.filter((one) => (source === undefined ? !isState(one) : sourceOf(one) === source));
 }
