@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { mongodb } from '../../src/drivers/mongodb/index.ts';
 import { seedMongo } from '../servers/mongo-data.ts';
 import { type Fault, MongoStandIn } from '../servers/mongo-stand-in.ts';
+import { mongodStandIn } from '../servers/mongod.ts';
 import { host, type MongoBench, openBench, sourceAt } from './mongodb-bench.ts';
 
 let bench: MongoBench;
@@ -88,4 +89,53 @@ it('a restore that can be neither ended nor undone says what has which name', as
   await expect(restored).rejects.toThrow(
     /could not be undone .*bank\.left_restoring_\S+ is of the restore, what was bank\.left has that name or is bank\.left_before_/,
   );
+});
+
+it('what is asked for and not there is an error, never an empty backup', async () => {
+  await using server = await seeded();
+  const attempt = async (given: object): Promise<unknown> => {
+    const source = sourceAt({ url: server.url, ...given });
+    const [found] = await mongodb.probe(source);
+    const failed: unknown = await mongodb.capture(source).catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: 'source.missing', message: found.message });
+    return found.message;
+  };
+  expect(await attempt({ databases: ['wikki'] })).toContain('has no database wikki');
+  expect(await attempt({ databases: ['bank', 'wikki'] })).toContain('has no database wikki');
+  expect(await attempt({ databases: ['local'] })).toContain('the server’s own');
+  expect(await attempt({ databases: ['wiki_*'] })).toContain('no collection that fits wiki_*');
+  expect(await attempt({ databases: ['bank'], excludeCollections: ['bank.*'] })).toContain('no collection');
+  expect(await attempt({ exclude: ['*'] })).toContain('no collection that is not left out');
+});
+
+it('who may not list all databases is not shown a part of them as if it were all', async () => {
+  await using server = await seeded({ visible: ['bank'] });
+  for (const databases of ['all', ['ba*']]) {
+    const refused = mongodb.capture(sourceAt({ url: server.url, databases }));
+    await expect(refused).rejects.toMatchObject({
+      code: 'source.unreadable',
+      message: expect.stringMatching('left out unseen'),
+    });
+  }
+  await using capture = await mongodb.capture(sourceAt({ url: server.url, databases: ['bank'] }));
+  expect(capture.paths).toHaveLength(1);
+});
+
+it('a server with nothing in it is backed up with a warning, and its drill proves nothing', async () => {
+  using program = mongodStandIn();
+  await using server = await MongoStandIn.start();
+  const warnings: string[] = [];
+  const source = sourceAt(
+    { url: server.url, serverProgram: program.path },
+    { report: (event) => void (event.type === 'warning' && warnings.push(event.message)) },
+  );
+  await using stored = await (await bench.bench.backUp(source)).open();
+  expect(warnings).toEqual([expect.stringContaining('holds no collections')]);
+  expect((await mongodb.probe(source)).map(({ level }) => level)).toContain('warning');
+  const directory = await bench.bench.directory();
+  await using copy = await mongodb.restoreThrowaway(source, stored.contents, { directory, host });
+  await expect(copy.compare(undefined)).rejects.toMatchObject({
+    code: 'drill.failed',
+    message: expect.stringMatching('nothing to prove'),
+  });
 });

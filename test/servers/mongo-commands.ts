@@ -286,9 +286,11 @@ export const commands: Readonly<Record<string, Run>> = {
   ping: () => ({}),
   endSessions: () => ({}),
   buildInfo: ({ version }) => ({ version, versionArray: version.split('.').map(Number), gitVersion: 'stand-in' }),
-  listDatabases({ store }) {
-    const names = new Set([...store.collections.keys()].map((ns) => splitNs(ns)[0]));
-    return { databases: [...names, 'local', 'config'].map((name) => ({ name })) };
+  listDatabases({ store, options: { visible } }, { command }) {
+    const names = [...new Set([...store.collections.keys()].map((ns) => splitNs(ns)[0])), 'local', 'config'];
+    if (visible && command.authorizedDatabases === false)
+      throw new StandInError(13, 'Unauthorized', 'not authorized on admin to execute command listDatabases');
+    return { databases: names.filter((name) => visible?.includes(name) ?? true).map((name) => ({ name })) };
   },
   listCollections,
   listIndexes: (server, request) => listed(nsOf(request), server, server.store.mustFind(nsOf(request)).indexes),

@@ -16,6 +16,8 @@ export interface StandInOptions {
   readonly version?: string;
   /** Names and passwords; without any, everybody may do everything. */
   readonly users?: Readonly<Record<string, string>>;
+  /** The databases its users have rights in, where none may list all. */
+  readonly visible?: readonly string[];
   /** Where to listen: a Unix socket; else a free port of the loopback. */
   readonly socketPath?: string;
 }

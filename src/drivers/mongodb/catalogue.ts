@@ -3,10 +3,10 @@ import type { Binary, Document } from 'bson';
 import { view } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { type ArchiveKind, dataCollection } from '../../protocols/mongodb/archive.ts';
+import { type Choice, type Chosen, chosenBy } from './choice.ts';
 import type { Member } from './connect.ts';
 import { definitionOf, toText } from './exact.ts';
 import { readAll } from './read.ts';
-import type { Settings } from './settings.ts';
 
 export interface CollectionDefinition {
   readonly database: string;
@@ -22,48 +22,17 @@ export interface CollectionDefinition {
 /** Ordered by database and name. */
 export type Catalogue = readonly CollectionDefinition[];
 
-/** Where users, roles and the version of their format are. */
-export const accountCollections = ['system.users', 'system.roles', 'system.version'] as const;
-const ownDatabases = new Set(['local', 'config']);
 const namespaceMissing = 26;
-
-type Choice = Pick<Settings, 'databases' | 'exclude' | 'excludeCollections'>;
 
 /** Nothing but definitions: documents are not read. */
 export async function readCatalogue(member: Member, choice: Choice, signal: AbortSignal): Promise<Catalogue> {
   const { databases } = await member.command('admin', { listDatabases: 1, nameOnly: true }, 'to list databases');
-  const chosen = choose(choice);
+  const chosen = chosenBy(choice);
   const found: CollectionDefinition[] = [];
   for (const { name } of databases as { name: string }[]) {
     if (chosen.database(name)) found.push(...(await readDatabase(member, name, chosen, signal)));
   }
   return found.toSorted((a, b) => compareText(a.database, b.database) || compareText(a.name, b.name));
-}
-
-interface Chosen {
-  database(name: string): boolean;
-  collection(database: string, name: string): boolean;
-}
-
-function choose({ databases, exclude, excludeCollections }: Choice): Chosen {
-  const wanted = databases === 'all' ? undefined : databases.map(globPattern);
-  const unwanted = exclude.map(globPattern);
-  const without = excludeCollections.map(globPattern);
-  return {
-    database: (name) =>
-      !ownDatabases.has(name) && (wanted?.some((p) => p.test(name)) ?? true) && !unwanted.some((p) => p.test(name)),
-    collection(database, name) {
-      if (database === 'admin' && (accountCollections as readonly string[]).includes(name)) return wanted === undefined;
-      if (name.startsWith('system.') && name !== 'system.js') return false;
-      return !without.some((p) => p.test(`${database}.${name}`));
-    },
-  };
-}
-
-/** `*` any characters, `?` one: over the whole name. */
-function globPattern(glob: string): RegExp {
-  const parts = [...glob].map((c) => (c === '*' ? '.*' : c === '?' ? '.' : c.replace(/[\\^$.|+()[\]{}]/, '\\$&')));
-  return new RegExp(`^${parts.join('')}$`, 'su');
 }
 
 async function readDatabase(

@@ -1,10 +1,11 @@
 /** Compares a restored copy, fact by fact, with what the backup recorded. */
+import { HoldfastError } from '../../base/errors.ts';
 import { type Check, compareFacts, type Fact, type Fingerprint } from '../../model/fingerprint.ts';
 import { dataCollection } from '../../protocols/mongodb/archive.ts';
 import type { SnapshotContents, SourceContext } from '../driver.ts';
 import { type Catalogue, readCatalogue } from './catalogue.ts';
 import { type Member, openMember } from './connect.ts';
-import { archiveParts, isOplog, openDump } from './dump.ts';
+import { archiveParts, isAccounts, isOplog, openDump } from './dump.ts';
 import { fromText } from './exact.ts';
 import { algorithms, FactsTaker, type Level } from './fingerprint.ts';
 import { readRaw } from './read.ts';
@@ -20,9 +21,11 @@ export interface Compared {
   readonly stages?: { readonly atLoad: FactsTaker; readonly replayed: FactsTaker };
 }
 
-/** Every fact of the backup against the same fact of the copy; where an oplog was replayed, the copy has to be as the replay left it, too. */
+/** Every fact of the backup against the same fact of the copy; where an oplog was replayed, the copy has to be as the replay left it, too. `drill.failed` if the snapshot holds nothing. */
 export async function compare(compared: Compared, expected: Fingerprint | undefined): Promise<Check[]> {
-  const { copy, stages } = compared;
+  const { copy, contents, stages } = compared;
+  const { collections } = await openDump(copy.signal, contents);
+  if (collections.every(isAccounts)) throw nothingToProve(contents);
   const level = expected === undefined ? 'full' : levelOf(expected);
   if (expected !== undefined && level === undefined) return [unknownAlgorithm(expected)];
   const { taker, catalogue } = await takeFacts(copy, stages ? 'full' : level!);
@@ -63,6 +66,15 @@ async function factsOfArchive({ copy, contents }: Compared): Promise<Fact[]> {
     taker.add(part.database, part.collection, part.documents);
   }
   return taker.facts(catalogue);
+}
+
+/** An empty server restored is no proof that anything can be. */
+function nothingToProve({ id }: SnapshotContents): HoldfastError {
+  return new HoldfastError({
+    code: 'drill.failed',
+    message: `the snapshot ${id.slice(0, 8)} holds no collection beside users and roles: there is nothing to prove`,
+    remedy: 'Check that «databases» of the source and its address are the right ones, and back it up again.',
+  });
 }
 
 function levelOf(expected: Fingerprint): Level | undefined {

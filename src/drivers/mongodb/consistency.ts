@@ -3,6 +3,7 @@ import { type Document, Timestamp } from 'mongodb';
 import { HoldfastError } from '../../base/errors.ts';
 import type { SourceContext } from '../driver.ts';
 import { type Catalogue, type CollectionDefinition, catalogueText, readCatalogue } from './catalogue.ts';
+import { requireChoice } from './choice.ts';
 import type { Member } from './connect.ts';
 import type { Settings } from './settings.ts';
 
@@ -54,7 +55,7 @@ export interface Instant {
 
 /**
  * The catalogue, and a time at which it was exactly that: listings are never of a snapshot, so it is read before and after
- * the time is asked for, until nothing changed in between. `source.busy`.
+ * the time is asked for, until nothing changed in between. `source.busy`, and as `requireChoice`.
  */
 export async function findInstant(source: Source, member: Member): Promise<Instant> {
   const { settings, signal, clock } = source;
@@ -62,7 +63,11 @@ export async function findInstant(source: Source, member: Member): Promise<Insta
   for (let attempt = 1; ; attempt++) {
     const time = member.role === 'standalone' ? undefined : await latestTime(member, 'opTime');
     const after = await readCatalogue(member, settings, signal);
-    if (catalogueText(before) === catalogueText(after)) return { catalogue: after, ...(time && { time }) };
+    if (catalogueText(before) === catalogueText(after)) {
+      const warning = await requireChoice(member, settings, after);
+      if (warning !== undefined) source.report({ type: 'warning', code: 'source.missing', message: warning });
+      return { catalogue: after, ...(time && { time }) };
+    }
     if (attempt === attempts) throw restless(member);
     before = after;
     await clock.sleep(pauseMs, { signal });

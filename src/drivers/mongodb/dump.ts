@@ -6,7 +6,7 @@ import { type ArchiveCollection, dataCollection } from '../../protocols/mongodb/
 import { type ArchivePart, readArchive } from '../../protocols/mongodb/archive-reader.ts';
 import type { RestoreRequest, SnapshotContents } from '../driver.ts';
 import { dumpPath, oplogCollection, type SourceFacts, sourceFactsFile } from './backup.ts';
-import { accountCollections } from './catalogue.ts';
+import { isAccountCollection } from './choice.ts';
 
 export interface Dump {
   readonly bytes: number;
@@ -62,7 +62,7 @@ export function isPart({ include, exclude }: Pick<RestoreRequest, 'include' | 'e
 
 /** Users, roles, and the version of their format: merged by the server itself. */
 export function isAccounts({ database, collection }: Pick<ArchiveCollection, 'database' | 'collection'>): boolean {
-  return database === 'admin' && (accountCollections as readonly string[]).includes(collection);
+  return isAccountCollection(database, collection);
 }
 
 export function isOplog({ database, collection }: { database: string; collection: string }): boolean {

@@ -5,7 +5,8 @@
 import { hash } from 'node:crypto';
 import type { Fact } from '../../model/fingerprint.ts';
 import { dataCollection } from '../../protocols/mongodb/archive.ts';
-import { accountCollections, type Catalogue, type CollectionDefinition, compareText } from './catalogue.ts';
+import { type Catalogue, type CollectionDefinition, compareText } from './catalogue.ts';
+import { isAccountCollection } from './choice.ts';
 import { normalText } from './exact.ts';
 
 /** Names of the algorithms; a change of what they mean gets a new name. */
@@ -73,7 +74,7 @@ export class FactsTaker {
 
 /** Users and roles get into a server through its own merging, which may add to them: they are counted. */
 function isAccounts({ database, name }: Pick<CollectionDefinition, 'database' | 'name'>): boolean {
-  return database === 'admin' && (accountCollections as readonly string[]).includes(name);
+  return isAccountCollection(database, name);
 }
 
 function short(text: string): string {

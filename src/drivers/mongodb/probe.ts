@@ -2,6 +2,7 @@
 import { HoldfastError } from '../../base/errors.ts';
 import type { Finding, SourceContext } from '../driver.ts';
 import { readCatalogue } from './catalogue.ts';
+import { requireChoice } from './choice.ts';
 import { type Member, openMember } from './connect.ts';
 import { methodFor } from './consistency.ts';
 import { readAll } from './read.ts';
@@ -14,6 +15,7 @@ export async function probe(source: Source): Promise<Finding[]> {
   try {
     await using member = await openMember(source);
     const catalogue = await readCatalogue(member, source.settings, source.signal);
+    const empty = await requireChoice(member, source.settings, catalogue);
     const method = methodFor(source.settings, member);
     await tryRead(source, member);
     const databases = new Set(catalogue.map(({ database }) => database)).size;
@@ -21,6 +23,7 @@ export async function probe(source: Source): Promise<Finding[]> {
     const message = `${member.title} is MongoDB ${member.version}${set}, with ${catalogue.length} collections in ${databases} databases`;
     return [
       { level: 'ok', message },
+      ...(empty === undefined ? [] : [nothingThere(empty)]),
       ...(method === 'none' ? [noInstant(member)] : [{ level: 'ok', message: methods[method] } as const]),
     ];
   } catch (error) {
@@ -41,6 +44,10 @@ const methods = {
     'all collections are read as of one cluster time (minSnapshotHistoryWindowInSeconds has to cover a backup; default 300)',
   oplog: 'what is written during a backup is stored with it, so that restores come to one instant',
 };
+
+function nothingThere(message: string): Finding {
+  return { level: 'warning', message, remedy: 'Check the address, or back it up when there is something in it.' };
+}
 
 function noInstant({ role }: Member): Finding {
   const why =
