@@ -5,6 +5,8 @@ import { Secret } from '../../src/base/secrets.ts';
 import type { Bench } from '../../src/drivers/check.ts';
 import type { Driver, SourceContext } from '../../src/drivers/driver.ts';
 import type { Settings } from '../../src/drivers/mysql/settings.ts';
+import { type Check, parseFingerprint } from '../../src/model/fingerprint.ts';
+import type { RunEvent } from '../../src/model/run.ts';
 import type { DatabaseServer } from '../servers/mariadb.ts';
 
 export interface RightsTrial {
@@ -102,6 +104,72 @@ export function describeRights({ flavour, driver, server, bench, source }: Right
       await expect(driver.capture(as('blind', { databases: 'all' }))).rejects.toMatchObject(hidden);
       await (await driver.capture(as('part', { databases: 'all', exclude: ['crm'] })))[Symbol.asyncDispose]();
       await run("DROP USER part@'%', blind@'%'", 'DROP DATABASE crm', 'SET GLOBAL partial_revokes = OFF');
+    });
+  }
+
+  const tellingOf = async (databases: string[]): Promise<{ notes: string; warnings: string[] }> => {
+    const warnings: string[] = [];
+    const report = (event: RunEvent): void => void (event.type === 'warning' && warnings.push(event.message));
+    await using held = await driver.capture(source({ databases, users: false }, { report }));
+    return { notes: held.notes().join('\n'), warnings };
+  };
+
+  test('rows that are in no dump are told', async () => {
+    await run(
+      'CREATE DATABASE parts',
+      'CREATE TABLE parts.one (id INT PRIMARY KEY) ENGINE=MyISAM',
+      'CREATE TABLE parts.whole (id INT PRIMARY KEY) ENGINE=MRG_MyISAM UNION=(parts.one)',
+    );
+    const { notes, warnings } = await tellingOf(['parts']);
+    expect(notes).toMatch(/those of the tables they merge: parts\.whole \(MRG_MyISAM\)/i);
+    expect(warnings).toEqual([]);
+    await run('DROP DATABASE parts');
+  });
+
+  if (flavour === 'mariadb') {
+    test('the history of system-versioned tables is told to be missing, and what a copy cannot have of them fails no drill', async () => {
+      await run(
+        'CREATE DATABASE versions',
+        'CREATE TABLE versions.plain (id INT PRIMARY KEY, n INT) WITH SYSTEM VERSIONING',
+        'CREATE TABLE versions.explicit (id INT PRIMARY KEY, a TIMESTAMP(6) GENERATED ALWAYS AS ROW START, b TIMESTAMP(6) GENERATED ALWAYS AS ROW END, n INT, PERIOD FOR SYSTEM_TIME (a, b)) WITH SYSTEM VERSIONING',
+        'INSERT INTO versions.plain VALUES (1, 1)',
+        'INSERT INTO versions.explicit (id, n) VALUES (1, 1), (2, 2)',
+        'UPDATE versions.plain SET n = 2',
+        'UPDATE versions.explicit SET n = 3 WHERE id = 2',
+      );
+      const { notes, warnings } = await tellingOf(['versions']);
+      expect(warnings).toEqual([expect.stringMatching(/history .*versions\.explicit .*versions\.plain/)]);
+      expect(notes).toContain(warnings[0]);
+      const one = source({ databases: ['versions'], users: false });
+      await using opened = await (await bench().backUp(one)).open();
+      const directory = await bench().directory();
+      await using copy = await driver.restoreThrowaway(one, opened.contents, { directory, host: one.host });
+      const parts: Uint8Array[] = [];
+      for await (const part of opened.contents.read('/.holdfast/fingerprint.json')) parts.push(part);
+      const compared = async (): Promise<Check[]> =>
+        await copy.compare(parseFingerprint(Buffer.concat(parts).toString()));
+      expect((await compared()).filter(({ ok }) => !ok)).toEqual([]);
+      await copy.query?.('UPDATE versions.explicit SET n = 4 WHERE id = 2');
+      const failed = (await compared()).filter(({ ok }) => !ok);
+      expect(failed.map(({ subject, measure }) => `${subject} ${measure}`)).toEqual([
+        'table versions.explicit checksum',
+      ]);
+      await run('DROP DATABASE versions');
+    });
+
+    test('tables whose rows lie outside of the server are told to be kept without them', async () => {
+      await run(
+        "INSTALL SONAME 'ha_federatedx'",
+        'CREATE DATABASE far',
+        'CREATE TABLE far.near (id INT PRIMARY KEY)',
+        "CREATE USER other@'%'",
+        "GRANT ALL PRIVILEGES ON far.* TO other@'%'",
+        `CREATE TABLE far.away (id INT PRIMARY KEY) ENGINE=FEDERATED CONNECTION='mysql://other@127.0.0.1:${server().port}/far/near'`,
+      );
+      const { notes, warnings } = await tellingOf(['far']);
+      expect(warnings).toEqual([expect.stringMatching(/outside of the server .*far\.away \(FEDERATED\)/)]);
+      expect(notes).toContain(warnings[0]);
+      await run('DROP DATABASE far', "DROP USER other@'%'", "UNINSTALL SONAME 'ha_federatedx'");
     });
   }
 }

@@ -10,6 +10,7 @@ import { chooseDatabases } from './databases.ts';
 import { definitionChanged, dumpDatabase } from './dump.ts';
 import { algorithms, definitionFacts, type Level } from './fingerprint.ts';
 import { accountsFile, dumpFileName, dumpFolder, quoteName } from './names.ts';
+import { notKept } from './not-kept.ts';
 import { requirePrivileges } from './privileges.ts';
 import { type Flavour, identify, prepareReader, productName, requireFlavour, type Server } from './server.ts';
 import { openSession, type Session } from './session.ts';
@@ -68,7 +69,12 @@ async function look(source: Source, flavour: Flavour): Promise<Seen> {
       )
     : [];
   const { notes, held } = judgeEngines(source, databases);
-  return { flavour, server, databases, accounts, held, notes: [...notes, ...ignored] };
+  const lost = notKept(databases);
+  for (const message of lost.warnings) source.report({ type: 'warning', code: 'source.unsupported', message });
+  return {
+    ...{ flavour, server, databases, accounts, held },
+    notes: [...lost.warnings, ...lost.notes, ...notes, ...ignored],
+  };
 }
 
 async function readAll(session: Session, names: readonly string[], settings: Settings): Promise<Database[]> {

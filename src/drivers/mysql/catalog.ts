@@ -23,6 +23,8 @@ export interface Table {
   readonly transactional: boolean;
   /** False where the rows are elsewhere (MERGE, FEDERATED, …) or were not asked for. */
   readonly withRows: boolean;
+  /** What is not in a dump though it was asked for: earlier rows of a system-versioned table, rows outside of the server, rows of the tables it merges. */
+  readonly notKept?: 'history' | 'elsewhere' | 'merged';
   readonly columns: readonly Column[];
   /** The columns of a primary key over whole columns. */
   readonly primaryKey: readonly string[] | undefined;
@@ -54,7 +56,14 @@ export interface Database {
 }
 
 const transactionalEngines: ReadonlySet<string> = new Set(['innodb', 'rocksdb', 'tokudb', 'ndbcluster']);
-const rowsElsewhere: ReadonlySet<string> = new Set(['mrg_myisam', 'federated', 'connect', 'spider', 'blackhole']);
+/** A BLACKHOLE has no rows anywhere. */
+const rowsElsewhere: ReadonlyMap<string, Table['notKept']> = new Map([
+  ['mrg_myisam', 'merged'],
+  ['federated', 'elsewhere'],
+  ['connect', 'elsewhere'],
+  ['spider', 'elsewhere'],
+  ['blackhole', undefined],
+]);
 
 export function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
@@ -108,12 +117,15 @@ async function readTables(
     if (type === 'VIEW' || type === 'SYSTEM VIEW' || named === null) continue;
     const kind = type === 'SEQUENCE' ? 'sequence' : 'table';
     const engineName = (engine ?? '').toLowerCase();
+    const isAskedFor = !skipsRows(`${database}.${named}`);
+    const missing = type === 'SYSTEM VERSIONED' ? 'history' : rowsElsewhere.get(engineName);
     tables.push({
       kind,
       name: named,
       engine: engine ?? 'unknown',
       transactional: transactionalEngines.has(engineName) || kind === 'sequence',
-      withRows: !rowsElsewhere.has(engineName) && !skipsRows(`${database}.${named}`),
+      withRows: isAskedFor && !rowsElsewhere.has(engineName),
+      ...(isAskedFor && missing && { notKept: missing }),
       columns: columns.get(named) ?? [],
       primaryKey: keys.get(named),
       definition: await readDefinition(session, kind, named),
@@ -132,6 +144,8 @@ async function readColumns(session: Session, database: string): Promise<Map<stri
   const found = new Map<string, Column[]>();
   for (const row of rows) {
     const owner = row.owner ?? '';
+    // The server sets when a row began and ended to be; in a copy that is when it was loaded.
+    if (/^ROW (?:START|END)$/i.test(row.expression ?? '')) continue;
     const column = {
       name: row.name ?? '',
       type: (row.type ?? '').toLowerCase(),

@@ -3,7 +3,7 @@
  * container. It ends with this process, whatever happens to it.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
@@ -20,6 +20,8 @@ export interface ThrowawayServer extends AsyncDisposable {
   /** What it runs in, for people. */
   readonly title: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Programs of this machine do not reach it. */
+  readonly isApart: boolean;
   open(): Promise<Session>;
 }
 
@@ -109,7 +111,8 @@ async function startProgram(source: Source, { directory, host }: Throwaway, star
     const open = () => openSessionAt({ host, place, password, signal });
     return {
       title: `${productName[start.origin.flavour]} ${start.program.version} from ${start.program.path}`,
-      environment: environmentOf(place, socketPath, password),
+      environment: await environmentOf(place, { directory, socketPath, password }),
+      isApart: false,
       open,
       async [Symbol.asyncDispose]() {
         stop.abort();
@@ -124,9 +127,21 @@ async function startProgram(source: Source, { directory, host }: Throwaway, star
   }
 }
 
-/** MYSQL_PWD and the socket are what client programs take from the environment. */
-function environmentOf({ user }: Pick<Place, 'user'>, socketPath: string, password: string): Record<string, string> {
+/**
+ * Where client programs find the copy. Option files outdo the environment, and those of the machine may name its own server
+ * (Debian’s name its socket): the last one that is read, in the home folder, has to be ours.
+ */
+async function environmentOf(
+  { user }: Pick<Place, 'user'>,
+  { directory, socketPath, password }: { directory: string; socketPath: string; password: string },
+): Promise<Record<string, string>> {
+  const home = join(directory, 'home');
+  const options = { protocol: 'socket', host: 'localhost', socket: socketPath, user, password };
+  const lines = Object.entries(options).map(([name, value]) => `${name} = "${value}"`);
+  await mkdir(home, { mode: 0o700 });
+  await writeFile(join(home, '.my.cnf'), ['[client]', ...lines, ''].join('\n'), { mode: 0o600, flag: 'wx' });
   return {
+    HOME: home,
     HOLDFAST_COPY_SOCKET: socketPath,
     HOLDFAST_COPY_USER: user,
     HOLDFAST_COPY_PASSWORD: password,
@@ -287,10 +302,10 @@ async function startContainer(source: Source, { containers }: Throwaway, origin:
     const open = () => openSessionAt({ host: container.host, place, password, signal: source.signal });
     await using root = await untilReady(source, new Promise(() => {}), open, '/nonexistent');
     await makeAdministrator(root, password, '%');
-    const environment = { HOLDFAST_COPY_USER: administrator, HOLDFAST_COPY_PASSWORD: password, MYSQL_PWD: password };
     return {
       title: `container of ${image}`,
-      environment,
+      environment: {},
+      isApart: true,
       open: () =>
         openSessionAt({
           host: container.host,

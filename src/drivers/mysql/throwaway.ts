@@ -36,6 +36,7 @@ export async function restoreThrowaway(
       compare: (expected) => compare(source, server, expected, names),
       query: (statement) => query(server, statement, names),
       environment: server.environment,
+      isApart: server.isApart,
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };
   } catch (error) {
