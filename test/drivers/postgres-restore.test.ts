@@ -1,13 +1,18 @@
 /** Restores over what is there: the present database is exchanged as a whole or stays as it is, and nothing is lost unsaid. */
+import { execFileSync } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import { Secret } from '../../src/base/secrets.ts';
 import type { Bench } from '../../src/drivers/check.ts';
+import type { Entry } from '../../src/drivers/driver.ts';
 import { postgres } from '../../src/drivers/postgres/index.ts';
 import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
-import { restoreTo, type Source, type Stored, secret, sourceOf } from './postgres-proof.ts';
+import { read, restoreTo, type Source, type Stored, secret, sourceOf } from './postgres-proof.ts';
 
 let bench: Bench & AsyncDisposable;
 let server: PostgresServer;
@@ -211,3 +216,97 @@ describe('at another server', () => {
     expect(await other.run('shop', may)).toEqual([[true, true, true]]);
   });
 });
+
+describe('what is not there, and what is left out', () => {
+  beforeEach(async () => {
+    await server.run('postgres', 'CREATE DATABASE shop');
+    await server.run('shop', 'CREATE TABLE orders (id serial PRIMARY KEY, secret text)');
+  });
+  afterEach(dropAll);
+  const notesOf = async (source: Source): Promise<readonly string[]> => {
+    await using taken = await postgres.capture(source);
+    await readAll(taken.root);
+    await taken.complete();
+    return taken.notes();
+  };
+
+  test('a database, schema or table that is named and not there ends a backup and a probe; a pattern is a warning', async () => {
+    const named = { databases: ['shop', 'crm'] };
+    const table = { tables: ['public.orders', 'public.invoices'] };
+    const schema = { schemas: ['public', 'app'] };
+    for (const [settings, missing] of [
+      [named, /no database crm/],
+      [table, /shop has no table public\.invoices/],
+      [schema, /shop has no schema app/],
+    ] as const) {
+      const source = await sourceOf(server, 'shop', settings);
+      const error = { code: 'source.missing', message: expect.stringMatching(missing) };
+      await expect(bench.backUp(source)).rejects.toMatchObject(error);
+      expect(await postgres.probe(source)).toContainEqual(
+        expect.objectContaining({ level: 'error', message: expect.stringMatching(missing) }),
+      );
+    }
+    const patterns = await sourceOf(server, 'shop', { databases: ['shop', 'crm_*'], tables: ['public.*', 'old.*'] });
+    const warnings = ['nothing fits «crm_*» of «databases»', 'nothing fits «old.*» of «tables»'];
+    expect(await notesOf(patterns)).toEqual(expect.arrayContaining(warnings));
+    const found = (await postgres.probe(patterns)).filter(({ level }) => level === 'warning');
+    expect(found.map(({ message }) => message)).toEqual(expect.arrayContaining(warnings));
+  });
+
+  test('a table may be in one of several databases, and a schema may hold functions only', async () => {
+    await server.run('postgres', 'CREATE DATABASE more');
+    await server.run('more', 'CREATE TABLE orders (id int); CREATE TABLE invoices (id int)');
+    const several = { databases: ['shop', 'more'], tables: ['public.orders', 'public.invoices'] };
+    await expect(bench.backUp(await sourceOf(server, 'shop', several))).resolves.toBeDefined();
+    const none = { ...several, tables: [...several.tables, 'public.ghost'] };
+    await expect(bench.backUp(await sourceOf(server, 'shop', none))).rejects.toMatchObject({
+      message: expect.stringMatching(/no table public\.ghost/),
+    });
+    await server.run('shop', "CREATE SCHEMA calc; CREATE FUNCTION calc.one() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+    const source = await sourceOf(server, 'shop', { schemas: ['public', 'calc'] });
+    const stored = await bench.backUp(source);
+    await restoreTo(source, stored, { target: 'calculating' });
+    expect(await server.run('calculating', 'SELECT calc.one(), count(*)::int FROM public.orders')).toEqual([[1, 0]]);
+    expect((await read(stored, '/.holdfast/runbook.md')).toString()).toContain('DROP SCHEMA public');
+  });
+
+  test('what pg_dump warns of is a note of the snapshot: subscriptions that only a superuser reads', async () => {
+    await server.run('postgres', "CREATE ROLE plain LOGIN PASSWORD 'plain'; GRANT pg_read_all_data TO plain");
+    await server.run('shop', "CREATE SUBSCRIPTION feed CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)");
+    const password = { from: 'clear', secret: new Secret('plain') };
+    const notes = await notesOf(await sourceOf(server, 'shop', { url: server.url('shop', 'plain'), password }));
+    expect(notes).toContainEqual(expect.stringMatching(/^shop: .*subscriptions not dumped/));
+    await server.run('shop', 'ALTER SUBSCRIPTION feed SET (slot_name = NONE)');
+    await server.run('shop', 'DROP SUBSCRIPTION feed');
+  });
+
+  test('a restore says which tablespaces it does not bring back, and one table has the grants on its columns and sequence', async () => {
+    await server.run('postgres', 'CREATE ROLE clerk');
+    await server.run(
+      'shop',
+      "GRANT SELECT (id) ON orders TO clerk; GRANT USAGE ON SEQUENCE orders_id_seq TO clerk; COMMENT ON SEQUENCE orders_id_seq IS 'one'",
+    );
+    const folder = join(server.folder, 'fast');
+    execFileSync('install', ['-d', '-o', String(statSync(server.folder).uid), folder]);
+    await server.run('postgres', `CREATE TABLESPACE fast LOCATION '${folder}'`);
+    await server.run('shop', 'CREATE TABLE quick (id int) TABLESPACE fast');
+    const source = await sourceOf(server, 'shop');
+    const stored = await bench.backUp(source);
+    const { problems } = await restoreTo(source, stored, { target: 'one', include: ['public.orders'] });
+    expect(problems).toEqual(['what one kept in the tablespace(s) fast goes to the default one']);
+    const may =
+      "SELECT has_column_privilege('clerk', 'orders', 'id', 'SELECT'), has_sequence_privilege('clerk', 'orders_id_seq', 'USAGE'), obj_description('orders_id_seq'::regclass, 'pg_class')";
+    expect(await server.run('one', may)).toEqual([[true, true, 'one']]);
+    await dropAll();
+    await server.run('postgres', 'DROP TABLESPACE fast');
+  });
+});
+
+async function readAll(entry: Entry): Promise<void> {
+  if (entry.kind === 'dir') for (const child of await entry.children()) await readAll(child);
+  if (entry.kind !== 'file') return;
+  const reader = await entry.open();
+  const into = new Uint8Array(65_536);
+  while ((await reader.read(into)) > 0);
+  await reader.close();
+}

@@ -3,7 +3,7 @@ import { HoldfastError } from '../../base/errors.ts';
 import type { Fact } from '../../model/fingerprint.ts';
 import type { Capture, Entry } from '../driver.ts';
 import { factsEntry, madeAttributes, madeDirectory, rootEntry, streamEntry, streamOf } from '../entries.ts';
-import { chooseDatabases } from './choice.ts';
+import { chooseDatabases, type Unmatched, unmatchedInAll, warningOf } from './choice.ts';
 import { DatabaseDump, type DatabaseTaken } from './dump.ts';
 import { asFingerprint, roleFacts } from './fingerprint.ts';
 import { dumpGlobals } from './globals.ts';
@@ -20,6 +20,8 @@ interface Server {
   readonly isStandby: boolean;
   readonly isSuperuser: boolean;
   readonly databases: readonly string[];
+  /** Patterns of «databases» that none fits. */
+  readonly unmatched: readonly Unmatched[];
 }
 
 /** Errors: `host.unreachable`, `host.command-missing`, `source.missing`, `source.unreadable`, `source.busy`, `source.unsupported`. */
@@ -31,7 +33,7 @@ export async function capture(source: Source): Promise<Capture> {
   const programs = await findClient(source, { atLeast: major, prefer: major });
   if (source.settings.format === 'directory' && programs.host.kind !== 'local') throw needsLocalClient();
   const reach = opening.use(await reachServer(source, programs.host));
-  const tools = { source, programs, reach, isStandby: server.isStandby };
+  const tools = { source, programs, reach, isStandby: server.isStandby, isOnly: server.databases.length === 1 };
   const dumps = server.databases.map((database) => opening.use(new DatabaseDump(database, tools)));
   const taking = new Taking(source, { server, programs, reach, session, dumps });
   return present(source, taking, opening.move());
@@ -42,8 +44,8 @@ export async function lookAt(source: Source, session: Session): Promise<Server> 
   const [[standby, superuser] = []] = await session.query(
     'SELECT pg_is_in_recovery(), (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)',
   );
-  const databases = await chooseDatabases(session, source.settings, placeOf(source.settings));
-  return { version, isStandby: standby === 't', isSuperuser: superuser === 't', databases };
+  const { names, unmatched } = await chooseDatabases(session, source.settings, placeOf(source.settings));
+  return { version, isStandby: standby === 't', isSuperuser: superuser === 't', databases: names, unmatched };
 }
 
 interface Parts {
@@ -107,7 +109,8 @@ class Taking {
 
   async #gather(): Promise<{ databases: readonly DatabaseTaken[]; roles: readonly Fact[] }> {
     const databases = await Promise.all(this.parts.dumps.map(({ taken }) => taken));
-    this.notes.push(...databases.flatMap(({ notes }) => notes));
+    const unmatched = unmatchedInAll(databases.map(({ about, unmatched }) => ({ name: about.name, unmatched })));
+    this.notes.push(...unmatched.map(warningOf), ...databases.flatMap(({ notes }) => notes));
     const { globals, fingerprint } = this.#source.settings;
     const roles = globals && fingerprint !== 'off' ? await roleFacts(this.parts.session) : [];
     return { databases, roles };
@@ -164,6 +167,7 @@ function firstNotes({ settings }: Source, { server, programs, dumps }: Parts): s
           `the ${dumps.length} databases are one moment each, some time apart: PostgreSQL has no snapshot across databases`,
         ]
       : []),
+    ...server.unmatched.map(warningOf),
     ...(server.isStandby ? ['the server is a standby: the state is that of its primary some time ago'] : []),
     ...(programs.major > server.version.major
       ? [`pg_dump ${programs.version} was used for a server of version ${server.version.text}`]

@@ -20,6 +20,12 @@ export interface Relation {
   readonly ownedBy?: string;
 }
 
+/** A name or pattern of the settings that nothing fits. */
+export interface Unmatched {
+  readonly setting: 'databases' | 'schemas' | 'tables';
+  readonly pattern: string;
+}
+
 /** What of a database is stored. */
 export interface Selection {
   readonly relations: readonly Relation[];
@@ -28,26 +34,70 @@ export interface Selection {
   /** `all`; `schemas`: objects in these schemas only; `tables`: tables and what belongs to them only. */
   readonly breadth: 'all' | 'schemas' | 'tables';
   readonly hasSchema: (schema: string) => boolean;
+  /** Of «schemas» and «tables», what nothing in this database fits. */
+  readonly unmatched: readonly Unmatched[];
   /** What tells pg_dump the same. */
   readonly dumpArguments: readonly string[];
 }
 
-/** `source.missing` if nothing matches. */
-export async function chooseDatabases(session: Session, settings: Settings, place: Place): Promise<string[]> {
+export interface ChosenDatabases {
+  readonly names: readonly string[];
+  /** Patterns that none fits. */
+  readonly unmatched: readonly Unmatched[];
+}
+
+/** `source.missing` if nothing matches, or a database named without a pattern is not there. */
+export async function chooseDatabases(session: Session, settings: Settings, place: Place): Promise<ChosenDatabases> {
   const { databases, exclude } = settings;
-  if (databases === undefined) return [place.database];
+  if (databases === undefined) return { names: [place.database], unmatched: [] };
   const rows = await session.query(
     'SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname',
   );
+  const present = rows.map(([name]) => name ?? '');
+  const unmatched = databases === 'all' ? [] : notIn(present, 'databases', databases);
+  refuseMissing(unmatched, `${place.title} has no database`, `The server has: ${present.join(', ')}.`);
   const wanted = databases === 'all' ? () => true : globMatcher(databases);
   const unwanted = globMatcher(exclude);
-  const chosen = rows.map(([name]) => name ?? '').filter((name) => wanted(name) && !unwanted(name));
-  if (chosen.length > 0) return chosen;
+  const names = present.filter((name) => wanted(name) && !unwanted(name));
+  if (names.length > 0) return { names, unmatched };
   throw new HoldfastError({
     code: 'source.missing',
     message: `no database at ${place.title} is chosen by «databases» and «exclude»`,
-    remedy: `The server has: ${rows.map(([name]) => name).join(', ')}.`,
+    remedy: `The server has: ${present.join(', ')}.`,
   });
+}
+
+function notIn(present: readonly string[], setting: Unmatched['setting'], patterns: readonly string[]): Unmatched[] {
+  return patterns.filter((pattern) => !present.some(globMatcher([pattern]))).map((pattern) => ({ setting, pattern }));
+}
+
+function refuseMissing(unmatched: readonly Unmatched[], lacking: string, hint: string): void {
+  const missing = unmatched.filter(({ pattern }) => !/[*?]/.test(pattern)).map(({ pattern }) => pattern);
+  if (missing.length === 0) return;
+  throw new HoldfastError({
+    code: 'source.missing',
+    message: `${lacking} ${missing.join(', ')}`,
+    remedy: `Correct «${unmatched[0]?.setting}», or take out what is gone for good. ${hint}`,
+  });
+}
+
+/** What fits in none of the databases. `source.missing` if it is a name without a pattern. */
+export function unmatchedInAll(databases: readonly { name: string; unmatched: readonly Unmatched[] }[]): Unmatched[] {
+  const [first, ...others] = databases;
+  const isSame = (a: Unmatched, b: Unmatched): boolean => a.setting === b.setting && a.pattern === b.pattern;
+  const left = (first?.unmatched ?? []).filter((one) =>
+    others.every(({ unmatched }) => unmatched.some((other) => isSame(one, other))),
+  );
+  const names = databases.map(({ name }) => name).join(', ');
+  for (const setting of ['schemas', 'tables'] as const) {
+    const those = left.filter((one) => one.setting === setting);
+    refuseMissing(those, `${names} has no ${setting.slice(0, -1)}`, 'Names are taken as they are written.');
+  }
+  return left;
+}
+
+export function warningOf({ setting, pattern }: Unmatched): string {
+  return `nothing fits «${pattern}» of «${setting}»`;
 }
 
 /** Everything a person made: not the system's, not temporary, not part of an extension. */
@@ -76,11 +126,23 @@ export async function listRelations(session: Session): Promise<Relation[]> {
 
 /** Everything, as of a restored copy. */
 export function selectAll(relations: readonly Relation[]): Selection {
-  return { relations, withoutRows: new Set(), breadth: 'all', hasSchema: () => true, dumpArguments: [] };
+  return { relations, withoutRows: new Set(), breadth: 'all', hasSchema: () => true, unmatched: [], dumpArguments: [] };
 }
 
-/** `source.missing` if `schemas` or `tables` match nothing. */
-export function select(all: readonly Relation[], settings: Settings): Selection {
+/** Those people made, also if there is no table in them. */
+const schemasQuery = `
+SELECT n.nspname FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')`;
+
+/** What of the database the settings mean now. `source.missing` if `schemas` or `tables` match nothing. */
+export async function lookForSelection(session: Session, settings: Settings): Promise<Selection> {
+  const relations = await listRelations(session);
+  const rows = await session.query(schemasQuery);
+  const schemas = new Set([...rows.map(([name]) => name ?? ''), ...relations.map(({ schema }) => schema)]);
+  return select(relations, [...schemas], settings);
+}
+
+function select(all: readonly Relation[], allSchemas: readonly string[], settings: Settings): Selection {
   const { schemas, excludeSchemas, tables, excludeTables, excludeTableData } = settings;
   const inSchemas = schemas.length === 0 ? () => true : globMatcher(schemas);
   const notInSchemas = globMatcher(excludeSchemas);
@@ -94,7 +156,8 @@ export function select(all: readonly Relation[], settings: Settings): Selection 
       .map((one) => [one.oid, one]),
   );
   followOwners(all, chosen, named !== undefined);
-  if (chosen.size === 0 && tables.length + schemas.length > 0) throw nothingMatches(named ? 'tables' : 'schemas');
+  if (named && chosen.size === 0) throw nothingMatches('tables');
+  if (schemas.length > 0 && !allSchemas.some(hasSchema)) throw nothingMatches('schemas');
   const emptied = globMatcher(excludeTableData);
   const withoutRows = [...chosen.values()].filter((one) => emptied(path(one)));
   const breadth = named ? 'tables' : schemas.length > 0 ? 'schemas' : 'all';
@@ -103,7 +166,12 @@ export function select(all: readonly Relation[], settings: Settings): Selection 
     withoutRows: new Set(withoutRows.map(({ oid }) => oid)),
     breadth,
     hasSchema,
+    unmatched: [
+      ...notIn(allSchemas, 'schemas', schemas),
+      ...notIn(all.filter(({ schema }) => hasSchema(schema)).map(path), 'tables', tables),
+    ],
     dumpArguments: dumpArguments(all, {
+      allSchemas,
       chosen,
       withoutRows,
       breadth,
@@ -125,6 +193,7 @@ function followOwners(all: readonly Relation[], chosen: Map<string, Relation>, a
 function dumpArguments(
   all: readonly Relation[],
   parts: {
+    allSchemas: readonly string[];
     chosen: ReadonlyMap<string, Relation>;
     withoutRows: readonly Relation[];
     breadth: Selection['breadth'];
@@ -132,9 +201,8 @@ function dumpArguments(
     isUnwanted: (one: Relation) => boolean;
   },
 ): string[] {
-  const { chosen, withoutRows, breadth, hasSchema, isUnwanted } = parts;
+  const { allSchemas: schemas, chosen, withoutRows, breadth, hasSchema, isUnwanted } = parts;
   const word = ({ schema, name }: Relation): string => `${quoteName(schema)}.${quoteName(name)}`;
-  const schemas = [...new Set(all.map(({ schema }) => schema))];
   const args = withoutRows.map((one) => `--exclude-table-data=${word(one)}`);
   if (breadth === 'tables') args.push(...[...chosen.values()].map((one) => `--table=${word(one)}`));
   else if (breadth === 'schemas') args.push(...schemas.filter(hasSchema).map((one) => `--schema=${quoteName(one)}`));

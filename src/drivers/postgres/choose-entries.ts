@@ -22,6 +22,9 @@ const named = [
 ];
 /** Their tag is the table's name, a space, and their own. */
 const attached = ['DEFAULT', 'CONSTRAINT', 'CHECK CONSTRAINT', 'TRIGGER', 'RULE', 'POLICY'];
+/** Entries whose tag begins with the kind of what they are about. */
+const about = ['ACL', 'COMMENT'];
+const whole = ['TABLE', 'FOREIGN TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SEQUENCE'];
 
 /**
  * The list `pg_restore --use-list` takes, for `include` and `exclude` as schema.table with * and ?. Foreign keys are left
@@ -92,9 +95,12 @@ function tableOf(line: string, { relations }: DatabaseFacts): string | undefined
       own.some((one) => named.some((kind) => rest.startsWith(`${kind} ${schema} ${one} `))) ||
       attached.some((kind) => rest.startsWith(`${kind} ${schema} ${name} `)) ||
       indexes.some((one) => rest.startsWith(`INDEX ${schema} ${one} `)) ||
-      rest.startsWith(`ACL ${schema} TABLE ${name} `) ||
-      rest.startsWith(`COMMENT ${schema} TABLE ${name} `) ||
-      rest.startsWith(`COMMENT ${schema} COLUMN ${name}.`);
+      indexes.some((one) => rest.startsWith(`COMMENT ${schema} INDEX ${one} `)) ||
+      about.some(
+        (what) =>
+          own.some((one) => whole.some((kind) => rest.startsWith(`${what} ${schema} ${kind} ${one} `))) ||
+          rest.startsWith(`${what} ${schema} COLUMN ${name}.`),
+      );
     if (fits) return `${schema}.${name}`;
   }
   return undefined;

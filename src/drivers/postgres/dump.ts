@@ -7,6 +7,7 @@ import type { HostProcess } from '../../hosts/host.ts';
 import type { Fact } from '../../model/fingerprint.ts';
 import type { Entry } from '../driver.ts';
 import { type ByteStream, madeAttributes, madeDirectory, streamEntry, streamOf } from '../entries.ts';
+import { type Selection, unmatchedInAll } from './choice.ts';
 import { explainProgram, lockConflict } from './failures.ts';
 import { type Extent, nextValues, sequenceFacts, takeFacts } from './fingerprint.ts';
 import { type Held, hold, lockAttempts, sharedLockTimeoutMs } from './held.ts';
@@ -21,12 +22,15 @@ export interface DumpTools {
   readonly programs: Programs;
   readonly reach: Reach;
   readonly isStandby: boolean;
+  /** No other database could have what is named and not in this one. */
+  readonly isOnly: boolean;
 }
 
 export interface DatabaseTaken {
   readonly about: DatabaseFacts;
   readonly facts: readonly Fact[];
   readonly notes: readonly string[];
+  readonly unmatched: Selection['unmatched'];
 }
 
 export class DatabaseDump implements AsyncDisposable {
@@ -152,7 +156,7 @@ export class DatabaseDump implements AsyncDisposable {
   }
 
   async #begin(format: readonly string[]): Promise<Begun> {
-    const { source, programs, reach, isStandby } = this.#tools;
+    const { source, programs, reach, isStandby, isOnly } = this.#tools;
     const level = source.settings.fingerprint;
     const held = await hold(source, this.database, level === 'off' ? 1 : source.settings.jobs);
     this.#held = held;
@@ -162,9 +166,11 @@ export class DatabaseDump implements AsyncDisposable {
     }
     this.#open.use(held);
     const { selection } = held;
+    if (isOnly) unmatchedInAll([{ name: this.database, unmatched: selection.unmatched }]);
     const largeObjects = await largeObjectExtent(held);
+    const read = await readDatabaseFacts(held.session);
     const about: DatabaseFacts = {
-      ...(await readDatabaseFacts(held.session)),
+      ...read,
       path: `/${dumpFolder}/${fileNameOf(this.database)}${source.settings.format === 'custom' ? '.dump' : ''}`,
       format: source.settings.format,
       relations: await readRelations(
@@ -172,6 +178,7 @@ export class DatabaseDump implements AsyncDisposable {
         selection.relations.map(({ oid }) => oid),
       ),
       breadth: selection.breadth,
+      makesPublic: selection.breadth === 'schemas' && read.schemas.includes('public') && selection.hasSchema('public'),
       largeObjects,
       includesUnlogged: !isStandby,
     };
@@ -220,7 +227,12 @@ export class DatabaseDump implements AsyncDisposable {
     await held[Symbol.asyncDispose]();
     const sequences = this.#tools.source.settings.fingerprint === 'off' ? [] : sequenceFacts(relations, before, after);
     this.isComplete = true;
-    this.#settle.resolve({ about, facts: [...measured, ...sequences], notes: notesOf(held, about) });
+    this.#settle.resolve({
+      about,
+      facts: [...measured, ...sequences],
+      notes: [...notesOf(held, about), ...warningsOf(this.database, stderr)],
+      unmatched: held.selection.unmatched,
+    });
   }
 }
 
@@ -268,6 +280,14 @@ function notesOf({ database, selection }: Held, { largeObjects, includesUnlogged
       ? [`${database}: drills compare the number of large objects only, because the user may not read pg_largeobject`]
       : []),
   ];
+}
+
+/** What pg_dump says although it succeeds is about what it leaves out. */
+function warningsOf(database: string, stderr: string): string[] {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  const most = 10;
+  const more = lines.length > most ? [`and ${lines.length - most} more lines`] : [];
+  return [...lines.slice(0, most), ...more].map((line) => `${database}: ${line}`);
 }
 
 function dumpFailed(database: string, stderr: string, signal: string | null): HoldfastError {

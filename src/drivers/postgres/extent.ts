@@ -13,8 +13,8 @@ export async function extent(settings: Settings): Promise<Extent> {
 export async function leftOut(source: Source): Promise<string[]> {
   await using session = await openSession(source);
   const place = placeOf(source.settings);
-  const all = await chooseDatabases(session, { ...source.settings, databases: 'all', exclude: [] }, place);
-  const chosen = new Set(await chooseDatabases(session, source.settings, place));
+  const { names: all } = await chooseDatabases(session, { ...source.settings, databases: 'all', exclude: [] }, place);
+  const chosen = new Set((await chooseDatabases(session, source.settings, place)).names);
   const others = all.filter((name) => !chosen.has(name));
   const isBare = others.includes('postgres') && (await isEmpty(source));
   return others.filter((name) => name !== 'postgres' || !isBare);

@@ -8,7 +8,7 @@
  * because the first one waits outside the server. For the same reason a later lock (pg_dump's) may only be waited for briefly.
  */
 import { HoldfastError, messageOf } from '../../base/errors.ts';
-import { listRelations, type Relation, type Selection, select } from './choice.ts';
+import { lookForSelection, type Relation, type Selection } from './choice.ts';
 import { lockConflict } from './failures.ts';
 import type { Source } from './place.ts';
 import { openSession, type Session } from './session.ts';
@@ -57,14 +57,14 @@ async function tryHold(
   isLast: boolean,
 ): Promise<{ snapshot: string; selection: Selection } | undefined> {
   const { settings } = source;
-  const before = select(await listRelations(session), settings).relations.filter(isLockable);
+  const before = (await lookForSelection(session, settings)).relations.filter(isLockable);
   let passing = /does not exist/;
   try {
     await begin(session, settings.lockTimeoutMs);
     await lock(session, before);
     passing = lockConflict;
     const snapshot = await session.value('SELECT pg_export_snapshot()');
-    const selection = select(await listRelations(session), settings);
+    const selection = await lookForSelection(session, settings);
     for (const other of others) {
       await begin(other, sharedLockTimeoutMs);
       await other.query(`SET TRANSACTION SNAPSHOT '${snapshot}'`);

@@ -10,7 +10,7 @@ import type { Source } from './place.ts';
 import { type Programs, programIn } from './programs.ts';
 import type { Reach } from './reach.ts';
 import { openSession, type Session } from './session.ts';
-import type { DatabaseFacts } from './source-facts.ts';
+import { type DatabaseFacts, makesPublic } from './source-facts.ts';
 import { databaseWord, quoteName, quoteText } from './sql-text.ts';
 
 /** A server to load into, with programs that reach it. */
@@ -57,6 +57,7 @@ async function prepare(loader: Loader, facts: DatabaseFacts, { name, entries }: 
     if (facts.breadth === 'tables' || entries !== undefined || schema === 'public')
       await session.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)}`);
   }
+  if (makesPublic(facts) && entries === undefined) await session.query('DROP SCHEMA public');
   if (facts.breadth === 'schemas' && entries === undefined) return;
   for (const one of facts.extensions.filter((extension) => extension.name !== 'plpgsql')) {
     await session.query(

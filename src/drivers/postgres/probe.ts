@@ -2,7 +2,7 @@
 import { HoldfastError } from '../../base/errors.ts';
 import type { Finding } from '../driver.ts';
 import { lookAt } from './backup.ts';
-import { listRelations, select } from './choice.ts';
+import { lookForSelection, type Selection, unmatchedInAll, warningOf } from './choice.ts';
 import { placeOf, type Source } from './place.ts';
 import { findClient, findPrograms } from './programs.ts';
 import { newestMajor, openSession, type Session } from './session.ts';
@@ -33,7 +33,11 @@ export async function probe(source: Source): Promise<Finding[]> {
     }
     const programs = await findClient(source, { atLeast: major, prefer: major });
     findings.push({ level: 'ok', message: `pg_dump ${programs.version} on ${programs.host.name}` });
-    for (const database of server.databases) findings.push(...(await probeDatabase(source, database)));
+    const looked: Looked[] = [];
+    for (const name of server.databases) looked.push(await probeDatabase(source, name));
+    findings.push(...looked.map(({ finding }) => finding));
+    for (const one of [...server.unmatched, ...unmatchedInAll(looked)])
+      findings.push({ level: 'warning', message: warningOf(one), remedy: `Correct «${one.setting}», or wait for it.` });
     findings.push(await probeDrills(source, major));
   } catch (error) {
     if (!(error instanceof HoldfastError) || error.code === 'cancelled') throw error;
@@ -42,27 +46,35 @@ export async function probe(source: Source): Promise<Finding[]> {
   return findings;
 }
 
-async function probeDatabase(source: Source, database: string): Promise<Finding[]> {
-  await using session = await openSession(source, database);
-  const { relations } = select(await listRelations(session), source.settings);
+interface Looked extends Pick<Selection, 'unmatched'> {
+  readonly name: string;
+  readonly finding: Finding;
+}
+
+async function probeDatabase(source: Source, name: string): Promise<Looked> {
+  await using session = await openSession(source, name);
+  const selection = await lookForSelection(session, source.settings);
+  return { name, unmatched: selection.unmatched, finding: await readability(session, name, selection) };
+}
+
+async function readability(session: Session, database: string, { relations }: Selection): Promise<Finding> {
   const unreadable = await notReadable(
     session,
     relations.filter(({ kind }) => kind !== 'f').map(({ oid }) => oid),
   );
   if (unreadable.length > 0) {
-    return [
-      {
-        level: 'error',
-        message: `${database}: the user may not read ${unreadable.slice(0, 5).join(', ')}${unreadable.length > 5 ? ` and ${unreadable.length - 5} more` : ''}`,
-        remedy:
-          'GRANT pg_read_all_data TO the user (PostgreSQL 14 and newer; before: SELECT on all tables and sequences).',
-      },
-    ];
+    return {
+      level: 'error',
+      message: `${database}: the user may not read ${unreadable.slice(0, 5).join(', ')}${unreadable.length > 5 ? ` and ${unreadable.length - 5} more` : ''}`,
+      remedy:
+        'GRANT pg_read_all_data TO the user (PostgreSQL 14 and newer; before: SELECT on all tables and sequences).',
+    };
   }
   const bytes = await session.value('SELECT pg_size_pretty(pg_database_size(current_database()))');
-  return [
-    { level: 'ok', message: `${database}: ${relations.filter(({ kind }) => kind === 'r').length} tables, ${bytes}` },
-  ];
+  return {
+    level: 'ok',
+    message: `${database}: ${relations.filter(({ kind }) => kind === 'r').length} tables, ${bytes}`,
+  };
 }
 
 async function notReadable(session: Session, oids: readonly string[]): Promise<string[]> {

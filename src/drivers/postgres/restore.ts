@@ -165,6 +165,12 @@ async function makePlan(
   const withOwners = missing.length === 0 || facts.globals;
   const problems = [
     ...items.flatMap(({ kept }) => kept ?? []),
+    ...items
+      .filter(({ facts: { tablespaces } }) => tablespaces.length > 0)
+      .map(
+        ({ name, facts: { tablespaces } }) =>
+          `what ${name} kept in the tablespace(s) ${tablespaces.join(', ')} goes to the default one`,
+      ),
     ...(withOwners
       ? []
       : [

@@ -3,7 +3,7 @@ import type { NativeStep, RunbookWords, SnapshotContents } from '../driver.ts';
 import { placeOf } from './place.ts';
 import type { Settings } from './settings.ts';
 import type { DatabaseFacts, SourceFacts } from './source-facts.ts';
-import { dumpFolder, globalsFile, readSourceFacts } from './source-facts.ts';
+import { dumpFolder, globalsFile, makesPublic, readSourceFacts } from './source-facts.ts';
 import { quoteName, quoteText } from './sql-text.ts';
 
 export function storedRunbook(facts: SourceFacts): string {
@@ -50,13 +50,15 @@ export async function nativeSteps(contents: SnapshotContents): Promise<NativeSte
 }
 
 function steps(database: DatabaseFacts): string[] {
+  const word = shellWord(`dbname='${database.name.replace(/[\\']/g, '\\$&')}'`);
   const extensions = database.extensions
     .filter(({ name }) => name !== 'plpgsql')
     .map(({ name, version }) => `${name} ${version}`);
   return [
     ...(extensions.length > 0 ? [`# needs the extensions: ${extensions.join(', ')}`] : []),
     `psql -d postgres -c ${shellWord(`${createDatabase(database, database.name)};`)}`,
-    `pg_restore --exit-on-error -d ${shellWord(`dbname='${database.name.replace(/[\\']/g, '\\$&')}'`)} ${shellWord(database.path.slice(1))}`,
+    ...(makesPublic(database) ? [`psql -d ${word} -c 'DROP SCHEMA public;'`] : []),
+    `pg_restore --exit-on-error -d ${word} ${shellWord(database.path.slice(1))}`,
   ];
 }
 

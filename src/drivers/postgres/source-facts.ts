@@ -36,8 +36,12 @@ const database = z.object({
   relations: z.array(
     z.object({ schema: z.string(), name: z.string(), indexes: z.array(z.string()), sequences: z.array(z.string()) }),
   ),
+  /** Beside the default one. */
+  tablespaces: z.array(z.string()).default([]),
   sizeBytes: z.number(),
   breadth: z.enum(['all', 'schemas', 'tables']),
+  /** The dump makes the schema public, which every new database has. */
+  makesPublic: z.boolean().optional(),
   largeObjects: z.enum(['content', 'count', 'none']),
   includesUnlogged: z.boolean(),
 });
@@ -52,6 +56,11 @@ const tools = z.object({
 
 export type DatabaseFacts = z.infer<typeof database>;
 export type SourceFacts = z.infer<typeof tools>;
+
+/** Then it has to go before a dump of schemas comes in. Older snapshots do not say so. */
+export function makesPublic({ breadth, makesPublic, relations }: DatabaseFacts): boolean {
+  return breadth === 'schemas' && (makesPublic ?? relations.some(({ schema }) => schema === 'public'));
+}
 
 /** `restore.failed` if the snapshot is not one of this driver. */
 export async function readSourceFacts(contents: SnapshotContents): Promise<SourceFacts> {
@@ -80,12 +89,15 @@ SELECT d.oid, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), to_jso
   (SELECT coalesce(jsonb_agg(jsonb_build_object('name', e.extname, 'version', e.extversion, 'schema', n.nspname) ORDER BY e.extname), '[]') FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace),
   (SELECT jsonb_agg(DISTINCT r.rolname) FROM pg_roles r WHERE r.rolname !~ '^pg_' AND (r.oid IN (10, d.datdba) OR r.oid IN (SELECT s.refobjid FROM pg_shdepend s WHERE s.dbid = d.oid AND s.refclassid = 'pg_authid'::regclass)
     OR r.oid IN (SELECT grantee FROM aclexplode(d.datacl)) OR r.oid IN (SELECT setrole FROM pg_db_role_setting s WHERE s.setdatabase = d.oid))),
-  (SELECT coalesce(jsonb_agg(nspname), '[]') FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')
+  (SELECT coalesce(jsonb_agg(nspname), '[]') FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
+  (SELECT coalesce(jsonb_agg(t.spcname ORDER BY t.spcname), '[]') FROM pg_tablespace t WHERE t.spcname !~ '^pg_' AND (t.oid = d.dattablespace OR t.oid IN (SELECT c.reltablespace FROM pg_class c)))
 FROM pg_database d WHERE d.datname = current_database()`;
 
 export async function readDatabaseFacts(
   session: Session,
-): Promise<Omit<DatabaseFacts, 'path' | 'format' | 'relations' | 'breadth' | 'largeObjects' | 'includesUnlogged'>> {
+): Promise<
+  Omit<DatabaseFacts, 'path' | 'format' | 'relations' | 'breadth' | 'makesPublic' | 'largeObjects' | 'includesUnlogged'>
+> {
   const [row = []] = await session.query(databaseQuery);
   const [
     ,
@@ -104,6 +116,7 @@ export async function readDatabaseFacts(
     extensions,
     roles,
     schemas,
+    tablespaces,
   ] = row;
   const providers: Record<string, string> = { c: 'libc', i: 'icu', b: 'builtin' };
   return {
@@ -122,6 +135,7 @@ export async function readDatabaseFacts(
     extensions: JSON.parse(extensions ?? '[]') as DatabaseFacts['extensions'],
     roles: JSON.parse(roles ?? '[]') as string[],
     schemas: JSON.parse(schemas ?? '[]') as string[],
+    tablespaces: JSON.parse(tablespaces ?? '[]') as string[],
     sizeBytes: Number(size),
   };
 }
