@@ -3,10 +3,11 @@ import mysqlClient from 'mysql2/promise';
 import { expect, test } from 'vitest';
 import { Secret } from '../../src/base/secrets.ts';
 import type { Bench } from '../../src/drivers/check.ts';
-import type { Driver, SourceContext } from '../../src/drivers/driver.ts';
+import type { Driver, SnapshotContents, SourceContext } from '../../src/drivers/driver.ts';
 import type { Settings } from '../../src/drivers/mysql/settings.ts';
-import { type Check, parseFingerprint } from '../../src/model/fingerprint.ts';
+import { type Check, type Fact, parseFingerprint } from '../../src/model/fingerprint.ts';
 import type { RunEvent } from '../../src/model/run.ts';
+import { databases } from '../servers/database-asks.ts';
 import type { DatabaseServer } from '../servers/mariadb.ts';
 
 export interface RightsTrial {
@@ -126,6 +127,61 @@ export function describeRights({ flavour, driver, server, bench, source }: Right
     await run('DROP DATABASE parts');
   });
 
+  test('databases that need each other come back together: on an empty server, in place of others, or not at all', async () => {
+    const names = ['app', 'core'];
+    await run(
+      'CREATE DATABASE app',
+      'CREATE DATABASE core',
+      'CREATE TABLE core.t (id INT PRIMARY KEY)',
+      'INSERT INTO core.t VALUES (1)',
+      'CREATE TABLE app.o (id INT PRIMARY KEY, c INT, FOREIGN KEY (c) REFERENCES core.t (id))',
+      'INSERT INTO app.o VALUES (1, 1)',
+      'CREATE TABLE core.back (id INT PRIMARY KEY, o INT, FOREIGN KEY (o) REFERENCES app.o (id))',
+      'CREATE VIEW app.v AS SELECT * FROM core.t',
+      'CREATE VIEW core.w AS SELECT * FROM app.v',
+      'CREATE TRIGGER app.acts BEFORE INSERT ON app.o FOR EACH ROW SET NEW.id = NEW.id + 0',
+    );
+    const one = source({ databases: names, users: false });
+    const request = { host: one.host, dryRun: false, overwrite: true };
+    await using opened = await (await bench().backUp(one)).open();
+    const facts = await factsOf(opened.contents);
+    const now = async (): Promise<readonly object[]> => {
+      await using again = await (await bench().backUp(one)).open();
+      return await factsOf(again.contents);
+    };
+
+    await run('SET foreign_key_checks = 0', 'DROP DATABASE app', 'DROP DATABASE core');
+    expect((await driver.restore(one, opened.contents, request)).problems).toEqual([]);
+    expect(await now()).toEqual(facts);
+
+    await run('INSERT INTO core.t VALUES (2)', 'UPDATE app.o SET c = 2');
+    const kept = await driver.restore(one, opened.contents, { ...request, overwrite: false });
+    expect(kept.problems).toEqual([]);
+    expect(await now()).toEqual(facts);
+    const aside = (await databases(server())).filter((name) => name.includes('_before_'));
+    expect(aside.map((name) => name.replace(/_before.*/, ''))).toEqual(names);
+    for (const name of aside) await run('SET foreign_key_checks = 0', `DROP DATABASE ${name}`);
+
+    // a table that stays refers to the second of them
+    await run('CREATE DATABASE stays', 'CREATE TABLE stays.s (c INT, FOREIGN KEY (c) REFERENCES core.t (id))');
+    await run('INSERT INTO core.t VALUES (3)', 'UPDATE app.o SET c = 3');
+    const changed = await now();
+    const refused = driver.restore(one, opened.contents, request);
+    await expect(refused).rejects.toMatchObject({ code: 'restore.target-invalid' });
+    await run('DROP DATABASE stays');
+
+    // the second of them has a view that cannot be made: both come back
+    const failing = driver.restore(one, withBadView(opened.contents, '/mysql/core.sql'), request);
+    await expect(failing).rejects.toMatchObject({ code: 'restore.failed', message: expect.stringContaining('bad') });
+    expect(await now()).toEqual(changed);
+    expect((await databases(server())).filter((name) => /_restoring_|_before_/.test(name))).toEqual([]);
+
+    // one table, which refers to one that stays
+    await driver.restore(one, opened.contents, { ...request, include: ['core.back'] });
+    expect(await now()).toEqual(changed);
+    await run('SET foreign_key_checks = 0', 'DROP DATABASE app', 'DROP DATABASE core');
+  });
+
   if (flavour === 'mariadb') {
     test('the history of system-versioned tables is told to be missing, and what a copy cannot have of them fails no drill', async () => {
       await run(
@@ -144,10 +200,8 @@ export function describeRights({ flavour, driver, server, bench, source }: Right
       await using opened = await (await bench().backUp(one)).open();
       const directory = await bench().directory();
       await using copy = await driver.restoreThrowaway(one, opened.contents, { directory, host: one.host });
-      const parts: Uint8Array[] = [];
-      for await (const part of opened.contents.read('/.holdfast/fingerprint.json')) parts.push(part);
-      const compared = async (): Promise<Check[]> =>
-        await copy.compare(parseFingerprint(Buffer.concat(parts).toString()));
+      const facts = await textOf(opened.contents, '/.holdfast/fingerprint.json');
+      const compared = async (): Promise<Check[]> => await copy.compare(parseFingerprint(facts));
       expect((await compared()).filter(({ ok }) => !ok)).toEqual([]);
       await copy.query?.('UPDATE versions.explicit SET n = 4 WHERE id = 2');
       const failed = (await compared()).filter(({ ok }) => !ok);
@@ -172,4 +226,32 @@ export function describeRights({ flavour, driver, server, bench, source }: Right
       await run('DROP DATABASE far', "DROP USER other@'%'", "UNINSTALL SONAME 'ha_federatedx'");
     });
   }
+}
+
+async function textOf(contents: SnapshotContents, path: string): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const part of contents.read(path)) parts.push(part);
+  return Buffer.concat(parts).toString('utf8');
+}
+
+async function factsOf(contents: SnapshotContents): Promise<readonly Fact[]> {
+  return parseFingerprint(await textOf(contents, '/.holdfast/fingerprint.json'))?.facts ?? [];
+}
+
+/** The snapshot with a statement at the end of one dump that no server takes. */
+function withBadView(contents: SnapshotContents, broken: string): SnapshotContents {
+  return {
+    ...{ id: contents.id, paths: contents.paths },
+    node: (path) => contents.node(path),
+    children: (path) => contents.children(path),
+    contentLengths: (node) => contents.contentLengths(node),
+    writeTree: (...args) => contents.writeTree(...args),
+    async *read(path) {
+      const text = await textOf(contents, path);
+      const bad =
+        '\n-- section {"kind":"program","program":"view","name":"bad"}\nCREATE VIEW bad AS SELECT * FROM nowhere;\n';
+      const end = '\n-- section {"kind":"end"}';
+      yield Buffer.from(path === broken ? text.replace(end, `${bad}${end}`) : text);
+    },
+  };
 }

@@ -1,6 +1,7 @@
 /** Runs a dump against a server. */
 import { HoldfastError, messageOf, throwIfCancelled } from '../../base/errors.ts';
 import type { SnapshotContents } from '../driver.ts';
+import { type ParentOf, withParents } from './foreign-keys.ts';
 import { quoteName } from './names.ts';
 import { readScript, type Section, type Statement } from './script.ts';
 import { isServerError, type Session } from './session.ts';
@@ -15,6 +16,8 @@ export interface LoadRequest {
   readonly signal: AbortSignal;
   /** Tables to leave out are not loaded. */
   readonly wants?: (table: string) => boolean;
+  /** For tables that refer to others which lie elsewhere while they are loaded. */
+  readonly parentOf?: ParentOf;
   readonly progress?: (bytes: number) => void;
 }
 
@@ -28,7 +31,7 @@ export interface Loaded {
 
 /** Makes the database with its tables and rows. Memory: a statement, and all definitions. `restore.failed` names what failed. */
 export async function loadTables(request: LoadRequest): Promise<Loaded> {
-  const { session, contents, path, name, signal, wants = () => true, progress } = request;
+  const { session, contents, path, name, signal, wants = () => true, parentOf, progress } = request;
   let bytes = 0;
   let found: (Section & { kind: 'database' }) | undefined;
   const programs: Statement[] = [];
@@ -48,7 +51,8 @@ export async function loadTables(request: LoadRequest): Promise<Loaded> {
       if (found === undefined) await makeDatabase(session, name, section);
       found = section;
     } else if (!('name' in section) || wants(section.name)) {
-      await runStatement(session, statement);
+      const isMoved = parentOf !== undefined && section.kind === 'table';
+      await runStatement(session, isMoved ? { section, sql: withParents(statement.sql, parentOf) } : statement);
     }
   }
   if (found === undefined) throw failure(`the dump ${path} names no database`);

@@ -20,13 +20,22 @@ export function programStatements({ definition, sqlMode, collation, timeZone }: 
   return [...(under.length > 0 ? [`SET SESSION ${under.join(', ')}`] : []), definition, ...loadSession];
 }
 
+/** What is made in one database. */
+export interface Remade {
+  readonly database: string;
+  readonly programs: readonly Program[];
+}
+
 /** From their definitions as a server showed them. `restore.failed`. */
-export async function remake(session: Session, database: string, programs: readonly Program[]): Promise<void> {
-  const statements = programs.flatMap((program) => {
-    const section = { kind: 'program', program: program.kind, name: program.name } as const;
-    return programStatements(program).map((sql) => ({ section, sql }));
-  });
-  await makePrograms(session, [{ database, statements }]);
+export async function remake(session: Session, all: readonly Remade[]): Promise<void> {
+  const written = all.map(({ database, programs }) => ({
+    database,
+    statements: programs.flatMap((program) => {
+      const section = { kind: 'program', program: program.kind, name: program.name } as const;
+      return programStatements(program).map((sql) => ({ section, sql }));
+    }),
+  }));
+  await makePrograms(session, written);
 }
 
 export async function dropProgram(session: Session, database: string, { kind, name }: Program): Promise<void> {

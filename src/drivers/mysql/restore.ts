@@ -1,6 +1,6 @@
 /**
- * Puts databases or tables back. Each is loaded into a database beside the target first, so that the target is untouched
- * until everything is there, and then takes the target's place.
+ * Puts databases or tables back. Each is loaded into a database beside its target first, so that the targets are untouched
+ * until everything is there, and then all take their targets' places at once.
  */
 import { formatBytes } from '../../base/bytes.ts';
 import { formatInstant } from '../../base/clock.ts';
@@ -8,6 +8,7 @@ import { HoldfastError, messageOf } from '../../base/errors.ts';
 import type { RestoreOutcome, RestoreRequest, SnapshotContents, SourceContext } from '../driver.ts';
 import { type ChosenDatabase, choose } from './choice.ts';
 import { explainRefusal } from './failures.ts';
+import type { ParentOf } from './foreign-keys.ts';
 import { loadTables } from './load.ts';
 import { accountsFile, dumpFileName, dumpFolder, quoteName } from './names.ts';
 import { loadSession } from './programs.ts';
@@ -15,7 +16,7 @@ import { restoreAccounts } from './restore-accounts.ts';
 import { type Flavour, identify, prepareReader, productName, requireFlavour } from './server.ts';
 import { openSession, type Session } from './session.ts';
 import { isUrl, type Place, placeOf, type Settings, settings as schema } from './settings.ts';
-import { databaseExists, describePresent, swap } from './swap.ts';
+import { type Arrival, databaseExists, describePresent, swap } from './swap.ts';
 import { dumpedDatabases } from './throwaway.ts';
 
 type Source = SourceContext<Settings>;
@@ -54,8 +55,9 @@ export async function restore(
     throw severalForOne(destination.name, choice.databases);
   await using session = await openLoader(destination, flavour, source.signal);
   const tasks: Task[] = [];
+  const taken = new Set<string>();
   for (const chosen of choice.databases)
-    tasks.push(await plan(source, session, { contents, chosen, name: destination.name }));
+    tasks.push(await plan(source, session, { contents, chosen, name: destination.name, taken }));
   const steps = [
     ...tasks.flatMap((task) => describe(task, `${productName[flavour]} at ${session.place.title}`, request)),
     ...(choice.accounts
@@ -66,17 +68,12 @@ export async function restore(
   ];
   const expected = tasks.reduce((sum, task) => sum + task.bytes, 0);
   if (request.dryRun) return { steps, bytes: expected, files: tasks.length, problems: [] };
-  const problems: string[] = [];
-  let bytes = 0;
-  for (const task of tasks) {
-    const open = (signal: AbortSignal) => openLoader(destination, flavour, signal);
-    const done = await perform(source, session, { contents, request, task, open, done: bytes, expected });
-    bytes += done.bytes;
-    problems.push(...done.problems);
-  }
+  const open = (signal: AbortSignal) => openLoader(destination, flavour, signal);
+  const done = await perform(source, session, { contents, request, tasks, open, expected });
+  const problems = [...done.problems];
   if (choice.accounts)
     problems.push(...(await restoreAccounts(session, contents.read(`/${dumpFolder}/${accountsFile}`))));
-  return { steps, bytes, files: tasks.length, problems };
+  return { steps, bytes: done.bytes, files: tasks.length, problems };
 }
 
 /** Told what a dump is loaded under. */
@@ -123,11 +120,16 @@ function severalForOne(name: string, chosen: readonly ChosenDatabase[]): Holdfas
   });
 }
 
-async function plan(
-  { clock }: Source,
-  session: Session,
-  { contents, chosen, name }: { contents: SnapshotContents; chosen: ChosenDatabase; name: string | undefined },
-): Promise<Task> {
+interface Planning {
+  readonly contents: SnapshotContents;
+  readonly chosen: ChosenDatabase;
+  /** Instead of the database's own. */
+  readonly name: string | undefined;
+  /** Names that others of this restore were given. */
+  readonly taken: Set<string>;
+}
+
+async function plan({ clock }: Source, session: Session, { contents, chosen, name, taken }: Planning): Promise<Task> {
   const target = name ?? chosen.name;
   const path = `/${dumpFolder}/${dumpFileName(chosen.name)}`;
   const time = formatInstant(clock.nowMs()).slice(0, 19).replace(/[-:]/g, '').replace('T', '_');
@@ -135,7 +137,9 @@ async function plan(
     const base = [...target].slice(0, longestName - suffix.length - 3).join('') + suffix;
     for (let number = 1; ; number++) {
       const candidate = number === 1 ? base : `${base}_${number}`;
-      if (!(await databaseExists(session, candidate))) return candidate;
+      if (taken.has(candidate) || (await databaseExists(session, candidate))) continue;
+      taken.add(candidate);
+      return candidate;
     }
   };
   return {
@@ -168,43 +172,65 @@ function describe(
 interface Performance {
   readonly contents: SnapshotContents;
   readonly request: RestoreRequest;
-  readonly task: Task;
+  readonly tasks: readonly Task[];
   readonly open: (signal: AbortSignal) => Promise<Session>;
-  /** Bytes of the databases before this one, and of all. */
-  readonly done: number;
+  /** Bytes of all databases. */
   readonly expected: number;
 }
 
+/** Everything is loaded beside before anything takes its place. */
 async function perform(
   { settings, signal, report }: Source,
   session: Session,
-  { contents, request, task, open, done, expected }: Performance,
+  { contents, request, tasks, open, expected }: Performance,
 ): Promise<{ bytes: number; problems: readonly string[] }> {
-  const { staging, target, aside, path, chosen } = task;
-  const progress = (bytes: number): void =>
-    report({ type: 'progress', stage: 'restore', bytesDone: done + bytes, bytesTotal: expected, subject: target });
+  if (tasks.length === 0) return { bytes: 0, problems: [] };
   const openAnyway = (): Promise<Session> => open(new AbortController().signal);
+  const arrivals: Arrival[] = [];
+  let bytes = 0;
   try {
-    const loaded = await loadTables({ session, contents, path, name: staging, signal, wants: chosen.wants, progress });
-    const whole = chosen.wants === undefined;
-    const { overwrite } = request;
-    const names = { target, staging, aside };
-    const problems = await swap({ open: openAnyway, settings, ...names, whole, overwrite, loaded });
-    return { bytes: loaded.bytes, problems };
+    for (const task of tasks) {
+      const { path, target, staging, aside, chosen } = task;
+      const before = bytes;
+      const progress = (done: number): void =>
+        report({ type: 'progress', stage: 'restore', bytesDone: before + done, bytesTotal: expected, subject: target });
+      const what = { session, contents, path, name: staging, wants: chosen.wants, parentOf: parentsOf(task, tasks) };
+      const loaded = await loadTables({ ...what, signal, progress });
+      bytes += loaded.bytes;
+      arrivals.push({ target, staging, aside, whole: chosen.wants === undefined, loaded });
+    }
+    const problems = await swap({ open: openAnyway, settings, overwrite: request.overwrite, arrivals });
+    return { bytes, problems };
   } catch (error) {
-    const left = await removeStaging(openAnyway, staging);
-    if (left) report({ type: 'warning', code: 'restore.failed', message: left, subject: target });
-    throw explainRefusal(error, session.place, `restoring ${target}`);
+    const targets = tasks.map(({ target }) => target).join(', ');
+    const left = await removeStaging(openAnyway, tasks);
+    if (left) report({ type: 'warning', code: 'restore.failed', message: left, subject: targets });
+    throw explainRefusal(error, session.place, `restoring ${targets}`);
   }
 }
 
-/** What to tell if it could not be removed; the error that led here is thrown by who calls. */
-async function removeStaging(open: () => Promise<Session>, staging: string): Promise<string | undefined> {
+/** A foreign key refers to the restored table where there is one, which moves with it, else to the one in the target. */
+function parentsOf(task: Task, tasks: readonly Task[]): ParentOf {
+  return (database, table) => {
+    const owner = database === undefined ? task : tasks.find(({ chosen }) => chosen.name === database);
+    if (owner === undefined) return undefined;
+    const isLoaded = owner.chosen.wants?.(table) ?? true;
+    if (owner === task && isLoaded) return quoteName(table);
+    return `${quoteName(isLoaded ? owner.staging : owner.target)}.${quoteName(table)}`;
+  };
+}
+
+/** What to tell if they could not be removed; the error that led here is thrown by who calls. */
+async function removeStaging(
+  open: () => Promise<Session>,
+  tasks: readonly Pick<Task, 'staging'>[],
+): Promise<string | undefined> {
   try {
     await using session = await open();
-    await session.run(`DROP DATABASE IF EXISTS ${quoteName(staging)}`);
+    for (const { staging } of tasks) await session.run(`DROP DATABASE IF EXISTS ${quoteName(staging)}`);
     return undefined;
   } catch (error) {
-    return `the database ${staging} may be left behind, drop it: ${messageOf(error)}`;
+    const names = tasks.map(({ staging }) => staging).join(', ');
+    return `these databases may be left behind, drop them: ${names}: ${messageOf(error)}`;
   }
 }

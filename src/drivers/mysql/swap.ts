@@ -1,88 +1,128 @@
 /**
- * Puts loaded tables in the place of present ones: one RENAME TABLE, which a server does wholly or not at all. What was
- * there goes to a database of its own, with its views, routines and triggers made again there; if anything fails, it
- * comes back.
+ * Puts loaded tables in the place of present ones: one RENAME TABLE for all databases, which a server does wholly or not
+ * at all. What was there goes to databases of its own, with its views, routines and triggers made again there; if anything
+ * fails, it comes back.
  */
 import { HoldfastError, messageOf } from '../../base/errors.ts';
 import { type Database, type Program, readDatabase } from './catalog.ts';
 import { explainRefusal } from './failures.ts';
+import { refuseReferences } from './foreign-keys.ts';
 import { type Loaded, makePrograms } from './load.ts';
 import { quoteName, quoteText } from './names.ts';
 import { dropProgram, listPrograms, remake } from './programs.ts';
 import { oneRow, type Session } from './session.ts';
 import type { Settings } from './settings.ts';
 
-export interface SwapRequest {
-  /** A connection that nothing cancels, told what a dump is loaded under. */
-  readonly open: () => Promise<Session>;
-  readonly settings: Settings;
+/** One database that was loaded. */
+export interface Arrival {
   /** The database that gets the tables. */
   readonly target: string;
   /** Where they were loaded; it is gone afterwards. */
   readonly staging: string;
   /** For what is present. */
   readonly aside: string;
-  /** The present tables are dropped in the end instead of kept in `aside`. */
-  readonly overwrite: boolean;
   /** False if only some tables are restored: the others stay, with everything else. */
   readonly whole: boolean;
   readonly loaded: Loaded;
 }
 
-/** What has been done so far. */
-interface Done {
-  present: Database | undefined;
+export interface SwapRequest {
+  /** A connection that nothing cancels, told what a dump is loaded under. */
+  readonly open: () => Promise<Session>;
+  readonly settings: Settings;
+  /** The present tables are dropped in the end instead of kept in `aside`. */
+  readonly overwrite: boolean;
+  readonly arrivals: readonly Arrival[];
+}
+
+/** What has been done so far with one database. */
+interface Exchange extends Arrival {
+  /** The loaded tables. */
+  readonly arrived: readonly string[];
+  readonly present: Database | undefined;
+  /** The present tables that go, and what is in the way of that. */
+  readonly leaving: readonly string[];
+  readonly inTheWay: readonly Program[];
   madeTarget: boolean;
   madeAside: boolean;
-  dropped: readonly Program[];
-  moved: boolean;
+  isCleared: boolean;
 }
 
 /**
- * `restore.failed`, `restore.target-invalid`; the target is as it was then. Gives problems with what was kept aside. It is
- * short, and is not cancelled half-way.
+ * `restore.failed`, `restore.target-invalid`; the targets are as they were then. Gives problems with what was kept aside.
+ * It is short, and is not cancelled half-way.
  */
 export async function swap(request: SwapRequest): Promise<string[]> {
-  const { open, aside, staging, overwrite, whole } = request;
-  const done: Done = { present: undefined, madeTarget: false, madeAside: false, dropped: [], moved: false };
-  await using session = await open();
-  const arrived = await tableNames(session, staging);
+  await using session = await request.open();
+  const all: Exchange[] = [];
+  for (const one of request.arrivals) all.push(await prepare(session, request.settings, one));
+  await refuseReferences(session, all);
+  const moved = { done: false };
   try {
-    await exchange(session, request, arrived, done);
+    for (const one of all) await clear(session, one);
+    await rename(session, [
+      ...all.flatMap(({ target, aside, leaving }) => moves(target, aside, leaving)),
+      ...all.flatMap(({ staging, target, arrived }) => moves(staging, target, arrived)),
+    ]);
+    moved.done = true;
+    await furnish(session, all);
   } catch (error) {
-    await undo(request, arrived, done, error);
+    await undo(request, all, moved.done, error);
     throw error;
   }
-  await session.run(`DROP DATABASE ${quoteName(staging)}`);
-  if (!done.madeAside) return [];
-  if (!overwrite) return whole ? await keepPrograms(session, aside, done.dropped) : [];
-  await session.run(`DROP DATABASE ${quoteName(aside)}`);
-  return [];
+  for (const { staging } of all) await session.run(`DROP DATABASE ${quoteName(staging)}`);
+  return await finish(session, all, request.overwrite);
 }
 
-async function exchange(session: Session, request: SwapRequest, arrived: readonly string[], done: Done): Promise<void> {
-  const { settings, target, staging, aside, whole, loaded } = request;
-  if (await databaseExists(session, target)) {
-    done.present = await readDatabase(session, target, { ...settings, excludeTables: [], excludeTableData: [] });
-  } else {
+/** Changes nothing. */
+async function prepare(session: Session, settings: Settings, one: Arrival): Promise<Exchange> {
+  const arrived = await tableNames(session, one.staging);
+  const present = (await databaseExists(session, one.target))
+    ? await readDatabase(session, one.target, { ...settings, excludeTables: [], excludeTableData: [] })
+    : undefined;
+  const { tables = [], programs = [] } = present ?? {};
+  const leaving = tables.map(({ name }) => name).filter((name) => one.whole || arrived.includes(name));
+  const inTheWay = programs.filter(({ table }) => one.whole || (table !== undefined && leaving.includes(table)));
+  const nothingYet = { madeTarget: false, madeAside: false, isCleared: false };
+  return { ...one, arrived, present, leaving, inTheWay, ...nothingYet };
+}
+
+/** Makes the databases that are needed, and drops what stands in the way of moving tables. */
+async function clear(session: Session, one: Exchange): Promise<void> {
+  const { target, aside, present, loaded, leaving, inTheWay } = one;
+  if (present === undefined) {
     await session.run(`CREATE DATABASE ${quoteName(target)} ${charsetOf(loaded)}`);
-    done.madeTarget = true;
+    one.madeTarget = true;
+  } else if (leaving.length + inTheWay.length > 0) {
+    await session.run(`CREATE DATABASE ${quoteName(aside)} ${charsetOf(present)}`);
+    one.madeAside = true;
   }
-  const { tables = [], programs = [] } = done.present ?? {};
-  const leaving = tables.map(({ name }) => name).filter((name) => whole || arrived.includes(name));
-  const inTheWay = programs.filter(({ table }) => whole || (table !== undefined && leaving.includes(table)));
-  await refuseReferences(session, target, leaving);
-  if (done.present && leaving.length + inTheWay.length > 0) {
-    await session.run(`CREATE DATABASE ${quoteName(aside)} ${charsetOf(done.present)}`);
-    done.madeAside = true;
+  one.isCleared = true;
+  for (const program of inTheWay) await dropProgram(session, target, program);
+}
+
+/** Everything but tables, of all databases at once: views may read other databases. */
+async function furnish(session: Session, all: readonly Exchange[]): Promise<void> {
+  for (const { whole, present, target, loaded } of all) {
+    if (whole && present) await session.run(`ALTER DATABASE ${quoteName(target)} ${charsetOf(loaded)}`);
   }
-  done.dropped = inTheWay;
-  for (const one of inTheWay) await dropProgram(session, target, one);
-  await rename(session, [...moves(target, aside, leaving), ...moves(staging, target, arrived)]);
-  done.moved = true;
-  if (!whole) return await remake(session, target, inTheWay);
-  if (done.present) await session.run(`ALTER DATABASE ${quoteName(target)} ${charsetOf(loaded)}`);
-  await makePrograms(session, [{ database: target, statements: loaded.programs }]);
+  const whole = all.filter((one) => one.whole);
+  await makePrograms(
+    session,
+    whole.map(({ target, loaded }) => ({ database: target, statements: loaded.programs })),
+  );
+  for (const one of all) if (!one.whole) await remake(session, [{ database: one.target, programs: one.inTheWay }]);
+}
+
+/** What was there is dropped, or made whole where it is kept. */
+async function finish(session: Session, all: readonly Exchange[], overwrite: boolean): Promise<string[]> {
+  const problems: string[] = [];
+  for (const { madeAside, aside, whole, inTheWay } of all) {
+    if (!madeAside) continue;
+    if (overwrite) await session.run(`DROP DATABASE ${quoteName(aside)}`);
+    else if (whole) problems.push(...(await keepPrograms(session, aside, inTheWay)));
+  }
+  return problems;
 }
 
 function charsetOf({ charset, collation }: { readonly charset: string; readonly collation: string }): string {
@@ -90,38 +130,43 @@ function charsetOf({ charset, collation }: { readonly charset: string; readonly 
 }
 
 /** With a connection of its own: the other may be what broke. What cannot be undone is told with where the data is. */
-async function undo(request: SwapRequest, arrived: readonly string[], done: Done, cause: unknown): Promise<void> {
-  const { open, target, aside, staging } = request;
+async function undo(request: SwapRequest, all: readonly Exchange[], moved: boolean, cause: unknown): Promise<void> {
+  const begun = all.filter((one) => one.isCleared);
   try {
-    await using session = await open();
-    if (done.moved) await moveBack(session, request, arrived, done);
+    await using session = await request.open();
+    if (moved) await moveBack(session, all);
     // Those that were dropped before it failed, and those that were not.
-    for (const one of done.dropped) await dropProgram(session, target, one);
-    await remake(session, target, done.dropped);
-    if (done.madeAside) await session.run(`DROP DATABASE ${quoteName(aside)}`);
-    if (done.madeTarget) await session.run(`DROP DATABASE ${quoteName(target)}`);
+    for (const { target, inTheWay } of begun) for (const one of inTheWay) await dropProgram(session, target, one);
+    await remake(
+      session,
+      begun.map(({ target, inTheWay }) => ({ database: target, programs: inTheWay })),
+    );
+    for (const { madeAside, aside } of all) if (madeAside) await session.run(`DROP DATABASE ${quoteName(aside)}`);
+    for (const { madeTarget, target } of all) if (madeTarget) await session.run(`DROP DATABASE ${quoteName(target)}`);
   } catch (error) {
+    const list = (names: readonly string[]): string => names.join(', ');
+    const targets = list(all.map(({ target }) => target));
     throw new HoldfastError({
       code: 'restore.failed',
-      message: `the restore of ${target} failed (${messageOf(cause)}), and so did putting back what was there: ${messageOf(error)}`,
-      remedy: `The tables that were there are in ${target} or in ${aside}, those of the snapshot in ${staging} or ${target}. Move them with RENAME TABLE.`,
+      message: `the restore of ${targets} failed (${messageOf(cause)}), and so did putting back what was there: ${messageOf(error)}`,
+      remedy: `The tables that were there are in ${targets} or in ${list(all.map(({ aside }) => aside))}, those of the snapshot in ${list(all.map(({ staging }) => staging))} or ${targets}. Move them with RENAME TABLE.`,
       cause: error,
     });
   }
 }
 
-async function moveBack(
-  session: Session,
-  { target, aside, staging, whole }: SwapRequest,
-  arrived: readonly string[],
-  { present, madeAside }: Done,
-): Promise<void> {
-  for (const one of await listPrograms(session, target)) {
-    if (whole || one.kind === 'trigger') await dropProgram(session, target, one);
+async function moveBack(session: Session, all: readonly Exchange[]): Promise<void> {
+  for (const { target, whole, inTheWay } of all) {
+    // Where some tables were restored, only what was made again on them stands in the way.
+    for (const one of whole ? await listPrograms(session, target) : inTheWay) await dropProgram(session, target, one);
   }
-  const kept = madeAside ? await tableNames(session, aside) : [];
-  await rename(session, [...moves(target, staging, arrived), ...moves(aside, target, kept)]);
-  if (present) await session.run(`ALTER DATABASE ${quoteName(target)} ${charsetOf(present)}`);
+  await rename(session, [
+    ...all.flatMap(({ target, staging, arrived }) => moves(target, staging, arrived)),
+    ...all.flatMap(({ aside, target, leaving }) => moves(aside, target, leaving)),
+  ]);
+  for (const { target, whole, present } of all) {
+    if (whole && present) await session.run(`ALTER DATABASE ${quoteName(target)} ${charsetOf(present)}`);
+  }
 }
 
 async function rename(session: Session, pairs: readonly string[]): Promise<void> {
@@ -155,30 +200,12 @@ async function keepPrograms(session: Session, aside: string, programs: readonly 
         ? one.definition.replace(/\b(ON COMPLETION (?:NOT )?PRESERVE) ENABLE\b/, '$1 DISABLE')
         : one.definition;
     try {
-      await remake(session, aside, [{ ...one, definition }]);
+      await remake(session, [{ database: aside, programs: [{ ...one, definition }] }]);
     } catch (error) {
       problems.push(`the ${one.kind} ${one.name} that was there is not in ${aside}: ${messageOf(error)}`);
     }
   }
   return problems;
-}
-
-/** A foreign key of a table that stays would follow the table that leaves. */
-async function refuseReferences(session: Session, target: string, leaving: readonly string[]): Promise<void> {
-  if (leaving.length === 0) return;
-  const rows = await session.rows(
-    `SELECT DISTINCT TABLE_SCHEMA AS owner, TABLE_NAME AS name, REFERENCED_TABLE_NAME AS parent FROM information_schema.KEY_COLUMN_USAGE
-     WHERE REFERENCED_TABLE_SCHEMA = ${quoteText(target)}`,
-  );
-  const stays = rows.find(
-    ({ owner, name, parent }) => leaving.includes(parent ?? '') && !(owner === target && leaving.includes(name ?? '')),
-  );
-  if (!stays) return;
-  throw new HoldfastError({
-    code: 'restore.target-invalid',
-    message: `the table ${stays.owner}.${stays.name} has a foreign key to ${target}.${stays.parent}, which would be replaced without it`,
-    remedy: 'Restore both tables together, or restore to another database and copy the rows from there.',
-  });
 }
 
 /** Present tables, to be told before anything is touched. */

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { withParents } from './foreign-keys.ts';
+
+test('references go where they are told, and nothing that only looks like one', () => {
+  const text =
+    "COMMENT 'x FOREIGN KEY (`a`) REFERENCES `core`.`t` it''s \\' (`a`)',\n  KEY `FOREIGN KEY (a) REFERENCES core` (`a`),\n";
+  const key = (parent: string): string => `  CONSTRAINT \`k\` FOREIGN KEY (\`a\`) REFERENCES ${parent} (\`id\`)`;
+  const told = withParents(
+    `${text}${key('`core`.`t``1`')},\n${key('`own`')},\n${key('`else`.`t`')}`,
+    (database, table) => {
+      if (database === 'core') return `\`aside\`.\`${table.replaceAll('`', '``')}\``;
+      return database === undefined ? `\`target\`.\`${table}\`` : undefined;
+    },
+  );
+  expect(told).toBe(`${text}${key('`aside`.`t``1`')},\n${key('`target`.`own`')},\n${key('`else`.`t`')}`);
+});
