@@ -45,7 +45,10 @@ const program = (script: string, more: object = {}): Assertion => ({
 });
 const http = (url: string, more: object = {}): Assertion => ({ http: url, status: 200, timeoutMs, ...more });
 
-async function check(copy: Pick<RestoredCopy, 'query' | 'environment'>, ...assertions: Assertion[]) {
+async function check(
+  copy: Pick<RestoredCopy, 'query' | 'environment' | 'isApart' | 'clients'>,
+  ...assertions: Assertion[]
+) {
   const source = { clock: systemClock, signal: new AbortController().signal };
   return await checkAssertions(assertions, { copy, source, throwaway: { directory: folder, host } });
 }
@@ -136,6 +139,25 @@ test('programs find the copy in their environment; their status and what they pr
     [false, '0', 'error: sh did not end within 0.2 s and was killed'],
     [false, '0', 'was killed by SIGKILL'],
   ]);
+});
+
+test('no program is run that would ask the source instead of the copy', async () => {
+  const touched = join(folder, 'touched');
+  const apart = await check({ environment: {}, isApart: true }, program(`touch ${touched}`));
+  expect(found(apart)).toEqual([
+    [false, '0', expect.stringMatching(/^error: the copy runs in a container.*ask with sql:/)],
+  ]);
+  const copy = { environment: { HOLDFAST_COPY_SOCKET: '/s' }, clients: ['redis-cli'] };
+  const checks = await check(
+    copy,
+    program(`touch ${touched}; redis-cli dbsize`),
+    program(`echo /usr/bin/redis-cli; touch ${touched}`),
+    program('echo redis-cli -s "$HOLDFAST_COPY_SOCKET"', { expect: { equals: 'redis-cli -s /s' } }),
+    program('echo my-redis-cli.txt'),
+  );
+  expect(checks.map(({ ok }) => ok)).toEqual([false, false, true, true]);
+  expect(checks[0].found).toMatch(/redis-cli would ask the default server of this machine.*HOLDFAST_COPY_SOCKET/);
+  expect(existsSync(touched)).toBe(false);
 });
 
 test('a service of the copy is asked over HTTP, with the names of its environment, and only on this machine', async () => {

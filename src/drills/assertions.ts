@@ -13,7 +13,7 @@ const mostFound = 300;
 const mostSubject = 160;
 
 interface Asking {
-  readonly copy: Pick<RestoredCopy, 'query' | 'environment'>;
+  readonly copy: Pick<RestoredCopy, 'query' | 'environment' | 'isApart' | 'clients'>;
   readonly source: Pick<SourceContext<unknown>, 'clock' | 'signal'>;
   readonly throwaway: Throwaway;
 }
@@ -48,11 +48,27 @@ async function askCopy({ query, expect, timeoutMs }: QueryAssertion, { copy, sou
 
 async function askProgram(assertion: CommandAssertion, { copy, source, throwaway }: Asking): Promise<Outcome> {
   const { command: argv, status, expect, timeoutMs } = assertion;
+  requireReach(argv, copy);
   const program = { argv, env: copy.environment, cwd: throwaway.directory };
   const ended = await runToEnd(throwaway.host, program, { ...source, timeoutMs });
   if (ended.status === status && expect) return judged('output', ended.stdout, expect);
   const found = ended.status === status ? String(status) : ended.words;
   return { measure: 'status', expected: String(status), found, ok: ended.status === status };
+}
+
+/** A program that does not find the copy asks what it finds by default: perhaps the source itself, which would prove nothing. */
+function requireReach(argv: readonly string[], { isApart = false, clients = [], environment }: Asking['copy']): void {
+  if (isApart) {
+    throw cannotAsk(
+      'the copy runs in a container, which programs of this machine do not reach; ask with sql: or query:, or install the server’s programs on this machine',
+    );
+  }
+  const text = argv.join(' ');
+  if (Object.keys(environment).some((name) => text.includes(name))) return;
+  const client = clients.find((name) => new RegExp(`(?<![\\w.-])${name}(?![\\w.-])`).test(text));
+  if (client === undefined) return;
+  const known = Object.keys(environment).join(', ');
+  throw cannotAsk(`${client} would ask the default server of this machine: give it the copy’s place (${known})`);
 }
 
 async function askService(assertion: HttpAssertion, { copy, source }: Asking): Promise<Outcome> {

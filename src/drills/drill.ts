@@ -48,7 +48,7 @@ export async function drill(request: DrillRequest): Promise<Proof> {
     host: source.host.hostname,
     programVersion,
   } as const;
-  const measured = { restoreMs: 0, compareMs: 0, restoredBytes: 0 };
+  const measured: Measured = { restoreMs: 0, compareMs: 0, restoredBytes: 0 };
   try {
     const checks = await restoreAndCompare(request, throwaway, measured);
     return { ...facts, ...measured, ...judge(checks) };
@@ -60,10 +60,18 @@ export async function drill(request: DrillRequest): Promise<Proof> {
   }
 }
 
+/** Filled as the drill goes on: a proof of failure says how far it came. */
+interface Measured {
+  restoreMs: number;
+  compareMs: number;
+  restoredBytes: number;
+  instance?: string;
+}
+
 async function restoreAndCompare(
   { driver, source, contents, assertions = [] }: DrillRequest,
   throwaway: Throwaway,
-  measured: { restoreMs: number; compareMs: number; restoredBytes: number },
+  measured: Measured,
 ): Promise<Check[]> {
   const { clock, report } = source;
   const expected = await readFingerprint(contents);
@@ -72,6 +80,7 @@ async function restoreAndCompare(
   await using copy = await driver.restoreThrowaway(source, contents, throwaway);
   measured.restoreMs = clock.monotonicMs() - restoreStartMs;
   measured.restoredBytes = copy.bytes;
+  if (copy.instance !== undefined) measured.instance = copy.instance;
   report({ type: 'stage', stage: 'compare', subject: source.name });
   const compareStartMs = clock.monotonicMs();
   const checks = await copy.compare(expected);

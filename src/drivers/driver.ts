@@ -158,6 +158,10 @@ export interface RestoredCopy extends AsyncDisposable {
   query?(statement: string): Promise<string>;
   /** Where programs of a user's assertions find the copy, as environment variables (`HOLDFAST_COPY_DIRECTORY`, `PGHOST`, …). */
   readonly environment: Readonly<Record<string, string>>;
+  /** Programs of this machine do not reach the copy, as one in a container: what they would find instead is not the copy. */
+  readonly isApart?: boolean;
+  /** Client programs that read no environment: unless they are told where the copy is, they ask whatever runs on this machine. */
+  readonly clients?: readonly string[];
 }
 
 /** One thing a person does with the files that restic restored. */

@@ -21,6 +21,8 @@ export interface Proof {
   /** What went wrong when the restore itself failed. */
   readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
   readonly host: string;
+  /** What the copy ran in, for people: `PostgreSQL 17.2 from /usr/lib/postgresql/17/bin`. Older proofs, and those of files, name none. */
+  readonly instance?: string;
   readonly programVersion: string;
 }
 

@@ -9,7 +9,7 @@ import { HoldfastError } from '../../src/base/errors.ts';
 import { Secret } from '../../src/base/secrets.ts';
 import type { Bench } from '../../src/drivers/check.ts';
 import { unattended } from '../../src/drivers/conformance/context.ts';
-import type { SnapshotContents, SourceContext } from '../../src/drivers/driver.ts';
+import type { RestoredCopy, SnapshotContents, SourceContext } from '../../src/drivers/driver.ts';
 import { mariadb, mysql } from '../../src/drivers/mysql/index.ts';
 import { dumpFileName } from '../../src/drivers/mysql/names.ts';
 import { type Settings, settings } from '../../src/drivers/mysql/settings.ts';
@@ -106,6 +106,7 @@ function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer
       directory: await bench.directory(),
       host,
     });
+    if (flavour === 'mariadb') await expectReached(copy);
     for (let round = 0; round < drills; round++) {
       const { table, choose, change, back } = rowChanges[round % rowChanges.length];
       const which = await copy.query!(choose);
@@ -346,6 +347,13 @@ function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer
     await expect(stored).rejects.toMatchObject({ code: 'host.unreachable' });
     expect(await bench.countSnapshots()).toBe(before);
   });
+}
+
+/** By a client that is told nothing, whatever the option files of this machine say. */
+async function expectReached({ environment }: RestoredCopy): Promise<void> {
+  const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...environment };
+  const { stdout, stderr } = spawnSync('mariadb', ['-BNe', 'select @@socket'], { encoding: 'utf8', env });
+  expect([stderr, stdout.trim()]).toEqual(['', environment.HOLDFAST_COPY_SOCKET]);
 }
 
 /** In no command line of any process, and in no file, while the copy runs. */

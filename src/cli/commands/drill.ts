@@ -34,7 +34,8 @@ export function describeOne(result: DrillResult): string {
   const subject = repository === undefined ? result.target : `${result.target} in ${repository}`;
   if (away !== undefined) return `· ${subject}: not drilled, it is away: ${away}`;
   if (!proof) return `✗ ${subject}: ${error?.message}\n    ${error?.remedy}`;
-  const times = `restored ${formatBytes(proof.restoredBytes)} in ${formatDuration(proof.restoreMs)}, compared in ${formatDuration(proof.compareMs)}`;
+  const where = proof.instance === undefined ? '' : ` on ${proof.instance}`;
+  const times = `restored ${formatBytes(proof.restoredBytes)}${where} in ${formatDuration(proof.restoreMs)}, compared in ${formatDuration(proof.compareMs)}`;
   const title = `${proof.source}${repository === undefined ? '' : ` in ${repository}`} · snapshot ${shortId(proof.snapshot)} · ${times}`;
   if (result.ok) return `✓ PROVEN ${title} · ${proof.checksTotal} checks, all equal`;
   const failed = proof.checks.filter((check) => !check.ok).slice(0, mostFailures);

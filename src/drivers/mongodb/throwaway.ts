@@ -39,6 +39,8 @@ export async function restoreThrowaway(
         compare: (expected) => compare({ copy, contents, ...(stages && { stages }) }, expected),
         query: (statement) => query(copy, statement),
         environment: place.host.kind === 'local' ? environmentOf(server.socketPath) : {},
+        isApart: place.host.kind !== 'local',
+        clients: ['mongosh', 'mongo', 'mongodump', 'mongoexport', 'mongostat', 'mongotop'],
         [Symbol.asyncDispose]: close,
       };
     } catch (error) {

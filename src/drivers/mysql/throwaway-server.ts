@@ -3,7 +3,7 @@
  * container. It ends with this process, whatever happens to it.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
@@ -129,14 +129,14 @@ async function startProgram(source: Source, { directory, host }: Throwaway, star
 
 /**
  * Where client programs find the copy. Option files outdo the environment, and those of the machine may name its own server
- * (Debian’s name its socket): the last one that is read, in the home folder, has to be ours.
+ * (Debian’s name its socket): the last one that is read, in the home folder, has to be ours. The password is in no file.
  */
 async function environmentOf(
   { user }: Pick<Place, 'user'>,
   { directory, socketPath, password }: { directory: string; socketPath: string; password: string },
 ): Promise<Record<string, string>> {
   const home = join(directory, 'home');
-  const options = { protocol: 'socket', host: 'localhost', socket: socketPath, user, password };
+  const options = { protocol: 'socket', host: 'localhost', socket: socketPath, user };
   const lines = Object.entries(options).map(([name, value]) => `${name} = "${value}"`);
   await mkdir(home, { mode: 0o700 });
   await writeFile(join(home, '.my.cnf'), ['[client]', ...lines, ''].join('\n'), { mode: 0o600, flag: 'wx' });

@@ -52,8 +52,11 @@ export async function restoreThrowaway(
           PGDATABASE: first.name,
           PGUSER: server.role,
           PGSSLMODE: 'disable',
+          // What a person has psql do at its start may lead elsewhere.
+          PSQLRC: '/dev/null',
         }
       : {},
+    isApart: !isLocal,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

@@ -35,6 +35,8 @@ export async function restoreThrowaway(
       compare: (expected) => compare(copy, expected),
       query: (statement) => query(copy, statement),
       environment: environmentOf(place, server.socketPath),
+      isApart: place.host.kind !== 'local',
+      clients: ['redis-cli', 'valkey-cli', 'redis-benchmark', 'valkey-benchmark'],
       async [Symbol.asyncDispose]() {
         await server[Symbol.asyncDispose]();
         await place[Symbol.asyncDispose]();

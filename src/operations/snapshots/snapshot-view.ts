@@ -19,6 +19,8 @@ export const proofView = z.object({
   checksTotal: z.number(),
   checksFailed: z.number(),
   host: z.string(),
+  /** What the copy ran in, if it was a server. */
+  instance: z.string().optional(),
   error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).optional(),
 });
 export type ProofView = z.infer<typeof proofView>;
@@ -82,6 +84,7 @@ export function viewProof(proof: StoredProof): ProofView {
     checksTotal: proof.checksTotal,
     checksFailed: proof.checksFailed,
     host: proof.host,
+    ...(proof.instance === undefined ? {} : { instance: proof.instance }),
     ...(proof.error ? { error: { ...proof.error } } : {}),
   };
 }

@@ -33,6 +33,7 @@ const proofSchema: z.ZodType<Proof> = z.object({
   ),
   error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).optional(),
   host: z.string(),
+  instance: z.string().optional(),
   programVersion: z.string(),
 });
 
