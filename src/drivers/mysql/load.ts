@@ -31,7 +31,7 @@ export interface Loaded {
 
 /** Makes the database with its tables and rows. Memory: a statement, and all definitions. `restore.failed` names what failed. */
 export async function loadTables(request: LoadRequest): Promise<Loaded> {
-  const { session, contents, path, name, signal, wants = () => true, parentOf, progress } = request;
+  const { session, contents, path, name, signal, wants = () => true, parentOf = () => undefined, progress } = request;
   let bytes = 0;
   let found: (Section & { kind: 'database' }) | undefined;
   const programs: Statement[] = [];
@@ -51,12 +51,15 @@ export async function loadTables(request: LoadRequest): Promise<Loaded> {
       if (found === undefined) await makeDatabase(session, name, section);
       found = section;
     } else if (!('name' in section) || wants(section.name)) {
-      const isMoved = parentOf !== undefined && section.kind === 'table';
-      await runStatement(session, isMoved ? { section, sql: withParents(statement.sql, parentOf) } : statement);
+      await runStatement(session, placed(statement, parentOf));
     }
   }
   if (found === undefined) throw failure(`the dump ${path} names no database`);
   return { bytes, charset: found.charset, collation: found.collation, programs };
+}
+
+function placed({ section, sql }: Statement, parentOf: ParentOf): Statement {
+  return { section, sql: section.kind === 'table' ? withParents(sql, parentOf) : sql };
 }
 
 /** The programs of one database. */
