@@ -295,7 +295,7 @@ function halfMade(error: unknown, name: string, failure: unknown): HoldfastError
   return new HoldfastError({
     code,
     message: `${messageOf(error)}; and what was restored of it could not be removed: ${messageOf(failure)}`,
-    remedy: `${remedy} Then drop the database ${name}; nothing else has changed.`,
+    remedy: `${remedy} Then drop the database ${name}; the one it was to replace is as it was.`,
     cause: error,
   });
 }
