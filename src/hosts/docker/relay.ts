@@ -69,7 +69,9 @@ export function relaysTo(address: Address): readonly Relay[] {
     { tool: 'python3', argv: ['python3', '-c', python, kind, at, port], confirms: true },
     { tool: 'perl', argv: ['perl', '-e', perl, kind, at, port], confirms: true },
     { tool: 'socat', argv: ['socat', '-t', '86400', '-', target], confirms: false },
-    { tool: 'nc', argv: kind === 'unix' ? ['nc', '-U', at] : ['nc', at, port], confirms: false },
+    kind === 'unix'
+      ? { tool: 'nc -U', argv: ['nc', '-U', at], confirms: false }
+      : { tool: 'nc', argv: ['nc', at, port], confirms: false },
   ];
   if (kind === 'tcp') relays.push({ tool: 'bash', argv: ['bash', '-c', bash, 'bash', at, port], confirms: true });
   return relays;
