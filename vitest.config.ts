@@ -5,6 +5,9 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // The last lines of a log must tell what happened.
+    chaiConfig: { truncateThreshold: 400 },
+    taskTitleValueFormatTruncate: 200,
     // Programs that must start first take their time on a machine that is busy.
     expect: { poll: { timeout: 20_000 } },
     pool: 'forks',

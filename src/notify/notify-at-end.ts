@@ -113,10 +113,9 @@ class Telling {
 
   /** A sign of life each time. */
   async #beat(plan: ChannelPlan): Promise<void> {
-    // One that cannot be opened is told of with what it does not deliver.
-    const channel = await this.#channels.open(plan).catch(() => undefined);
     try {
-      await channel?.heartbeat?.beat(this.#signal);
+      const channel = await this.#channels.open(plan);
+      await channel.heartbeat?.beat(this.#signal);
     } catch (error) {
       throwIfCancelled(this.#signal);
       this.#parts.log.warn({ channel: plan.name, error: messageOf(error) }, 'a sign of life was not told');

@@ -1,6 +1,8 @@
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import mysqlClient from 'mysql2/promise';
+import { afterAll } from 'vitest';
 import { Secret } from '../../src/base/secrets.ts';
 import { unattended } from '../../src/drivers/conformance/context.ts';
 import type { SourceContext } from '../../src/drivers/driver.ts';
@@ -12,6 +14,11 @@ import { sessions } from '../servers/database-asks.ts';
 import { type DatabaseServer, rootPassword, startMariadb } from '../servers/mariadb.ts';
 import { mysqlPrograms, startMysql } from '../servers/mysql.ts';
 import { type DriverTrial, describeDriver } from './trial.ts';
+
+// Of this file alone: throwaway servers of suites that run at the same time are not what was left behind here.
+const place = mkdtempSync(join(tmpdir(), 'holdfast-mysql-'));
+process.env.TMPDIR = place;
+afterAll(() => rmSync(place, { recursive: true, force: true }));
 
 describeDriver('MariaDB', () => openTrial('mariadb', () => startMariadb()));
 
@@ -33,7 +40,6 @@ async function openTrial(
   };
   const url = `${flavour}://root@127.0.0.1:${server.port}`;
   const elsewhere = `${flavour}://root@127.0.0.1:${other.port}`;
-  const before = new Set(readdirSync(tmpdir()));
   return {
     driver: flavour === 'mariadb' ? mariadb : mysql,
     server: await versionOf(server),
@@ -57,7 +63,7 @@ async function openTrial(
       ],
       elsewhere: async () => ({ target: `${elsewhere}/bank`, source: sourceAt({ url: elsewhere }) }),
       async leftovers() {
-        const folders = readdirSync(tmpdir()).filter((name) => /^holdfast-drill/.test(name) && !before.has(name));
+        const folders = readdirSync(place).filter((name) => !/^holdfast-(mysql|mariadb|check)/.test(name));
         return [...(await sessions(server)), ...folders];
       },
     },

@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { unattended } from '../../src/drivers/conformance/context.ts';
 import type { SourceContext } from '../../src/drivers/driver.ts';
 import { redis } from '../../src/drivers/redis/index.ts';
@@ -12,6 +14,11 @@ import { seedBank, seedRedis, startWriters } from '../servers/redis-data.ts';
 import { type DriverTrial, describeDriver } from './trial.ts';
 
 const host = localHost();
+
+// Of this file alone: throwaway servers of suites that run at the same time are not what was left behind here.
+const place = mkdtempSync(join(tmpdir(), 'holdfast-redis-'));
+process.env.TMPDIR = place;
+afterAll(() => rmSync(place, { recursive: true, force: true }));
 
 /** REDIS_RELEASES=redis 6.0,redis 8,valkey 8: others than these two. */
 const releases = (process.env.REDIS_RELEASES?.split(',') ?? ['installed', 'valkey 9']) as readonly RedisRelease[];
@@ -47,7 +54,6 @@ async function openTrial(program: string): Promise<DriverTrial> {
   await seedRedis(server);
   await seedBank(await server.client());
   const serverProgram = execFileSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).trim();
-  const before = new Set(readdirSync(tmpdir()));
   const { product, version } = parseServerVersion(execFileSync(program, ['--version'], { encoding: 'utf8' }))!;
   return {
     driver: redis,
@@ -65,7 +71,7 @@ async function openTrial(program: string): Promise<DriverTrial> {
         const info = String(await client.run('INFO', 'replication'));
         const replicas = /connected_slaves:(\d+)/.exec(info)?.[1];
         const clients = String(await client.run('CLIENT', 'LIST')).match(/flags=S/g)?.length ?? 0;
-        const files = readdirSync(tmpdir()).filter((name) => name.startsWith('holdfast-drill') && !before.has(name));
+        const files = readdirSync(place).filter((name) => !/^holdfast-(redis|check)/.test(name));
         return [
           ...(replicas === '0' ? [] : [`${replicas} replicas`]),
           ...(clients === 0 ? [] : ['a replica']),

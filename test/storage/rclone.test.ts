@@ -173,19 +173,19 @@ test('a full disk is said to be full, in the words of its log', async () => {
 
 test('secrets reach it by its environment only', async () => {
   const folder = place();
-  const secrets = { RCLONE_CONFIG_X_PASS: clearSecret('geheim-1') };
+  const secrets = { RCLONE_CONFIG_X_PASS: clearSecret('rclone-secret-1') };
   const storage = await open(
     folder,
-    { secrets, configPassword: clearSecret('geheim-2'), env: { RCLONE_X: 'y' } },
+    { secrets, configPassword: clearSecret('rclone-secret-2'), env: { RCLONE_X: 'y' } },
     true,
   );
   const [id] = running(folder);
   const given = readFileSync(`/proc/${id}/environ`, 'utf8');
-  expect(given).toContain('RCLONE_CONFIG_X_PASS=geheim-1');
+  expect(given).toContain('RCLONE_CONFIG_X_PASS=rclone-secret-1');
   expect(given).toContain('RCLONE_X=y');
   expect(given).not.toContain('VITEST');
   for (const process of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    expect(commandOf(process)).not.toContain('geheim');
+    expect(commandOf(process)).not.toContain('rclone-secret');
   }
   await storage.close();
 });
