@@ -10,6 +10,9 @@ interface Report {
   readonly numFailedTests: number;
   readonly testResults: readonly {
     readonly name: string;
+    /** Milliseconds. */
+    readonly startTime: number;
+    readonly endTime: number;
     readonly message: string;
     readonly status: string;
     readonly assertionResults: readonly {
@@ -29,6 +32,7 @@ const runs =
 const waiting = new Set(['drivers', 'platform']);
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-results-'));
 const failures: string[] = [];
+const files: { readonly name: string; readonly seconds: number }[] = [];
 let passed = 0;
 for (const projects of runs) {
   const name = projects.join('+');
@@ -39,12 +43,18 @@ for (const projects of runs) {
   const run = spawnSync('vitest', args, { stdio: 'inherit' });
   const report = readReport(file);
   passed += report?.numPassedTests ?? 0;
+  for (const { name, startTime, endTime } of report?.testResults ?? []) {
+    files.push({ name: relative(process.cwd(), name), seconds: Math.round((endTime - startTime) / 1000) });
+  }
   const failed = report === undefined ? [] : failuresOf(report);
   // A run that broke without a failed test (a crash, an empty suite) is a failure all the same.
   if (failed.length === 0 && run.status !== 0) failed.push(`vitest ended with ${run.status ?? run.signal}`);
   failures.push(...failed.map((failure) => `${name}: ${failure}`));
 }
 rmSync(folder, { recursive: true });
+// Where to look when the run gets too long.
+const slowest = files.sort((a, b) => b.seconds - a.seconds).slice(0, 20);
+console.log(`\nslowest: ${slowest.map(({ name, seconds }) => `${name} ${seconds} s`).join(', ')}`);
 // Again at the end: whoever has only the last lines of a log should not have to guess.
 for (const failure of failures) console.log(`\nFAILED ${failure}`);
 console.log(`\n${passed} passed, ${failures.length} failed`);

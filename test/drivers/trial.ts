@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { type Bench, driverCases, type Trial } from '../../src/drivers/check.ts';
 import type { AnyDriver, SourceContext } from '../../src/drivers/driver.ts';
@@ -50,9 +50,7 @@ export function describeDriver(title: string, open: () => Promise<DriverTrial>):
     test.each(driverCases)('$why', async ({ id, run }) => {
       const { driver, source, trial } = opened;
       const times = chancy.has(id) ? runs : 1;
-      for (let made = 0; made < times; made++) {
-        await run({ driver, source, bench, trial });
-      }
+      for (let made = 0; made < times; made++) await run({ driver, source, bench, trial });
       if (times > 1) console.log(`${title}: ${id}, ${times} of ${times}`);
       passed.push(id);
     });
