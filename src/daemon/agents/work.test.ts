@@ -75,3 +75,9 @@ test('an agent starts nothing on the server but the forgetting that follows its 
   expect(performedBy(runOf('drill', 'shop'), { ok: true, next }, access).next).toEqual([]);
   expect(() => performedBy(runOf('drill', 'shop'), 'well', access)).toThrow('no result of a run');
 });
+
+test('a drill that an agent leaves out, because a disk is away, is left out here too; a backup never is', () => {
+  const leftOut = { code: 'repository.missing', message: 'usb is away', remedy: 'Nothing needs to be done.' };
+  expect(performedBy(runOf('drill', 'shop'), { ok: false, leftOut }, access)).toEqual({ ok: false, leftOut, next: [] });
+  expect(performedBy(runOf('backup', 'shop'), { ok: false, leftOut }, access)).toEqual({ ok: false, next: [] });
+});

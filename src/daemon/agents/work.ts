@@ -65,16 +65,11 @@ function targetOf(
   return { input: { ...input, to: remote[2] }, others: [] };
 }
 
+const runError = z.object({ code: z.string(), message: z.string(), remedy: z.string() });
 const performed = z.object({
   ok: z.boolean(),
-  error: z
-    .object({
-      code: z.string(),
-      message: z.string(),
-      remedy: z.string(),
-      retry: z.enum(['never', 'later', 'now']).optional().catch(undefined),
-    })
-    .optional(),
+  error: runError.extend({ retry: z.enum(['never', 'later', 'now']).optional().catch(undefined) }).optional(),
+  leftOut: runError.optional(),
   result: z.unknown().optional(),
   bytes: z.number().optional().catch(undefined),
   addedBytes: z.number().optional().catch(undefined),
@@ -85,11 +80,14 @@ const performed = z.object({
     .catch(undefined),
 });
 
-/** The agent's answer. Of what it says comes next only this run's own forgetting counts: an agent starts nothing else here. */
+/**
+ * The agent's answer. Of what it says comes next only this run's own forgetting counts: an agent starts nothing else here; and
+ * nothing but a drill can be left out.
+ */
 export function performedBy(run: RunRecord, output: unknown, { config }: SourceAccess): Performed {
   const read = performed.safeParse(output);
   if (!read.success) throw strangeAnswer();
-  const { next = [], ...rest } = read.data;
+  const { next = [], leftOut, ...rest } = read.data;
   const places = new Set(config.sources.get(run.source ?? '')?.placements.map((one) => one.repository));
   const { source, host, policy, slotMs } = run;
   const forgets = next.flatMap(({ kind, repository }): DueRun[] => {
@@ -97,7 +95,7 @@ export function performedBy(run: RunRecord, output: unknown, { config }: SourceA
     const about = { source, repository, host, policy, slotMs };
     return [{ kind, ...about, trigger: 'after', askedBy: 'schedule', slotKey: `forget/${run.id}/${repository}` }];
   });
-  return { ...rest, next: forgets };
+  return { ...rest, ...(leftOut && run.kind === 'drill' ? { leftOut } : {}), next: forgets };
 }
 
 function undeclared(run: RunRecord, { config }: SourceAccess): HoldfastError {
