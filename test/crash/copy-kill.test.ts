@@ -37,6 +37,7 @@ const total = (packs: ReadonlyMap<string, number>): number => [...packs.values()
 /** Until so many packs arrived; nothing secret may be seen from outside meanwhile. */
 function killAt(child: ChildProcess, packs: number): void {
   const watch = setInterval(() => {
+    if (child.exitCode !== null) return;
     const line = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8');
     if (line.includes(secret)) throw new Error('a secret is in the arguments');
     if (packsOf('other').size < packs) return;

@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Secret } from '../../src/base/secrets.ts';
 import { lockRepository, openRepository } from '../../src/repository/index.ts';
@@ -25,23 +26,33 @@ beforeEach(() => {
 });
 afterAll(() => both[Symbol.dispose]());
 
-/** A command stopped where it has just taken its lock. */
+/** A command stopped where it has just taken its lock. One that was through before it could be met is begun again. */
 async function stoppedWithLock(program: ResticProgram | 'holdfast', ...args: string[]) {
-  let child: ChildProcess | undefined;
-  const locked = new Promise<void>((resolve) => {
-    const watcher = watch(join(both.repository, 'locks'), () => {
-      // Files are written under another name first.
-      if (!both.locks().some((name) => /^[0-9a-f]{64}$/.test(name))) return;
-      child?.kill('SIGSTOP');
-      watcher.close();
-      resolve();
+  for (;;) {
+    let child: ChildProcess | undefined;
+    const watcher = watch(join(both.repository, 'locks'));
+    const locked = new Promise<true>((resolve) => {
+      watcher.on('change', async () => {
+        // Files are written under another name first.
+        if (!isLocked()) return;
+        child?.kill('SIGSTOP');
+        await setTimeout(50);
+        if (isLocked()) resolve(true);
+        else child?.kill('SIGCONT');
+      });
     });
-  });
-  const ended: Promise<Ended> = both.run(program, args, (started) => {
-    child = started;
-  });
-  await locked;
-  return { child: child!, ended };
+    const ended: Promise<Ended> = both.run(program, args, (started) => {
+      child = started;
+    });
+    const met = await Promise.race([locked, ended.then(() => false)]);
+    watcher.close();
+    if (met) return { child: child!, ended };
+    stored = both.snapshots('restic-0.19').length;
+  }
+}
+
+function isLocked(): boolean {
+  return both.locks().some((name) => /^[0-9a-f]{64}$/.test(name));
 }
 
 describe.each(resticPrograms)('%s', (program) => {

@@ -33,8 +33,8 @@ export async function trialRepository(storage: Storage): Promise<Repository> {
 }
 
 /** The same repository through another storage; nothing read so far is known to it. */
-export function reopened(repository: Repository, storage: Storage): Repository {
-  return new OpenRepository({ ...repository, sealer: repository.sealer, storage });
+export function reopened(repository: Repository, storage: Storage, clock = repository.clock): Repository {
+  return new OpenRepository({ ...repository, sealer: repository.sealer, storage, clock });
 }
 
 export function copyOf(place: MemoryPlace): MemoryPlace {

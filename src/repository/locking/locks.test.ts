@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { memoryRepository, reopened } from '../../../test/support/trial-repository.ts';
+import { impatientClock, memoryRepository, reopened } from '../../../test/support/trial-repository.ts';
+import type { Clock } from '../../base/clock.ts';
 import { memoryStorage } from '../../storage/memory.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { encodeLock } from '../format/lock.ts';
@@ -85,5 +86,40 @@ test('a lock that the storage acknowledged and stored in part is not held', asyn
     code: 'storage.io',
     message: expect.stringContaining('not whole'),
   });
+  expect(await listLocks(repository)).toEqual([]);
+});
+
+test('a lock stays as it was while what is stored to keep it fresh is there in part only', async () => {
+  const { place, repository } = await memoryRepository();
+  const inner = memoryStorage(place);
+  let isTearing = false;
+  const tearing: Storage = {
+    ...inner,
+    put: async (name, [first], options) => {
+      await inner.put(name, [isTearing ? first.subarray(0, 40) : first], options);
+    },
+  };
+  const pauses: (() => void)[] = [];
+  const stopped: Clock = {
+    ...impatientClock,
+    sleep: async (_ms, { background, signal } = {}) => {
+      if (!background) return;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      signal?.addEventListener('abort', reject);
+      pauses.push(resolve);
+      await promise;
+    },
+  };
+  const held = await lockRepository(reopened(repository, tearing, stopped), { exclusive: false });
+  isTearing = true;
+  await expect.poll(() => pauses).toHaveLength(1);
+  pauses[0](); // it is time to refresh it
+  await expect.poll(() => pauses).toHaveLength(2);
+  await expect(lockRepository(repository, { exclusive: true })).rejects.toMatchObject({ code: 'repository.locked' });
+  isTearing = false;
+  pauses[1]();
+  await expect.poll(() => pauses).toHaveLength(3);
+  await expect(lockRepository(repository, { exclusive: true })).rejects.toMatchObject({ code: 'repository.locked' });
+  await held[Symbol.asyncDispose]();
   expect(await listLocks(repository)).toEqual([]);
 });

@@ -282,7 +282,7 @@ class RefreshedLock implements HeldLock {
     surviveProbes();
     const id = await this.#save(encodeLock(lock));
     const previous = this.id;
-    if (previous) await this.#requireSeen(id);
+    if (previous) await this.#requireHeld(id);
     this.id = id;
     this.#refreshedAtMs = clock.monotonicMs();
     if (previous) await this.#remove(previous);
@@ -302,11 +302,15 @@ class RefreshedLock implements HeldLock {
     }
   }
 
-  /** The new one is there before the old one goes; the first one is looked for among all. */
-  async #requireSeen(id: string): Promise<void> {
-    if (await this.#repository.storage.stat(unpackedName('locks', id))) return;
-    own.delete(id);
-    throw lockUnseen(this.#repository);
+  /** The new one is there, and whole, before the old one goes; the first one is looked for among all. */
+  async #requireHeld(id: string): Promise<void> {
+    let held = false;
+    try {
+      held = await isHeld(this.#repository, id);
+    } finally {
+      if (!held) own.delete(id);
+    }
+    if (!held) throw lockUnseen(this.#repository);
   }
 
   get confirmed(): Promise<void> {
