@@ -17,8 +17,6 @@ export interface Schedule {
   /** What was missed while nothing ran is done once, late; otherwise it is only reported. */
   readonly catchUp: boolean;
   readonly window?: RunWindow;
-  /** Nothing is due while this repository is known to be away: that is no fault. */
-  readonly mayBeAway?: string;
   /** It has no times of its own and follows those of another one. */
   readonly follows?: boolean;
   readonly input: RunRecord['input'];

@@ -2,7 +2,7 @@
  * When what is stored is drilled: each repository by itself, so that one that fails, or is far away, is tried again, held to its
  * limits and told of without the others.
  */
-import type { Config, PolicyEntry, SourceEntry } from '../../config/index.ts';
+import type { PolicyEntry, SourceEntry } from '../../config/index.ts';
 import type { Timing } from '../../policy/firing-times.ts';
 import type { Schedule } from '../../policy/run-plan.ts';
 
@@ -15,7 +15,7 @@ export interface DrillTiming {
 export function drillSchedules(
   { name, host, placements }: SourceEntry,
   policy: PolicyEntry,
-  { common, config }: { readonly common: DrillTiming | undefined; readonly config: Config },
+  common: DrillTiming | undefined,
 ): Schedule[] {
   const { catchUp, jitterMs = 0, drill } = policy;
   const input = drill?.snapshot === 'random' ? { snapshot: 'random' } : {};
@@ -26,8 +26,7 @@ export function drillSchedules(
     const place = placements.length === 1 ? {} : { repository };
     const key = `drill/${policy.name}/${name}/${place.repository ?? ''}`;
     const about = { source: name, policy: policy.name, host, catchUp, jitterMs, input };
-    const mayBeAway = config.repositories.get(repository)?.mayBeAwayMs === undefined ? {} : { mayBeAway: repository };
-    return [{ key, kind: 'drill', ...about, ...place, ...mayBeAway, ...when }];
+    return [{ key, kind: 'drill', ...about, ...place, ...when }];
   });
 }
 

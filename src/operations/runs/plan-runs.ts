@@ -99,7 +99,7 @@ function schedulesOfSource(
       input: {},
     });
   }
-  return [...schedules, ...drillSchedules(source, policy, { common: drills.get(policy.name), config })];
+  return [...schedules, ...drillSchedules(source, policy, drills.get(policy.name))];
 }
 
 function schedulesOfRepository({ name, prune, check }: RepositoryEntry): Schedule[] {
@@ -200,7 +200,7 @@ function promisedOf(
   const { name, policy } = source;
   const backup = timings.get(policy ?? '');
   const entry = config.policies.get(policy ?? '');
-  const drilled = entry ? drillSchedules(source, entry, { common: drills.get(entry.name), config }) : [];
+  const drilled = entry ? drillSchedules(source, entry, drills.get(entry.name)) : [];
   return {
     source: name,
     ...(policy === undefined ? {} : { policy }),

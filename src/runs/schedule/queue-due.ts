@@ -3,7 +3,6 @@ import { formatInstant } from '../../base/clock.ts';
 import { errorColumns, recordOf, rowOf } from '../../catalogue/run-rows.ts';
 import { type DueRun, missedError, missedHappening } from '../../catalogue/runs.ts';
 import type { CatalogueTransaction } from '../../catalogue/transaction.ts';
-import { absences } from '../../policy/absence.ts';
 import { type DueSlot, decideDue } from '../../policy/due.ts';
 import type { Schedule } from '../../policy/run-plan.ts';
 
@@ -20,9 +19,7 @@ export async function queueDue(transaction: CatalogueTransaction, schedules: rea
   const { db, nowMs } = transaction;
   const rows = await db.selectFrom('schedule').selectAll().execute();
   const seen = new Map(rows.map((row) => [row.key, row.seenToMs]));
-  const decided = decideDue(schedules, seen, nowMs);
-  const { marks } = decided;
-  const slots = await withoutAway(transaction, decided.slots);
+  const { slots, marks } = decideDue(schedules, seen, nowMs);
   const declared = new Set(schedules.map((one) => one.key));
   const gone = [...seen.keys()].filter((key) => key.includes('/') && !declared.has(key));
   for (let at = 0; at < gone.length; at += rowsAtOnce) {
@@ -42,14 +39,6 @@ export async function queueDue(transaction: CatalogueTransaction, schedules: rea
     slots.filter((one) => one.outcome === 'missed'),
   );
   return { queued, missed };
-}
-
-/** What waits for a disk that is not there is no run, and none that was missed. */
-async function withoutAway({ db }: CatalogueTransaction, slots: readonly DueSlot[]): Promise<readonly DueSlot[]> {
-  if (slots.every(({ schedule }) => schedule.mayBeAway === undefined)) return slots;
-  const rows = await db.selectFrom('repositoryState').select('repository').where('errorCode', 'in', absences).execute();
-  const away = new Set(rows.map(({ repository }) => repository));
-  return slots.filter(({ schedule: { mayBeAway } }) => mayBeAway === undefined || !away.has(mayBeAway));
 }
 
 /** Back, too: a mark from a clock that was wrong is set right. */
