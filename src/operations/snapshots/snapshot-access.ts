@@ -1,5 +1,5 @@
 /** Finds the snapshot a person means, in whichever repository it is. */
-import { formatInstant } from '../../base/clock.ts';
+import { formatInstant, parseInstant } from '../../base/clock.ts';
 import { HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
 import { beginReading, type Reading } from '../../engine/open-contents.ts';
 import { type StoredSnapshot, sourceOf } from '../../model/snapshot.ts';
@@ -7,7 +7,7 @@ import { findSnapshot, listSnapshots } from '../../repository/index.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
 import { isAbsence } from '../repositories/absence.ts';
 import { type NamedRepository, openNamed } from '../repositories/repository-access.ts';
-import { readRecord } from '../repositories/repository-record.ts';
+import { type RepositoryRecord, readRecord } from '../repositories/repository-record.ts';
 
 export interface FoundSnapshot extends AsyncDisposable {
   readonly opened: NamedRepository;
@@ -29,8 +29,8 @@ interface Options {
 /**
  * Looks in the named repository, else in those of the source that is named, else in all of them. `SOURCE`, `SOURCE@latest`,
  * `SOURCE@TIME` and `latest` mean the newest that fits in any of these, and of equally new ones that of the first repository;
- * an id is looked for in one after the other. A repository that cannot be opened is reported and passed over as long as
- * another one has a snapshot that fits.
+ * an id is looked for in one after the other. A repository that cannot be opened, for whatever reason, is reported and passed
+ * over as long as another one has a snapshot that fits.
  */
 export async function openSnapshot(
   wanted: string,
@@ -70,16 +70,20 @@ async function openFirst(
 ): Promise<FoundSnapshot> {
   const failures: Failure[] = [];
   for (const name of names) {
+    let looked: Looked;
     try {
-      const looked = await lookInto(name, wanted, uses, toRead);
-      if (looked.missing === undefined) return foundIn(looked);
-      await close(looked);
-      throw looked.missing;
+      looked = await lookInto(name, wanted, uses, toRead);
     } catch (error) {
-      if (names.length === 1 || isFinal(error)) throw error;
-      if (!hasCode(error, 'snapshot.unknown')) report(`repository ${name}: ${messageOf(error)}`, uses);
+      if (names.length === 1 || hasCode(error, 'cancelled')) throw error;
+      report(`repository ${name}: ${messageOf(error)}`, uses);
       failures.push({ name, error });
+      continue;
     }
+    const { missing } = looked;
+    if (missing === undefined) return foundIn(looked);
+    await close(looked);
+    if (isMisnamed(missing)) throw missing;
+    failures.push({ name, error: missing });
   }
   throw worst(failures) ?? noRepository(uses);
 }
@@ -97,14 +101,15 @@ async function openNewest(
     one.status === 'rejected' ? [{ name: names[i], error: one.reason }] : [],
   );
   const missing = looked.flatMap(({ opened, missing: error }) => (error ? [{ name: opened.name, error }] : []));
-  const final = [...unreached, ...missing].find(({ error }) => isFinal(error));
+  const final =
+    unreached.find(({ error }) => hasCode(error, 'cancelled')) ?? missing.find(({ error }) => isMisnamed(error));
   const fitting = looked.filter((one) => one.missing === undefined);
   const chosen = final ? undefined : fitting.reduce<Looked | undefined>(newerOf, undefined);
   for (const one of looked) if (one !== chosen) await close(one);
   if (final) throw final.error;
   if (chosen === undefined) throw worst([...unreached, ...missing]) ?? noRepository(uses);
   try {
-    for (const one of unreached) await tellUnreached(one, chosen, uses);
+    for (const one of unreached) await tellUnreached(one, chosen, wanted, uses);
     tellNewerElsewhere(looked, chosen, wanted, uses);
     return foundIn(toRead ? { ...chosen, reading: readingOf(chosen.opened, uses) } : chosen);
   } catch (error) {
@@ -168,42 +173,70 @@ function newerOf(best: Looked | undefined, one: Looked): Looked {
 }
 
 /** What cannot be looked into is no reason to be silent about what it may hold. A disk that may be away is a lesser one. */
-async function tellUnreached({ name, error }: Failure, { opened, matches }: Looked, uses: Uses): Promise<void> {
-  const newest = matches.findLast((one) => one !== undefined)!;
-  const source = sourceOf(newest);
-  const seen = source === undefined ? undefined : (await readRecord(name, uses))?.seen;
-  const knownMs = seen?.newest[source ?? ''];
+async function tellUnreached(
+  { name, error }: Failure,
+  { opened, matches }: Looked,
+  wanted: readonly string[],
+  uses: Uses,
+): Promise<void> {
+  const seen = (await readRecord(name, uses))?.seen;
+  const known = wanted.flatMap((one, i) =>
+    isId(one, uses) ? [] : [{ taken: matches[i]!, newer: newerSeen(one, matches[i]!, seen) }],
+  );
+  const { taken, newer } =
+    known.find((one) => one.newer.kind === 'held') ?? known.find((one) => one.newer.kind === 'unknown') ?? known[0];
   const mayBeAway = uses.config.repositories.get(name)?.mayBeAwayMs !== undefined && isAbsence(error);
-  const taken = `the snapshot of ${formatInstant(newest.timeMs)} in ${opened.name} is taken`;
-  const told = `repository ${name}: ${messageOf(error)}; ${taken}`;
-  if (knownMs !== undefined && knownMs > newest.timeMs) {
-    report(`${told}, and ${name} held a newer one, of ${formatInstant(knownMs)}, when it was seen last`, uses);
-  } else if (knownMs !== undefined && mayBeAway) {
-    const message = `${told}; when ${name} was seen last, at ${formatInstant(seen!.atMs)}, it held none that is newer`;
+  const said = `repository ${name}: ${messageOf(error)}; the snapshot of ${formatInstant(taken.timeMs)} in ${opened.name} is taken`;
+  if (newer.kind === 'held') {
+    report(`${said}, and ${name} held a newer one, of ${formatInstant(newer.timeMs)}, when it was seen last`, uses);
+  } else if (newer.kind === 'none' && mayBeAway) {
+    const message = `${said}; when ${name} was seen last, at ${formatInstant(newer.seenMs)}, it held none that is newer`;
     uses.report({ type: 'note', message });
-  } else report(`${told}, and ${name} may hold a newer one`, uses);
+  } else report(`${said}, and ${name} may hold a newer one`, uses);
+}
+
+type Newer =
+  | { readonly kind: 'held'; readonly timeMs: number }
+  | { readonly kind: 'none'; readonly seenMs: number }
+  | { readonly kind: 'unknown' };
+
+/**
+ * Whether a repository held one that fits better than the one that is taken. Only the newest of each source is remembered:
+ * of a younger one than is wanted, none of those before it; of `latest`, none that belong to no source.
+ */
+function newerSeen(wanted: string, taken: StoredSnapshot, seen: RepositoryRecord['seen']): Newer {
+  const ofAll = wanted === 'latest';
+  const newestMs = ofAll ? Math.max(...Object.values(seen?.newest ?? {})) : seen?.newest[sourceOf(taken) ?? ''];
+  if (seen === undefined || newestMs === undefined) return { kind: 'unknown' };
+  if (newestMs <= taken.timeMs) return ofAll ? { kind: 'unknown' } : { kind: 'none', seenMs: seen.atMs };
+  const limitMs = parseInstant(/^.+@(.*)$/.exec(wanted)?.[1] ?? '') ?? Number.POSITIVE_INFINITY;
+  return newestMs <= limitMs ? { kind: 'held', timeMs: newestMs } : { kind: 'unknown' };
 }
 
 /** Only where several have to be in one repository. */
 function tellNewerElsewhere(looked: readonly Looked[], chosen: Looked, wanted: readonly string[], uses: Uses): void {
   for (const [i, name] of wanted.entries()) {
-    const newer = looked.find(({ matches }) => (matches[i]?.timeMs ?? 0) > chosen.matches[i]!.timeMs);
+    const newer = looked.find((one) => isNewer(one, i, chosen));
     if (newer === undefined) continue;
-    const [where, time] = [newer.opened.name, formatInstant(newer.matches[i]!.timeMs)];
-    report(
-      `repository ${where} holds a newer «${name}», of ${time}, but not the other one; ${chosen.opened.name} has both`,
-      uses,
-    );
+    const held = `repository ${newer.opened.name} holds a newer «${name}», of ${formatInstant(newer.matches[i]!.timeMs)}`;
+    const { name: where } = chosen.opened;
+    const older = wanted.findLast((_, at) => isNewer(chosen, at, newer));
+    if (newer.missing !== undefined) report(`${held}, but not the other one; ${where} has both`, uses);
+    else report(`${held}, but an older «${older}» than ${where}, where both are taken from`, uses);
   }
+}
+
+function isNewer(one: Looked, at: number, than: Looked): boolean {
+  return (one.matches[at]?.timeMs ?? 0) > (than.matches[at]?.timeMs ?? 0);
 }
 
 function report(message: string, uses: Uses): void {
   uses.report({ type: 'warning', code: 'repository', message });
 }
 
-/** Asking elsewhere would not help. */
-function isFinal(error: unknown): boolean {
-  return hasCode(error, 'cancelled', 'usage.invalid', 'snapshot.ambiguous');
+/** What is wanted is written wrongly, or says too little: asking elsewhere would not help. */
+function isMisnamed(missing: unknown): boolean {
+  return hasCode(missing, 'usage.invalid', 'snapshot.ambiguous');
 }
 
 /** What could not be looked into says more than «not found» elsewhere. */
