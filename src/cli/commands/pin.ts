@@ -20,12 +20,15 @@ export function describePins(output: PinOutput): string {
   return output.snapshots.map(describePin).join('\n');
 }
 
-function describePin({ id, repository, pinned, changed, source, others = [] }: PinOutput['snapshots'][number]): string {
+function describePin(one: PinOutput['snapshots'][number]): string {
+  const { id, repository, pinned, changed, source, others = [], lookedIn = [repository] } = one;
   const subject = `snapshot ${shortId(id)} in ${repository}`;
   if (pinned) return `✓ ${subject} is pinned`;
   if (changed) return `✓ ${subject} is not pinned any more`;
   const whose = source === undefined ? '' : ` of ${source}`;
-  if (others.length === 0) return `· ${subject} was not pinned, and no other${whose} is`;
-  const named = others.map((one) => `    ${shortId(one.id)}  ${localTime(parseInstant(one.time) ?? 0)}`);
+  if (others.length === 0) return `· ${subject} was not pinned, and no other${whose} is in ${lookedIn.join(', ')}`;
+  const named = others.map(
+    (other) => `    ${shortId(other.id)}  ${localTime(parseInstant(other.time) ?? 0)}  ${other.repository}`,
+  );
   return [`· ${subject} was not pinned; nothing was changed. Pinned${whose}:`, ...named].join('\n');
 }
