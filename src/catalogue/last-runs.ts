@@ -1,9 +1,9 @@
 /**
- * The last run of each source and kind that ended. Kept in memory for each catalogue and brought up to date by what has
+ * The last run of each source and kind that ended, and of drills in each repository. Kept in memory for each catalogue and brought up to date by what has
  * happened since: asking a million runs takes a second, asking what is new a millisecond.
  */
 import { setImmediate } from 'node:timers/promises';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { type RunError, type RunKind, type RunState, runKinds } from '../model/run-record.ts';
 import type { Catalogue } from './open.ts';
 
@@ -21,16 +21,25 @@ export interface EndedRun {
   readonly error?: RunError;
 }
 
-/** By source, then by kind. */
-export type LastRuns = ReadonlyMap<string, ReadonlyMap<RunKind, EndedRun>>;
+export interface LastRuns {
+  /** By source, then by kind. */
+  readonly ofKind: ReadonlyMap<string, ReadonlyMap<RunKind, EndedRun>>;
+  /**
+   * By source, then by repository: the last drill that came to an end, well or not. What was left out or cancelled says nothing
+   * of a repository. One of which nobody knows which it was to read is under '', until a later one tells more.
+   */
+  readonly drills: ReadonlyMap<string, ReadonlyMap<string, EndedRun>>;
+}
 
-interface Memory {
-  readonly runs: Map<string, Map<RunKind, EndedRun>>;
+interface Memory extends LastRuns {
+  readonly ofKind: Map<string, Map<RunKind, EndedRun>>;
+  readonly drills: Map<string, Map<string, EndedRun>>;
   seen: string;
 }
 
 const memories = new WeakMap<Catalogue, Promise<Memory>>();
-const final = ['succeeded', 'failed', 'cancelled', 'missed'];
+const telling = ['succeeded', 'failed', 'missed'];
+const final = [...telling, 'cancelled'];
 const readAtOnce = 500;
 /** SQLite answers in this process: a few milliseconds each time. */
 const sourcesAtOnce = { sqlite: 100, postgres: 1000 };
@@ -55,7 +64,7 @@ export async function lastRuns(catalogue: Catalogue): Promise<LastRuns> {
   const next = before === undefined ? load(catalogue) : before.then((memory) => catchUp(catalogue, memory));
   memories.set(catalogue, next);
   try {
-    return (await next).runs;
+    return await next;
   } catch (error) {
     if (memories.get(catalogue) === next) memories.delete(catalogue);
     throw error;
@@ -65,10 +74,10 @@ export async function lastRuns(catalogue: Catalogue): Promise<LastRuns> {
 async function load(catalogue: Catalogue): Promise<Memory> {
   const { db } = catalogue;
   const newest = await db.selectFrom('happening').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst();
-  const memory: Memory = { runs: new Map(), seen: newest?.id ?? '' };
+  const memory: Memory = { ofKind: new Map(), drills: new Map(), seen: newest?.id ?? '' };
   for (let last = ''; ; ) {
     const sources = await sourcesAfter(catalogue, last);
-    const ids = sources.length === 0 ? [] : await lastIds(catalogue, sources);
+    const ids = [...(await lastIds(catalogue, sources)), ...(await lastDrillIds(catalogue, sources))];
     const rows = ids.length === 0 ? [] : await db.selectFrom('run').select(columns).where('id', 'in', ids).execute();
     for (const row of rows) remember(memory, row);
     if (sources.length < sourcesAtOnce[catalogue.kind]) return memory;
@@ -92,10 +101,6 @@ async function sourcesAfter({ db, kind }: Catalogue, last: string): Promise<stri
 
 /** Of the newest run of each kind that ended. */
 async function lastIds({ db, kind }: Catalogue, sources: readonly string[]): Promise<string[]> {
-  const each = (names: readonly string[], name: string) =>
-    kind === 'sqlite'
-      ? sql`json_each(${JSON.stringify(names)}) as ${sql.ref(name)}`
-      : sql`jsonb_array_elements_text(${JSON.stringify(names)}::jsonb) as ${sql.ref(name)}(value)`;
   const ended = sql.join(final.map((state) => sql.lit(state)));
   const { rows } = await sql<{ id: string | null }>`
     select (
@@ -103,8 +108,26 @@ async function lastIds({ db, kind }: Catalogue, sources: readonly string[]): Pro
       where run.source = name.value and run.kind = verb.value and run.state in (${ended})
       order by run.id desc limit 1
     ) as id
-    from ${each(sources, 'name')} cross join ${each(runKinds, 'verb')}`.execute(db);
+    from ${each(kind, sources, 'name')} cross join ${each(kind, runKinds, 'verb')}`.execute(db);
   return rows.flatMap(({ id }) => (id === null ? [] : [id]));
+}
+
+/** Of the newest drill in each repository that came to an end. */
+async function lastDrillIds({ db, kind }: Catalogue, sources: readonly string[]): Promise<string[]> {
+  const ended = sql.join(telling.map((state) => sql.lit(state)));
+  const { rows } = await sql<{ id: string }>`
+    select max(run.id) as id
+    from ${each(kind, sources, 'name')} join run on run.source = name.value and run.kind = 'drill'
+    where run.state in (${ended})
+    group by run.source, run.repository`.execute(db);
+  return rows.map(({ id }) => id);
+}
+
+/** A table of names, in its column `value`. */
+function each(kind: Catalogue['kind'], names: readonly string[], name: string): RawBuilder<unknown> {
+  return kind === 'sqlite'
+    ? sql`json_each(${JSON.stringify(names)}) as ${sql.ref(name)}`
+    : sql`jsonb_array_elements_text(${JSON.stringify(names)}::jsonb) as ${sql.ref(name)}(value)`;
 }
 
 /** Every run that ends says so in an event of the same transaction, and events are read in the order they were written. */
@@ -143,15 +166,28 @@ interface Row {
 }
 
 /** A retry is younger than what it repeats, and so is what was asked for meanwhile: the greatest id counts. */
-function remember({ runs }: Memory, row: Row): void {
+function remember({ ofKind, drills }: Memory, row: Row): void {
   if (row.source === null) return;
-  const kind = row.kind as RunKind;
-  const own = runs.get(row.source) ?? new Map<RunKind, EndedRun>();
-  runs.set(row.source, own);
-  if ((own.get(kind)?.id ?? '') > row.id) return;
-  own.set(kind, {
+  const run = endedRun({ ...row, source: row.source });
+  keepNewest(ofKind, run, run.kind);
+  if (run.kind !== 'drill' || run.state === 'cancelled') return;
+  const own = drills.get(run.source);
+  if (run.repository === undefined && [...(own?.values() ?? [])].some(({ id }) => id > run.id)) return;
+  keepNewest(drills, run, run.repository ?? '');
+  const unnamed = drills.get(run.source)?.get('');
+  if (unnamed && unnamed.id < run.id) drills.get(run.source)?.delete('');
+}
+
+function keepNewest<Key>(runs: Map<string, Map<Key, EndedRun>>, run: EndedRun, key: Key): void {
+  const own = runs.get(run.source) ?? new Map<Key, EndedRun>();
+  runs.set(run.source, own);
+  if ((own.get(key)?.id ?? '') <= run.id) own.set(key, run);
+}
+
+function endedRun(row: Row & { readonly source: string }): EndedRun {
+  return {
     id: row.id,
-    kind,
+    kind: row.kind as RunKind,
     source: row.source,
     ...(row.repository === null ? {} : { repository: row.repository }),
     state: row.state as EndedRun['state'],
@@ -160,5 +196,5 @@ function remember({ runs }: Memory, row: Row): void {
     ...(row.bytes === null ? {} : { bytes: row.bytes }),
     ...(row.addedBytes === null ? {} : { addedBytes: row.addedBytes }),
     ...(row.error === null ? {} : { error: JSON.parse(row.error) as RunError }),
-  });
+  };
 }

@@ -92,6 +92,16 @@ describe('without a server', () => {
 });
 
 const nowMs = 1_790_000_000_000;
+const backup = {
+  id: 'r',
+  kind: 'backup' as const,
+  source: 'shop',
+  state: 'succeeded' as const,
+  startedAtMs: nowMs - 9000,
+  endedAtMs: nowMs - 2000,
+  bytes: 100,
+  addedBytes: 7,
+};
 const full = {
   nowMs,
   config: emptyConfig('/x.yaml'),
@@ -139,26 +149,19 @@ const full = {
   server: {
     runs: [{ kind: 'backup' as const, state: 'missed' as const, count: 2 }],
     queue: { queued: 4, running: 1, oldestMs: nowMs - 60_000 },
-    last: new Map([
-      [
-        'shop',
-        new Map([
-          [
-            'backup' as const,
-            {
-              id: 'r',
-              kind: 'backup' as const,
-              source: 'shop',
-              state: 'succeeded' as const,
-              startedAtMs: nowMs - 9000,
-              endedAtMs: nowMs - 2000,
-              bytes: 100,
-              addedBytes: 7,
-            },
-          ],
-        ]),
-      ],
-    ]),
+    last: {
+      ofKind: new Map([['shop', new Map([['backup' as const, backup]])]]),
+      drills: new Map([
+        [
+          'shop',
+          new Map([
+            ['nas', { ...backup, kind: 'drill' as const, repository: 'nas', state: 'failed' as const }],
+            ['r2', { ...backup, kind: 'drill' as const, repository: 'r2' }],
+            ['former', { ...backup, kind: 'drill' as const, repository: 'former', state: 'failed' as const }],
+          ]),
+        ],
+      ]),
+    },
     workers: 1,
     agents: { enrolled: 2, connected: 1 },
     deliveries: [{ channel: 'phone', state: 'failed', count: 1 }],
@@ -168,9 +171,10 @@ const full = {
 
 describe('with a server', () => {
   test('every metric that is documented is exported, with its labels, and promtool has no complaint', async () => {
+    const entry = { name: 'shop', driver: 'postgres', host: 'local', policy: 'nightly' };
     const config = {
       ...full.config,
-      sources: new Map([['shop', { name: 'shop', driver: 'postgres', host: 'local', policy: 'nightly' } as never]]),
+      sources: new Map([['shop', { ...entry, placements: [{ repository: 'nas' }, { repository: 'r2' }] } as never]]),
     };
     const text = await render({ ...full, config });
     await checked(text);
@@ -178,7 +182,14 @@ describe('with a server', () => {
     expect(text).toMatch(/^holdfast_repository_dedup_ratio\{repository="nas"\} 8$/m);
     expect(text).toMatch(/^holdfast_recent_runs\{kind="backup",state="missed"\} 2$/m);
     expect(text).toMatch(/^holdfast_recent_runs\{kind="check",state="failed"\} 0$/m);
-    expect(text).toMatch(/^holdfast_source_last_run_duration_seconds\{source="shop",kind="backup"\} 7$/m);
+    expect(text).toMatch(/^holdfast_source_last_run_duration_seconds\{source="shop",kind="backup",repository=""\} 7$/m);
+    const drills = text.matchAll(
+      /^holdfast_source_last_run_success\{source="shop",kind="drill",repository="(\w*)"\} (\d)$/gm,
+    );
+    expect([...drills].map(([, repository, value]) => [repository, value])).toEqual([
+      ['nas', '0'],
+      ['r2', '1'],
+    ]);
     expect(text).not.toMatch(/repository_reachable\{repository="disk"\}/);
   });
 

@@ -143,7 +143,10 @@ describe.each(cataloguePlaces.slice(0, 2))('with a catalogue in $title', ({ make
 
   test('the last run of each kind is known, also when it ended since the last look, and one that failed is a concern', async () => {
     await ended('backup', 'succeeded');
-    expect((await lastRuns(catalogue)).get('app')?.get('backup')).toMatchObject({ state: 'succeeded', bytes: 100 });
+    expect((await lastRuns(catalogue)).ofKind.get('app')?.get('backup')).toMatchObject({
+      state: 'succeeded',
+      bytes: 100,
+    });
     const failed = await ended('backup', 'failed');
     const slotMs = Date.now();
     const due = {
@@ -179,7 +182,7 @@ describe.each(cataloguePlaces.slice(0, 2))('with a catalogue in $title', ({ make
     await saveChecked(catalogue, { repository: 'nas', atMs: Date.now(), ok: false });
     const text = await renderMetrics({ ...uses, catalogue });
     expect(await promtool(['check', 'metrics'], { input: text })).toEqual({ status: 0, output: '' });
-    expect(text).toMatch(/^holdfast_source_last_run_success\{source="app",kind="backup"\} 0$/m);
+    expect(text).toMatch(/^holdfast_source_last_run_success\{source="app",kind="backup",repository=""\} 0$/m);
     expect(text).toMatch(/^holdfast_recent_runs\{kind="backup",state="succeeded"\} 1$/m);
     expect(text).toMatch(/^holdfast_source_copies_behind\{source="app",repository="second"\} 3$/m);
     expect(text).toMatch(/^holdfast_repository_last_check_success\{repository="nas"\} 0$/m);

@@ -53,21 +53,24 @@ export const metricNames = {
     labels: ['source', 'repository'],
   },
   holdfast_source_last_run_timestamp_seconds: {
-    help: 'When the last run of that kind ended, or was missed.',
-    labels: ['source', 'kind'],
+    help: 'When the last run of that kind ended, or was missed. Of drills: in that repository, of those that came to an end.',
+    labels: ['source', 'kind', 'repository'],
   },
   holdfast_source_last_run_success: {
-    help: '1 if the last run of that kind succeeded; 0 if it failed, was missed or cancelled.',
-    labels: ['source', 'kind'],
+    help: '1 if that run succeeded; 0 if it failed, was missed or cancelled.',
+    labels: ['source', 'kind', 'repository'],
   },
   holdfast_source_last_run_duration_seconds: {
-    help: 'How long the last run of that kind took.',
-    labels: ['source', 'kind'],
+    help: 'How long that run took.',
+    labels: ['source', 'kind', 'repository'],
   },
-  holdfast_source_last_run_bytes: { help: 'Bytes the last run of that kind read.', labels: ['source', 'kind'] },
+  holdfast_source_last_run_bytes: {
+    help: 'Bytes that run read.',
+    labels: ['source', 'kind', 'repository'],
+  },
   holdfast_source_last_run_added_bytes: {
     help: 'Bytes it added to the repository, after deduplication and compression.',
-    labels: ['source', 'kind'],
+    labels: ['source', 'kind', 'repository'],
   },
   holdfast_repository_reachable: {
     help: '1 if the repository answered; 0 if not. One that may be away and is, is not there at all.',

@@ -2,7 +2,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { parseInstant } from '../../base/clock.ts';
 import { programVersion } from '../../base/version.ts';
-import type { EndedRun } from '../../catalogue/last-runs.ts';
+import type { EndedRun, LastRuns } from '../../catalogue/last-runs.ts';
+import type { Config } from '../../config/index.ts';
 import { runKinds, runStates } from '../../model/run-record.ts';
 import type { SourceState, StatusOutput } from '../status/view.ts';
 import { collect, type MetricFigures, type MetricUses, type ServerFigures } from './figures.ts';
@@ -28,7 +29,10 @@ export async function render(figures: MetricFigures): Promise<string> {
   });
   await inTurns(page, state.sources, (source) => setSource(page, source, nowMs));
   setRepositories(page, state);
-  if (server) await setServer(page, server, nowMs);
+  if (server) {
+    await setServer(page, server, nowMs);
+    await setLastRuns(page, server.last, config);
+  }
   return page.text();
 }
 
@@ -130,7 +134,7 @@ function setRepository(page: Page, view: StatusOutput['repositories'][number], s
 }
 
 async function setServer(page: Page, server: ServerFigures, nowMs: number): Promise<void> {
-  const { runs, queue, last, agents } = server;
+  const { runs, queue, agents } = server;
   // Kinds and states of which there are none are 0, not absent: what is absent cannot be compared with anything.
   const counts = new Map(runs.map(({ kind, state, count }) => [`${kind} ${state}`, count]));
   for (const kind of runKinds) {
@@ -154,13 +158,23 @@ async function setServer(page: Page, server: ServerFigures, nowMs: number): Prom
       page.set('holdfast_repository_dedup_ratio', restoredBytes / storedBytes, labels);
     }
   }
-  await inTurns(page, last.values(), (kinds) => {
-    for (const run of kinds.values()) setRun(page, run);
+}
+
+/** Drills of each repository that a source is stored in; an empty label is none. */
+async function setLastRuns(page: Page, { ofKind, drills }: LastRuns, { sources }: Config): Promise<void> {
+  await inTurns(page, ofKind.values(), (kinds) => {
+    for (const run of kinds.values()) if (run.kind !== 'drill') setRun(page, run, '');
+  });
+  await inTurns(page, drills, ([source, own]) => {
+    const placements = sources.get(source)?.placements ?? [];
+    for (const [repository, run] of own) {
+      if (repository === '' || placements.some((one) => one.repository === repository)) setRun(page, run, repository);
+    }
   });
 }
 
-function setRun(page: Page, run: EndedRun): void {
-  const labels = { source: run.source, kind: run.kind };
+function setRun(page: Page, run: EndedRun, repository: string): void {
+  const labels = { source: run.source, kind: run.kind, repository };
   page.set('holdfast_source_last_run_timestamp_seconds', run.endedAtMs / 1000, labels);
   page.set('holdfast_source_last_run_success', run.state === 'succeeded' ? 1 : 0, labels);
   if (run.startedAtMs !== undefined) {

@@ -112,9 +112,9 @@ export async function runsFromCatalogue({ catalogue }: Uses): Promise<(source: s
   const [last, running] = await Promise.all([lastRuns(catalogue), runningRuns(catalogue)]);
   const active = Map.groupBy(running, (run) => run.source ?? '');
   return (name) => {
-    const ended = last.get(name);
+    const ended = last.ofKind.get(name);
     return {
-      facts: { backup: ended?.get('backup'), drill: ended?.get('drill') },
+      ...{ backup: ended?.get('backup'), drills: last.drills.get(name) },
       shown: () => [...(active.get(name) ?? []).map(viewRunning), ...[...(ended?.values() ?? [])].map(viewEnded)],
     };
   };

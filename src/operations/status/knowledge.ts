@@ -1,7 +1,7 @@
 /** What is known of the sources in one repository, wherever it was learnt, and what it means for each of them. */
 import { formatInstant } from '../../base/clock.ts';
 import type { Placement, SourceEntry } from '../../config/index.ts';
-import { concernsAbout, limitsOf, type RunFacts, type SourceFacts } from '../../policy/readiness.ts';
+import { concernsAbout, type LastRun, limitsOf, type RunFacts, type SourceFacts } from '../../policy/readiness.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
 import { type CopiesView, type KnownCheck, type Silence, unknownState } from '../repositories/repository-state.ts';
 import { periodsIn } from './periods.ts';
@@ -34,7 +34,9 @@ export interface Knowledge {
 
 export interface KnownRuns {
   readonly shown: () => SourceRun[];
-  readonly facts: RunFacts;
+  readonly backup?: LastRun;
+  /** By repository; '' for one of which nobody knows which it was to read, and no other came after it. */
+  readonly drills?: ReadonlyMap<string, LastRun>;
 }
 
 type Uses = Pick<RepositoryAccess, 'config'> & Pick<Execution, 'clock'>;
@@ -98,18 +100,19 @@ export function factsOf(
   return {
     ...timingOf(source, placement, uses),
     ...{ newest, lastProof, lastPassed, behind: copies?.behind },
-    runs: runs && runsOf(source, placement, runs.facts),
+    runs: runs && runsIn(source, placement, runs),
   };
 }
 
 /** A run that names no repository is one of the first. */
-function runsOf({ placements }: SourceEntry, { repository }: Placement, { backup, drill }: RunFacts): RunFacts {
-  const first = placements[0].repository;
-  const isHere = (run: RunFacts['drill']): boolean => (run?.repository ?? first) === repository;
-  return {
-    ...(repository === first ? { backup } : {}),
-    ...(isHere(drill) ? { drill } : {}),
-  };
+export function runsIn(
+  { placements }: SourceEntry,
+  { repository }: Placement,
+  { backup, drills }: Pick<KnownRuns, 'backup' | 'drills'>,
+): RunFacts {
+  const isFirst = placements[0].repository === repository;
+  const unnamed = isFirst ? drills?.get('') : undefined;
+  return { backup: isFirst ? backup : undefined, drill: unnamed ?? drills?.get(repository) };
 }
 
 function viewKnown({ snapshots, newest, lastProof, lastPassed }: Known, nowMs: number) {

@@ -7,7 +7,7 @@ import type { Config, Placement, SourceEntry } from '../../config/index.ts';
 import { concernsAbout, safeUntilMs } from '../../policy/readiness.ts';
 import type { Execution, RepositoryAccess } from '../operation.ts';
 import type { CopiesView } from '../repositories/repository-state.ts';
-import { factsOf, judgeSource, type Learnt, nothing } from './knowledge.ts';
+import { factsOf, judgeSource, type Learnt, nothing, runsIn } from './knowledge.ts';
 
 type Uses = Pick<RepositoryAccess, 'config'> & Pick<Execution, 'clock'>;
 
@@ -54,7 +54,7 @@ export function isSafe(
   if (here.silence) return judgeSource(source, placement, learnt, uses);
   const known = here.sources.get(source.name) ?? nothing;
   const copies = here.copies(source);
-  const { backup, drill } = learnt.runs?.facts ?? {};
+  const { backup, drill } = runsIn(source, placement, learnt.runs ?? {});
   const by = { known, backup, drill, behind: copies?.behind };
   const nowMs = uses.clock.nowMs();
   if (verdict !== undefined && holds(verdict, by, nowMs)) return { ok: verdict.ok, copies };
