@@ -1,7 +1,7 @@
 /** What every command has at hand: the configuration, the screen, the signal, and how to perform an operation. */
 import { resolve } from 'node:path';
 import type { Clock } from '../base/clock.ts';
-import { HoldfastError, hasCode } from '../base/errors.ts';
+import { HoldfastError, hasCode, messageOf } from '../base/errors.ts';
 import type { Secret } from '../base/secrets.ts';
 import type { CatalogueAccess, Execution, Operation, SourceAccess } from '../operations/operation.ts';
 import type { RemoteServer } from './remote/server.ts';
@@ -126,7 +126,10 @@ export class Face {
     for (const { file, path, message } of uses.config.leftOut) this.screen.say(`warning: ${file}: ${path} ${message}`);
     // Somebody counts on what is left out: whatever else goes well, not all is.
     if (uses.config.leftOut.length > 0) this.exitStatus = 1;
-    await repairLeftWindows(uses);
+    // Whatever is wrong with the records of windows, a restore must not fail for it.
+    await repairLeftWindows(uses).catch((error: unknown) =>
+      this.screen.say(`warning: what a backup left stopped cannot be looked for: ${messageOf(error)}`),
+    );
     return uses;
   }
 

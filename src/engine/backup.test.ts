@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { memoryRepository, noise, reopened } from '../../test/support/trial-repository.ts';
+import { HoldfastError } from '../base/errors.ts';
 import { unattended } from '../drivers/conformance/context.ts';
 import { filesDriver } from '../drivers/files/index.ts';
 import { localHost } from '../hosts/local/index.ts';
@@ -10,7 +11,7 @@ import { type RunEvent, silent } from '../model/run.ts';
 import { checkRepository, type HeldLock, lockRepository, type Repository } from '../repository/index.ts';
 import { type MemoryPlace, memoryStorage } from '../storage/memory.ts';
 import type { Storage } from '../storage/storage.ts';
-import { backup } from './backup.ts';
+import { backup, type CaptureWindow } from './backup.ts';
 
 let folder: string;
 let place: MemoryPlace;
@@ -23,7 +24,12 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-function backUp(storage: Storage, lockWaitMs: number, report: (event: RunEvent) => void = silent) {
+function backUp(
+  storage: Storage,
+  lockWaitMs: number,
+  report: (event: RunEvent) => void = silent,
+  window?: CaptureWindow,
+) {
   const host = localHost();
   const { signal } = new AbortController();
   const source = { ...unattended({ name: 'it', settings: {}, host, local: host, signal }), report };
@@ -32,6 +38,7 @@ function backUp(storage: Storage, lockWaitMs: number, report: (event: RunEvent) 
     driver: filesDriver,
     runId: 'r1',
     lockWaitMs,
+    window,
     source: { ...source, settings: filesDriver.settings.parse({ paths: [folder] }) },
   });
 }
@@ -110,4 +117,22 @@ test('a refusal does not wait for the index', async () => {
   };
   await expect(backUp(endless, 0)).rejects.toMatchObject({ code: 'repository.locked' });
   await held[Symbol.asyncDispose]();
+});
+
+test('no snapshot is made of what somebody wrote to while it had to stand still; the next backup stores it', async () => {
+  const torn = new HoldfastError({ code: 'source.changed', message: 'somebody started it', remedy: '' });
+  const windowOf = (end: HoldfastError | undefined): CaptureWindow => ({ begin: async () => {}, end: async () => end });
+  await expect(backUp(memoryStorage(place), 0, silent, windowOf(torn))).rejects.toBe(torn);
+  const snapshots = () => [...place.keys()].filter((name) => name.startsWith('snapshots/')).length;
+  expect(snapshots()).toBe(0);
+  await backUp(memoryStorage(place), 0, silent, windowOf(undefined));
+  expect(snapshots()).toBe(1);
+});
+
+test('a capture that fails is told of by its own failure, also if it had to stand still and did not', async () => {
+  const torn = new HoldfastError({ code: 'source.changed', message: 'somebody started it', remedy: '' });
+  rmSync(folder, { recursive: true });
+  const window = { begin: async () => {}, end: async () => torn };
+  await expect(backUp(memoryStorage(place), 0, silent, window)).rejects.toMatchObject({ code: 'source.missing' });
+  mkdirSync(folder);
 });

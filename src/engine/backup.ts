@@ -1,7 +1,7 @@
 /** One backup: source → driver → repository. The snapshot is written last, when every byte of it is durable. */
 import { type Clock, formatLocalInstant } from '../base/clock.ts';
 import { currentUser } from '../base/current-user.ts';
-import { cancelled, hasCode, throwIfCancelled } from '../base/errors.ts';
+import { cancelled, type HoldfastError, hasCode, throwIfCancelled } from '../base/errors.ts';
 import { programVersion } from '../base/version.ts';
 import type { AnyDriver, Capture, SourceContext } from '../drivers/driver.ts';
 import type { Report } from '../model/run.ts';
@@ -51,8 +51,11 @@ export interface BackupRequest {
 export interface CaptureWindow {
   /** Rejects if nothing may be captured. */
   begin(signal: AbortSignal): Promise<void>;
-  /** Called once every byte was read, or as soon as that failed. Does not reject. */
-  end(): Promise<void>;
+  /**
+   * Called once every byte was read, or as soon as that failed. Does not reject. Gives why what was read may not be one state:
+   * then no snapshot is made of it.
+   */
+  end(): Promise<HoldfastError | undefined>;
 }
 
 export interface BackupResult {
@@ -215,12 +218,16 @@ interface StoredSource {
 /** Locks are taken before it, the last packs are uploaded after it. */
 async function storeInWindow(request: LockedRequest, saver: BlobSaver): Promise<StoredSource> {
   const { window, source } = request;
+  let stored: StoredSource;
+  let torn: HoldfastError | undefined;
   try {
     await window?.begin(source.signal);
-    return await storeSource(request, saver);
+    stored = await storeSource(request, saver);
   } finally {
-    await window?.end();
+    torn = await window?.end();
   }
+  if (torn) throw torn;
+  return stored;
 }
 
 /** Captures the source, stores all of it, and lets go of it before the last packs are uploaded. */

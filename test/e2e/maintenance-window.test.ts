@@ -117,6 +117,16 @@ describe('a maintenance window', () => {
     expect(trial.unit('app')).toBe('active');
   });
 
+  test('stores nothing when somebody else starts what has to stand still', async () => {
+    trial.configure('echo active > units/idle; echo x', window());
+    await initCheaply(trial.path('repo'), 'window');
+    const { status, stdout, stderr } = await trial.run(['backup', 'shop']);
+    const why = 'the service idle was started by somebody else while it had to stand still';
+    expect([status, stdout.split(why).length, stderr]).toEqual([1, 2, expect.stringContaining(`warning: ${why}`)]);
+    expect((await trial.json<{ snapshots: unknown[] }>('snapshots')).snapshots).toEqual([]);
+    expect([trial.unit('app'), existsSync(trial.path('after')), trial.records]).toEqual(['active', true, []]);
+  });
+
   test('closes in order when the run is told to stop', async () => {
     trial.configure('echo $$ > pid; exec sleep 60', window());
     await initCheaply(trial.path('repo'), 'window');

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Catalogue } from '../../src/catalogue/open.ts';
 import { insertDueRun } from '../../src/catalogue/runs.ts';
-import { leftWindows } from '../../src/runs/window/index.ts';
+import { knownWindows } from '../../src/runs/window/index.ts';
 import { Trial } from '../e2e/trial.ts';
 import { type CataloguePlace, makePostgresPlace } from '../support/catalogues.ts';
 import { initCheaply } from '../support/cheap-repository.ts';
@@ -152,7 +152,11 @@ test(
     const before = (await statesOf()).succeeded ?? 0;
     await until(async () => ((await statesOf()).succeeded ?? 0) >= before + 8, 'work goes on');
     await until(async () => (await expired()) === 0, 'what was lost is closed', 3 * leaseMs + 60_000);
-    await until(async () => (await leftWindows(catalogue)).length === 0, 'what was left stopped is started', 60_000);
+    await until(
+      async () => (await knownWindows(catalogue)).left.length === 0,
+      'what was left stopped is started',
+      60_000,
+    );
     feeding.abort();
     await fed;
     for (const { child } of alive) child.kill('SIGTERM');

@@ -20,8 +20,8 @@ import { localHost } from '../../hosts/local/index.ts';
 import type { RunEvent } from '../../model/run.ts';
 import {
   keptPlaceOf,
+  knownWindows,
   leftRecords,
-  leftWindows,
   MaintenanceWindow,
   recordsOfRun,
   type WindowRecord,
@@ -83,6 +83,7 @@ async function leaveOpen(worker: string, parts: Partial<WindowRecord>): Promise<
   await catalogue.db.insertInto('openWindow').values(row).execute();
 }
 
+const leftWindows = async () => (await knownWindows(catalogue)).left;
 const events = async () => await catalogue.db.selectFrom('happening').select(['type', 'title']).execute();
 const unit = { stop: { kind: 'unit', name: 'holdfast-no-such' }, timeoutMs: 60_000 } as const;
 
@@ -93,10 +94,10 @@ it('writes into both places and removes from both', async () => {
   expect((await leftRecords(directory, { all: true })).map((one) => one.id)).toEqual([open.id]);
   // It is being worked on: nothing was left.
   expect(await leftRecords(directory, { own: true })).toEqual([]);
-  expect((await leftWindows(catalogue)).map((one) => one.id)).toEqual([open.id]);
+  expect((await leftWindows()).map((one) => one.id)).toEqual([open.id]);
   await open.remove();
   expect(await leftRecords(directory, { all: true })).toEqual([]);
-  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(await leftWindows()).toEqual([]);
 });
 
 it('ends a window on a machine that both reach, if it leads', async () => {
@@ -106,7 +107,7 @@ it('ends a window on a machine that both reach, if it leads', async () => {
   expect(existsSync(mark)).toBe(false);
   await closeLeftWindows(usesOfMany(), { leads: true });
   expect(existsSync(mark)).toBe(true);
-  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(await leftWindows()).toEqual([]);
 });
 
 it('tells once of services on the machine of a worker that is not back', async () => {
@@ -117,7 +118,7 @@ it('tells once of services on the machine of a worker that is not back', async (
   expect(told).toHaveLength(1);
   expect(told[0].type).toBe('service.stopped');
   expect(told[0].title).toContain('the service holdfast-no-such IS STILL STOPPED');
-  expect(await leftWindows(catalogue)).toHaveLength(1);
+  expect(await leftWindows()).toHaveLength(1);
 });
 
 it('tries to start what its own machine has no other record of, and says so if it cannot', async () => {
@@ -189,7 +190,7 @@ it('what a process that lives could not start it tries again, less and less ofte
   const told = await events();
   expect(told.map((one) => one.type)).toEqual(['service.stopped', 'service.started']);
   expect(told[1].title).toBe('the service holdfast-no-such, which a backup of shop had left stopped, runs again');
-  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(await leftWindows()).toEqual([]);
   expect(readdirSync(windowsDirectory(uses().env))).toEqual([]);
   // What comes after a backup was done once, by the window itself.
   expect(readFileSync(join(folder, 'after'), 'utf8')).toBe('x\n');
@@ -211,7 +212,7 @@ it('steps afterwards that a process did not live to take, and that fail when the
   const told = await catalogue.db.selectFrom('happening').select(['type', 'message']).execute();
   expect(told).toHaveLength(1);
   expect(told[0]).toMatchObject({ type: 'run.warning', message: expect.stringContaining('no such queue') });
-  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(await leftWindows()).toEqual([]);
 });
 
 it('what stays stopped is told again after a day', async () => {
@@ -250,7 +251,7 @@ it('a container that was made anew knows its own windows, and raises no false al
     }
   });
   expect((await events()).map((one) => one.type)).toEqual(['service.started']);
-  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(await leftWindows()).toEqual([]);
 });
 
 it('with a catalogue in a file every window is of this machine, also of a version that did not say where', async () => {
@@ -260,7 +261,7 @@ it('with a catalogue in a file every window is of this machine, also of a versio
     await closeLeftWindows(uses(), { leads: true });
   });
   expect((await events()).map((one) => one.type)).toEqual(['service.started']);
-  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(await leftWindows()).toEqual([]);
 });
 
 it('a machine of the same name with another state directory is another one', async () => {
@@ -285,7 +286,7 @@ it('what a killed command left, and could not be started, is told of and tried a
     await closeLeftWindows(uses(), { leads: false });
   });
   expect((await events()).map((one) => one.type)).toEqual(['service.stopped', 'service.started']);
-  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(await leftWindows()).toEqual([]);
   expect(readdirSync(windowsDirectory(uses().env))).toEqual([]);
 });
 
@@ -340,7 +341,7 @@ it('nothing is started from afar that an open window has, and all is once that h
     await closeLeftWindows(usesOfMany(), { leads: true });
     expect([tries(), existsSync(mark)]).toEqual([1, true]);
   });
-  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(await leftWindows()).toEqual([]);
 });
 
 it('a run that takes over what an earlier one left stands for it from then on', async () => {
@@ -349,13 +350,13 @@ it('a run that takes over what an earlier one left stands for it from then on', 
     await closeLeftWindows(uses(), { leads: true });
     rmSync(join(folder, 'tries'));
     await backUp([]);
-    expect(await leftWindows(catalogue)).toHaveLength(1);
+    expect(await leftWindows()).toHaveLength(1);
     writeFileSync(join(folder, 'repaired'), '');
     nowMs += 300_000;
     await closeLeftWindows(uses(), { leads: true });
   });
   expect((await events()).map((one) => one.type)).toEqual(['service.stopped', 'service.started']);
-  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(await leftWindows()).toEqual([]);
 });
 
 it('a run that could start what an earlier one left ends its alarm', async () => {
@@ -369,5 +370,5 @@ it('a run that could start what an earlier one left ends its alarm', async () =>
     await closeLeftWindows(uses(), { leads: true });
   });
   expect((await events()).map((one) => one.type)).toEqual(['service.stopped', 'service.started']);
-  expect(await leftWindows(catalogue)).toEqual([]);
+  expect(await leftWindows()).toEqual([]);
 });

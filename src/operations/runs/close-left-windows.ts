@@ -48,33 +48,33 @@ type Tried = Pick<Repaired, 'rest' | 'isClosed' | 'failures' | 'failedSteps'>;
  */
 export async function closeLeftWindows(uses: Uses, { leads }: { readonly leads: boolean }): Promise<void> {
   const { catalogue } = uses;
-  const { left, claimed } = await knownWindows(catalogue);
+  const { left } = await knownWindows(catalogue);
   const nowMs = left.length > 0 ? await catalogue.nowMs() : 0;
   const due = new Set(left.filter(({ tries }) => (tries.nextAtMs ?? 0) <= nowMs).map(({ id }) => id));
   const known = new Set(left.map(({ id }) => id));
   const isAgain = (id: string): boolean => (known.has(id) ? due.has(id) : !unreadable.has(id));
-  const repaired = await repairLeftWindows(uses, isAgain, claimed);
+  const repaired = await repairLeftWindows(uses, isAgain, () => claimedNow(uses));
   for (const one of repaired) if (!known.has(one.id)) await settleUnknown(one, uses);
   const rest = left.filter(({ id }) => due.has(id) && repaired.every((one) => one.id !== id));
   for (const one of left) {
     const tried = repaired.find(({ id }) => id === one.id);
     if (tried) await settle(one, tried, uses);
   }
-  if (rest.length > 0) await lookAfter(rest, uses, { leads, claimed });
+  if (rest.length > 0) await lookAfter(rest, uses, leads);
 }
 
-interface Look {
-  readonly leads: boolean;
-  readonly claimed: ReadonlySet<string>;
+/** Read anew each time: while a service is started, or a machine is connected to, another window may open. */
+async function claimedNow({ catalogue }: Uses): Promise<ReadonlySet<string>> {
+  return (await knownWindows(catalogue)).claimed;
 }
 
 /** Those that are due, and of which the directory of this machine has nothing to be done here. */
-async function lookAfter(windows: readonly LeftWindow[], uses: Uses, { leads, claimed }: Look): Promise<void> {
+async function lookAfter(windows: readonly LeftWindow[], uses: Uses, leads: boolean): Promise<void> {
   const isOwn = await ownWindows(uses);
   for (const one of windows) {
-    if (isOwn(one)) await settleHere(one, uses, claimed);
+    if (isOwn(one)) await settleHere(one, uses);
     else if (!leads) continue;
-    else if (isReached(one, uses)) await closeAndSettle(one, uses, claimed);
+    else if (isReached(one, uses)) await closeAndSettle(one, uses);
     else await tellOnce(one, uses, `they are on the machine of the worker ${one.worker}, which is not back yet`);
   }
 }
@@ -97,7 +97,8 @@ function isReached({ record }: LeftWindow, { config, hostKinds }: Uses): boolean
 async function settleUnknown(tried: Repaired, uses: Uses): Promise<void> {
   const { id, source, started, rest, isClosed } = tried;
   if (!isClosed && rest === undefined) return void unreadable.add(id);
-  const place = await keptPlaceOf(windowsDirectory(uses.env));
+  // Where it cannot be written down, the name of this machine says it.
+  const place = await keptPlaceOf(windowsDirectory(uses.env)).catch(() => undefined);
   const nothing = { format: 1, config: uses.config.file, source, host: 'local', openedAtMs: 0, after: [] } as const;
   const record = { ...nothing, ...rest, stopped: [...started, ...(rest?.stopped ?? [])] };
   const left = { id, run: '', worker: hostname(), place, record, tries: {} };
@@ -109,25 +110,36 @@ async function settleUnknown(tried: Repaired, uses: Uses): Promise<void> {
  * What the directory of this machine has is another process's that lives and tries itself, or another configuration's. What
  * it does not have was done; to start once more what runs does no harm.
  */
-async function settleHere(left: LeftWindow, uses: Uses, claimed: ReadonlySet<string>): Promise<void> {
+async function settleHere(left: LeftWindow, uses: Uses): Promise<void> {
   const there = (await leftRecords(windowsDirectory(uses.env), { all: true })).find(({ id }) => id === left.id);
-  if (!there) return await closeAndSettle({ ...left, record: { ...left.record, after: [] } }, uses, claimed);
+  if (!there) return await closeAndSettle({ ...left, record: { ...left.record, after: [] } }, uses);
   if (there.record && there.record.config !== uses.config.file)
     await tellOnce(left, uses, `they are of ${there.record.config}, and its process is not back yet`);
 }
 
-async function closeAndSettle(left: LeftWindow, uses: Uses, claimed: ReadonlySet<string>): Promise<void> {
-  const touched = touchedBy(left.record);
-  if (touched.some((claim) => claimed.has(claim))) return;
-  if ((await claimedElsewhere(windowsDirectory(uses.env), touched)) !== undefined) return;
-  await settle(left, await closeFrom(left, uses), uses);
+async function closeAndSettle(left: LeftWindow, uses: Uses): Promise<void> {
+  if (await isClaimed(left, uses)) return;
+  const tried = await closeFrom(left, uses);
+  if (tried) await settle(left, tried, uses);
 }
 
-async function closeFrom({ record }: LeftWindow, uses: Uses): Promise<Tried> {
+async function isClaimed({ record }: LeftWindow, uses: Uses): Promise<boolean> {
+  const touched = touchedBy(record);
+  const claimed = await claimedNow(uses);
+  if (touched.some((claim) => claimed.has(claim))) return true;
+  return (await claimedElsewhere(windowsDirectory(uses.env), touched)) !== undefined;
+}
+
+/** `undefined` if it is another window's by now. */
+async function closeFrom(left: LeftWindow, uses: Uses): Promise<Tried | undefined> {
+  const { record } = left;
   try {
     await using hosts = new HostPool(uses);
     await using maintenance = new Maintenance({ ...uses, hosts });
-    const closed = await closeWindow(record, { ...(await maintenance.reach(record.host)), clock: uses.clock });
+    const reached = await maintenance.reach(record.host);
+    // Once more: to reach it took time.
+    if (await isClaimed(left, uses)) return undefined;
+    const closed = await closeWindow(record, { ...reached, clock: uses.clock });
     const isClosed = closed.left.length === 0;
     return { ...closed, isClosed, rest: isClosed ? undefined : { ...record, stopped: closed.left, after: [] } };
   } catch (error) {
@@ -165,13 +177,15 @@ async function tellFailedSteps(
   });
 }
 
-async function tellStarted({ record, run }: LeftWindow, { catalogue }: Uses): Promise<void> {
-  const { source, stopped } = record;
-  await recordHappening(catalogue, {
-    type: 'service.started',
-    title: `${namesOf(stopped)}, which a backup of ${source} had left stopped, ${stopped.length > 1 ? 'run' : 'runs'} again`,
-    ...{ source, run: run || undefined },
-  });
+/** Once for each source whose alarm this ends. */
+async function tellStarted({ record, run, others = [] }: LeftWindow, { catalogue }: Uses): Promise<void> {
+  const { stopped } = record;
+  for (const source of new Set([record.source, ...others]))
+    await recordHappening(catalogue, {
+      type: 'service.started',
+      title: `${namesOf(stopped)}, which a backup of ${source} had left stopped, ${stopped.length > 1 ? 'run' : 'runs'} again`,
+      ...{ source, run: (source === record.source && run) || undefined },
+    });
 }
 
 /** Gives when it was told last: now, or before if that is not long ago. */

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { openCatalogue } from '../../catalogue/open.ts';
-import { parseConfig } from '../../config/index.ts';
+import { emptyConfig, parseConfig } from '../../config/index.ts';
 import { drivers } from '../../drivers/registry.ts';
 import { hostKinds, localHost } from '../../hosts/registry.ts';
 import { localPrincipal } from '../../model/principal.ts';
@@ -74,4 +74,20 @@ notifications: { hook: { webhook: "http://127.0.0.1:${port}/", secret: { env: HO
   expect(new Set(told).size).toBe(2);
   expect(await pass(0)).toMatchObject({ ok: true, runs: [] });
   expect(told).toHaveLength(2);
+});
+
+it('a pass that fails gives back its lease: the next one is not refused', async () => {
+  const known = { drivers, storageKinds, hostKinds, channelKinds };
+  await using catalogue = await openCatalogue({ kind: 'sqlite', path: ':memory:' }, () => systemClock.nowMs());
+  const uses = {
+    ...{ ...known, config: emptyConfig('/etc/holdfast.yaml'), catalogue, clock: systemClock },
+    ...{ principal: localPrincipal('root'), env: { HOLDFAST_STATE: '/nonexistent/state' } },
+    ...{ localHost, openContainers: async () => undefined, report: () => undefined },
+    signal: new AbortController().signal,
+  };
+  const row = { id: 'aa', runId: 'ended', worker: 'w', document: 'cut off: {', openedAtMs: 1 };
+  await catalogue.db.insertInto('openWindow').values(row).execute();
+  await expect(runDue.run({}, uses)).rejects.toThrow(SyntaxError);
+  await catalogue.db.deleteFrom('openWindow').execute();
+  expect(await runDue.run({}, uses)).toMatchObject({ ok: true });
 });

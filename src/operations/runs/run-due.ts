@@ -65,11 +65,11 @@ export const runDue = operation({
     const execute = told(executeWith(access, windowsOf({ catalogue, env: uses.env, worker: name })), report);
     const capacity = uses.config.server.limits.runs;
     const worker = new Worker({ ...parts, execute, capacity, lanes: ['any'] });
-    const first = await scheduler.look();
-    if (!first.isLeading) throw somebodyElse();
-    await closeLeftWindows(uses, { leads: true });
-    worker.start();
     try {
+      const first = await scheduler.look();
+      if (!first.isLeading) throw somebodyElse();
+      await closeLeftWindows(uses, { leads: true });
+      worker.start();
       using news = listenFor(catalogue, 'queue', clock);
       while (await isAnythingLeft(worker, uses)) {
         await news.wait(lookEveryMs, signal);

@@ -14,7 +14,7 @@ type Uses = SourceAccess & Execution;
 export async function repairLeftWindows(
   uses: Uses,
   isAgain?: (id: string) => boolean,
-  claimed?: ReadonlySet<string>,
+  claimed?: () => Promise<ReadonlySet<string>>,
 ): Promise<readonly Repaired[]> {
   const { config, env, clock, report } = uses;
   const directory = windowsDirectory(env);

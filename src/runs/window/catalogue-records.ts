@@ -25,10 +25,12 @@ export function recordsOfRun({ catalogue, directory, run, worker }: RecordsOfRun
       const { id, taken } = here;
       const { stopped } = taken;
       const whole = { ...record, stopped, after: [...record.after, ...taken.after] };
-      const toText = (changed: WindowRecord): string => JSON.stringify({ ...changed, place });
+      const toText = (changed: WindowRecord): string => JSON.stringify({ ...changed, place, others });
       let place: string | undefined;
+      let others: readonly string[] | undefined;
       try {
         place = await keptPlaceOf(directory);
+        others = await sourcesOf(catalogue, taken.ids);
         const row = { id, runId: run, worker, document: toText(whole), openedAtMs: record.openedAtMs };
         await db.insertInto('openWindow').values(row).execute();
       } catch (cause) {
@@ -59,7 +61,8 @@ export function recordsOfRun({ catalogue, directory, run, worker }: RecordsOfRun
         async leave(changed) {
           await here.leave(changed);
           if (changed) await update(changed);
-          // This one stands for them now. Those it could close are forgotten, and told of, by who looks after what was left.
+          // This one stands for them now, and for their sources. Those it could close are forgotten, and told of, by who looks
+          // after what was left.
           if (taken.ids.length > 0) await db.deleteFrom('openWindow').where('id', 'in', taken.ids).execute();
         },
         async remove() {
@@ -71,12 +74,25 @@ export function recordsOfRun({ catalogue, directory, run, worker }: RecordsOfRun
   };
 }
 
+/** Of the windows with these ids, and of those they stand for. `undefined` if there are none. */
+async function sourcesOf({ db }: Catalogue, ids: readonly string[]): Promise<readonly string[] | undefined> {
+  if (ids.length === 0) return undefined;
+  const rows = await db.selectFrom('openWindow').select('document').where('id', 'in', ids).execute();
+  const sources = rows.flatMap(({ document }) => {
+    const { source, others = [] } = JSON.parse(document) as Document;
+    return [source, ...others];
+  });
+  return [...new Set(sources)];
+}
+
 export interface LeftWindow {
   readonly id: string;
   readonly run: string;
   readonly worker: string;
   /** Of the state directory that has its record, too, see `place.ts`. Absent in rows of earlier versions. */
   readonly place?: string;
+  /** Sources whose windows it took over and could not close either: the alarm of each ends when this one's does. */
+  readonly others?: readonly string[];
   readonly record: WindowRecord;
   readonly tries: Tries;
 }
@@ -108,18 +124,15 @@ export async function knownWindows({ db }: Catalogue): Promise<KnownWindows> {
   const left: LeftWindow[] = [];
   const claimed = new Set<string>();
   for (const { id, runId, worker, document, state } of rows) {
-    const { tries = {}, place, ...record } = JSON.parse(document) as Document;
-    if (state !== 'running' && state !== 'queued') left.push({ id, run: runId ?? '', worker, place, record, tries });
+    const { tries = {}, place, others, ...record } = JSON.parse(document) as Document;
+    if (state !== 'running' && state !== 'queued')
+      left.push({ id, run: runId ?? '', worker, place, others, record, tries });
     else for (const claim of claimedBy(record)) claimed.add(claim);
   }
   return { left, claimed };
 }
 
-type Document = WindowRecord & Partial<Pick<LeftWindow, 'tries' | 'place'>>;
-
-export async function leftWindows(catalogue: Catalogue): Promise<readonly LeftWindow[]> {
-  return (await knownWindows(catalogue)).left;
-}
+type Document = WindowRecord & Partial<Pick<LeftWindow, 'tries' | 'place' | 'others'>>;
 
 /** One that no run of this catalogue opened: a command did, and did not close it. */
 export async function addWindow({ db }: Catalogue, { id, run, worker, ...rest }: LeftWindow): Promise<void> {
@@ -131,8 +144,9 @@ export async function addWindow({ db }: Catalogue, { id, run, worker, ...rest }:
     .execute();
 }
 
-function textOf({ record, tries, place }: Pick<LeftWindow, 'record' | 'tries' | 'place'>): string {
-  return JSON.stringify({ ...record, tries, place });
+function textOf({ record, ...rest }: Pick<LeftWindow, 'record' | 'tries' | 'place' | 'others'>): string {
+  const { tries, place, others } = rest;
+  return JSON.stringify({ ...record, tries, place, others });
 }
 
 export async function forgetWindow({ db }: Catalogue, id: string): Promise<void> {

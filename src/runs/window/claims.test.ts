@@ -8,6 +8,7 @@ import type { RunEvent } from '../../model/run.ts';
 import type { HookStep, StopStep } from '../../model/window.ts';
 import { serviceClaim } from './claims.ts';
 import { recordsIn } from './open-records.ts';
+import { ownIdentity } from './owner.ts';
 import { leftRecords, type WindowRecord } from './records.ts';
 import { repairWindows } from './repair.ts';
 import type { Services } from './services.ts';
@@ -43,16 +44,21 @@ const stop = (name: string): StopStep => ({ stop: { kind: 'unit', name }, timeou
 const mark = (word: string): HookStep => ({ run: ['sh', '-c', `echo ${word} >> ${folder}/marks`], timeoutMs: 60_000 });
 const marks = (): string[] => readFileSync(join(folder, 'marks'), 'utf8').trim().split('\n');
 
-function windowOf(source: string, names: readonly string[], after: readonly HookStep[] = []): MaintenanceWindow {
+function windowOf(
+  source: string,
+  names: readonly string[],
+  after: readonly HookStep[] = [],
+  onFailure: 'abort' | 'continue' = 'abort',
+): MaintenanceWindow {
   return new MaintenanceWindow({
     ...{ host, services, clock, report: (event) => void events.push(event) },
     records: recordsIn(directory),
-    plan: { before: names.map(stop), after, onFailure: 'abort' },
+    plan: { before: names.map(stop), after, onFailure },
     about: { config: '/etc/holdfast.yaml', source, host: 'local', machine: 'local' },
   });
 }
 
-const repair = (claimed?: ReadonlySet<string>) =>
+const repair = (claimed?: () => Promise<ReadonlySet<string>>) =>
   repairWindows({
     ...{ directory, clock, claimed },
     isOurs: () => true,
@@ -215,7 +221,7 @@ test('what a window elsewhere has claimed is not started here', async () => {
   await leave('shop', ['db']);
   machine.broken = [];
   const claim = serviceClaim(stop('db').stop, 'local');
-  expect(await repair(new Set([claim]))).toEqual([]);
+  expect(await repair(async () => new Set([claim]))).toEqual([]);
   expect((await repair()).map((one) => one.isClosed)).toEqual([true]);
 });
 
@@ -223,11 +229,56 @@ test('a backup does not count as good if somebody else started what had to stand
   const window = windowOf('shop', ['db', 'worker', 'web']);
   await window.begin(never);
   machine.running.add('web').add('worker');
-  await window.end();
-  expect(window.outcome.failures).toEqual([
+  const moved = [
     'the service worker was started by somebody else while it had to stand still: what was read may not be whole',
     'the service web was started by somebody else while it had to stand still: what was read may not be whole',
-  ]);
+  ];
+  expect(await window.end()).toMatchObject({ code: 'source.changed', message: moved.join('; '), retry: 'later' });
+  expect(events.flatMap((event) => (event.type === 'warning' ? [event.message] : []))).toEqual(moved);
+  expect(machine.running).toEqual(new Set(['db', 'web', 'worker']));
+});
+
+test('who wants a backup whatever fails around it keeps that one, too, and it is a failure', async () => {
+  const window = windowOf('shop', ['db'], [], 'continue');
+  await window.begin(never);
+  machine.running.add('db');
+  expect(await window.end()).toBeUndefined();
+  expect(window.outcome.failures).toEqual([expect.stringContaining('the service db was started by somebody else')]);
+});
+
+test('a window elsewhere that opens while a machine is reached keeps what it has claimed from being started', async () => {
+  leaveDead({ stopped: [stop('db')] });
+  let claimed: ReadonlySet<string> = new Set();
+  const tools = { directory, clock, isOurs: () => true, isAgain: () => true, claimed: async () => claimed };
+  const reach = async () => {
+    claimed = new Set([serviceClaim(stop('db').stop, 'local')]);
+    return { host, services };
+  };
+  expect(await repairWindows({ ...tools, reach })).toEqual([]);
+  expect(machine.running.has('db')).toBe(false);
+  expect((await repair()).map((one) => one.isClosed)).toEqual([true]);
+});
+
+test('a record that cannot be taken over is told of, not too often, and keeps no other from being made good', async () => {
+  leaveDead({ stopped: [stop('db')] });
+  // Stand for a read-only disk: what is there can be neither renamed nor removed.
+  const own = join(directory, `0123456789abcdef.${ownIdentity()}.json`);
+  mkdirSync(own);
+  mkdirSync(join(directory, '00000000000000aa.1-1-another-boot.json.new'));
+  const other = { format: 1, config: '/etc/holdfast.yaml', source: 'wiki', host: 'local', openedAtMs: 0, after: [] };
+  const text = JSON.stringify({ ...other, stopped: [stop('web')] });
+  writeFileSync(join(directory, 'fedcba9876543210.1-1-another-boot.json'), text, { mode: 0o600 });
+  machine.running.delete('web');
+  const [failed, done] = (await repair()).filter(({ source }) => source === 'shop' || source === 'wiki');
+  expect(failed).toMatchObject({ isClosed: false, started: [], rest: { stopped: [stop('db')] } });
+  expect(failed.failures).toEqual([expect.stringMatching(/^the service db: not repaired: .*EISDIR/)]);
+  expect([done.isClosed, [...machine.running]]).toEqual([true, ['web']]);
+  // As every command of a process does that has tried it once: not again, until its time has come.
+  const ids = (await leftRecords(directory)).map(({ id, record }) => record && id);
+  expect(ids).not.toContain('0123456789abcdef');
+  rmSync(own, { recursive: true });
+  expect((await repair()).map((one) => one.isClosed)).toEqual([true]);
+  expect(machine.running.has('db')).toBe(true);
 });
 
 test('steps afterwards are taken once, also where that cannot be written down', async () => {

@@ -5,7 +5,6 @@ export {
   keepWindow,
   knownWindows,
   type LeftWindow,
-  leftWindows,
   recordsOfRun,
 } from './catalogue-records.ts';
 export { serviceClaim, thisMachine, touchedBy } from './claims.ts';

@@ -136,8 +136,8 @@ export async function leftRecords(
   for (const { name, id, owner } of await namesIn(directory)) {
     if (!all && (isInWork(id, owner) || (!own && leftHere.has(id)))) continue;
     if (!name.endsWith('.new')) left.push({ name, id, record: await recordNow(directory, { name, id }) });
-    // Half written: the one before it counts, or nothing had been stopped yet.
-    else if (!isAlive(owner)) await rm(join(directory, name), { force: true });
+    // Half written: the one before it counts, or nothing had been stopped yet. Where it cannot be removed it does no harm.
+    else if (!isAlive(owner)) await rm(join(directory, name), { force: true }).catch(() => undefined);
   }
   return left;
 }
@@ -177,7 +177,10 @@ async function recordNow(
   return unwritten.get(id) ?? (await readRecord(join(directory, name)));
 }
 
-/** With what it says now. `undefined` if somebody was faster, in another process or in this one. */
+/**
+ * With what it says now. `undefined` if somebody was faster, in another process or in this one. Rejects where it cannot be
+ * renamed (a read-only disk); it then counts as left by this process.
+ */
 export async function takeOver(
   directory: string,
   { name, id }: LeftRecord,
@@ -191,7 +194,10 @@ export async function takeOver(
     return { ...recordAt(directory, id, record), record };
   } catch (error) {
     inHand.delete(id);
-    if (systemCode(error) !== 'ENOENT') throw error;
+    if (systemCode(error) !== 'ENOENT') {
+      leftHere.add(id);
+      throw error;
+    }
     leftHere.delete(id);
     unwritten.delete(id);
     return undefined;

@@ -17,8 +17,8 @@ export interface RepairTools {
   readonly isOurs: (record: WindowRecord) => boolean;
   /** Of those that this process has left, or that cannot be read: whether it is tried again now. Absent: none of the former. */
   readonly isAgain?: (id: string) => boolean;
-  /** Claims of windows that are open and stand elsewhere than in the directory. */
-  readonly claimed?: ReadonlySet<string>;
+  /** Claims of windows that are open now and stand elsewhere than in the directory. */
+  readonly claimed?: () => Promise<ReadonlySet<string>>;
   /** The host of a record's source, reached, and its services. */
   readonly reach: (record: WindowRecord) => Promise<{ readonly host: Host; readonly services: Services }>;
 }
@@ -40,7 +40,8 @@ export interface Repaired {
 
 /**
  * Each record is taken over by one process at a time; what cannot be started now is left for the next who comes. What an open
- * window has claimed is left alone: it is its to start, or it is looked at again when that has ended.
+ * window has claimed is left alone: it is its to start, or it is looked at again when that has ended. What goes wrong with one
+ * is told in its result, and keeps nothing else from being done.
  */
 export async function repairWindows(tools: RepairTools): Promise<Repaired[]> {
   const { directory, isOurs, isAgain } = tools;
@@ -54,7 +55,7 @@ export async function repairWindows(tools: RepairTools): Promise<Repaired[]> {
   for (const one of left) {
     if (one.record && !isOurs(one.record)) continue;
     if (!one.record && isAgain && !isAgain(one.id)) continue;
-    const result = one.record ? await repairOne(one, tools) : unreadable(one, directory);
+    const result = one.record ? await repairOne(one, one.record, tools) : unreadable(one, directory);
     if (result) repaired.push(result);
   }
   return repaired;
@@ -65,37 +66,53 @@ function unreadable({ name, id }: LeftRecord, directory: string): Repaired {
   return { id, source: name, started: [], isClosed: false, done: [], failures: [failure], failedSteps: [] };
 }
 
-async function repairOne(left: LeftRecord, tools: RepairTools): Promise<Repaired | undefined> {
-  if (left.record && (await isClaimed(left.record, left.id, tools))) return undefined;
-  const taken = await takeOver(tools.directory, left);
-  if (!taken) return undefined;
+async function repairOne(left: LeftRecord, record: WindowRecord, tools: RepairTools): Promise<Repaired | undefined> {
+  try {
+    if (await isClaimed(record, left.id, tools)) return undefined;
+    const taken = await takeOver(tools.directory, left);
+    return taken && (await repairTaken(taken, left, tools));
+  } catch (error) {
+    return notRepaired(left.id, record, error);
+  }
+}
+
+async function repairTaken(
+  taken: OpenRecord & { readonly record: WindowRecord | undefined },
+  left: LeftRecord,
+  tools: RepairTools,
+): Promise<Repaired | undefined> {
   const { record } = taken;
   if (!record) {
     await taken.leave();
     return unreadable(left, tools.directory);
   }
-  // Once more, now that others see that it is worked on: of two that come at once, at least one sees the other.
-  if (await isClaimed(record, left.id, tools)) {
-    await taken.leave();
-    return undefined;
-  }
   try {
     const reached = await tools.reach(record);
+    // Once more, now that it is reached, which takes time, and others see that it is worked on: of two that come at once, at
+    // least one sees the other.
+    if (await isClaimed(record, left.id, tools)) {
+      await taken.leave();
+      return undefined;
+    }
     const closed = await closeWindow(record, { ...reached, clock: tools.clock });
     return await settled({ ...taken, record }, closed);
   } catch (error) {
     await taken.leave();
-    const { source, stopped } = record;
-    const names = stopped.map((step) => titleOf(step.stop)).join(', ');
-    const failures = [`${names || source}: not repaired: ${messageOf(error)}`];
-    const nothing = { started: [], isClosed: false, done: [], failedSteps: [] };
-    return { ...nothing, id: left.id, source, failures, rest: record };
+    return notRepaired(left.id, record, error);
   }
+}
+
+function notRepaired(id: string, record: WindowRecord, error: unknown): Repaired {
+  const { source, stopped } = record;
+  const names = stopped.map((step) => titleOf(step.stop)).join(', ');
+  const failures = [`${names || source}: not repaired: ${messageOf(error)}`];
+  return { id, source, started: [], isClosed: false, done: [], failures, failedSteps: [], rest: record };
 }
 
 async function isClaimed(record: WindowRecord, id: string, { directory, claimed }: RepairTools): Promise<boolean> {
   const touched = touchedBy(record);
-  if (touched.some((claim) => claimed?.has(claim))) return true;
+  const elsewhere = await claimed?.();
+  if (touched.some((claim) => elsewhere?.has(claim))) return true;
   return (await claimedElsewhere(directory, touched, id)) !== undefined;
 }
 

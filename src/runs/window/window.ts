@@ -3,7 +3,7 @@
  * about to be, stands in a record on the disk until it runs again.
  */
 import { formatDuration } from '../../base/bytes.ts';
-import { messageOf, throwIfCancelled } from '../../base/errors.ts';
+import { HoldfastError, messageOf, throwIfCancelled } from '../../base/errors.ts';
 import { mustSucceed } from '../../hosts/run-to-end.ts';
 import type { Report } from '../../model/run.ts';
 import { type HookStep, type StopStep, titleOf, type WindowPlan } from '../../model/window.ts';
@@ -92,15 +92,18 @@ export class MaintenanceWindow {
     this.#isOpen = true;
   }
 
-  /** Starts what was stopped and performs `after`. Never rejects: what goes wrong is in the outcome, and reported at once. */
-  async end(): Promise<void> {
+  /**
+   * Starts what was stopped and performs `after`. Never rejects: what goes wrong is in the outcome, and reported at once.
+   * Gives why what was captured must not be kept, if so: `source.changed`.
+   */
+  async end(): Promise<HoldfastError | undefined> {
     const record = this.#record;
-    if (!record) return;
+    if (!record) return undefined;
     this.#record = undefined;
-    const { report, about } = this.#request;
+    const { plan, report, about } = this.#request;
     const moved = this.#isOpen ? await this.#startedByOthers() : [];
     const closed = await closeWindow({ stopped: this.#stopped, after: this.#after }, this.#request);
-    const failures = [...moved, ...closed.failures];
+    const failures = [...closed.failures];
     if (this.#firstStopMs !== undefined && closed.left.length === 0) {
       this.#downtimeMs = closed.startedMs - this.#firstStopMs;
     }
@@ -110,9 +113,12 @@ export class MaintenanceWindow {
     } catch (error) {
       failures.push(`the record of the window could not be brought up to date: ${messageOf(error)}`);
     }
-    for (const message of failures)
+    for (const message of [...moved, ...failures])
       report({ type: 'warning', code: 'host.command-failed', message, subject: about.source });
-    this.#failures = failures;
+    // Who wants a backup whatever fails around it keeps this one, too, and is told.
+    const isKept = moved.length === 0 || plan.onFailure === 'continue';
+    this.#failures = isKept ? [...moved, ...failures] : failures;
+    return isKept ? undefined : tornBy(moved);
   }
 
   #content(): WindowRecord {
@@ -179,4 +185,14 @@ export class MaintenanceWindow {
     const claim = serviceClaim(stop, machine);
     return this.#stopped.some((one) => serviceClaim(one.stop, machine) === claim);
   }
+}
+
+function tornBy(moved: readonly string[]): HoldfastError {
+  return new HoldfastError({
+    code: 'source.changed',
+    message: moved.join('; '),
+    remedy:
+      'Nothing was stored. See to it that nobody starts it during a backup: name what does in the window, too, a timer for example.',
+    retry: 'later',
+  });
 }
