@@ -35,6 +35,8 @@ export interface RunOutcome {
   readonly bytes?: number;
   readonly addedBytes?: number;
   readonly snapshot?: string;
+  /** Of a run that named none: what it turned out to be. */
+  readonly repository?: string;
 }
 
 /** Queues a run that was due, once for all time by its `slotKey`; `undefined` if it exists already, in whatever state. */
@@ -157,7 +159,7 @@ export async function finishRun(
   return run;
 }
 
-function outcomeColumns({ state, error, result, bytes, addedBytes, snapshot }: RunOutcome) {
+function outcomeColumns({ state, error, result, bytes, addedBytes, snapshot, repository }: RunOutcome) {
   return {
     state,
     ...errorColumns(error),
@@ -165,6 +167,7 @@ function outcomeColumns({ state, error, result, bytes, addedBytes, snapshot }: R
     bytes: bytes ?? null,
     addedBytes: addedBytes ?? null,
     snapshot: snapshot ?? null,
+    ...(repository === undefined ? {} : { repository }),
   };
 }
 

@@ -159,6 +159,14 @@ describe('when a channel is told', () => {
     expect(ends(event('backup.succeeded', 1), lost)).toBe(true);
   });
 
+  test('a drill ends only what is told of the repository that it read', () => {
+    const failure = event('drill.failed', 0, { repository: 'r2' });
+    expect(ends(event('drill.succeeded', 1), failure)).toBe(false);
+    expect(ends(event('drill.succeeded', 1, { repository: 'nas' }), failure)).toBe(false);
+    expect(ends(event('drill.succeeded', 1, { repository: 'r2' }), failure)).toBe(true);
+    expect(ends(event('drill.succeeded', 1, { repository: 'r2' }), event('drill.missed', 0))).toBe(true);
+  });
+
   test('agents and channels are kept apart by their names', () => {
     const away = event('agent.lost', 0, { source: undefined, facts: { agent: 'attic' } });
     expect(ends(event('agent.returned', 1, { source: undefined, facts: { agent: 'cellar' } }), away)).toBe(false);

@@ -34,11 +34,15 @@ export function troubleKey({ type, source = '', repository = '', errorCode = '',
   return JSON.stringify([type, source, repository, errorCode, thing(facts)]);
 }
 
-/** True if `good` says that what `bad` told is over. What names no repository is about every one of its source. */
+/**
+ * True if `good` says that what `bad` told is over. What names no repository is about every one of its source; but a proof is
+ * one of what was read: what is told of a repository ends with a drill of that one only.
+ */
 export function ends(good: AboutSubject, bad: AboutSubject): boolean {
   if (good.source !== bad.source || !endsTypes(good.type).includes(bad.type)) return false;
   if (bad.type === 'run.lost' && bad.facts.kind !== undefined && bad.facts.kind !== good.type.split('.')[0])
     return false;
+  if (good.type === 'drill.succeeded' && bad.repository !== undefined && good.repository === undefined) return false;
   const repositories = new Set([good.repository, bad.repository].filter((one) => one !== undefined));
   return repositories.size < 2 && thing(good.facts) === thing(bad.facts);
 }

@@ -19,6 +19,8 @@ export interface Performed {
   readonly bytes?: number;
   readonly addedBytes?: number;
   readonly snapshot?: string;
+  /** What it was done with, where the run does not name one: then it is that of the run and of what is told of it. */
+  readonly repository?: string;
   /** What comes of it: queued together with its end, each once by its `slotKey`. */
   readonly next?: readonly DueRun[];
 }

@@ -100,6 +100,13 @@ describe('a run', () => {
     expect(await eventsOf(id)).toEqual(['backup.succeeded']);
   });
 
+  it('that names no repository is of the one that it turned out to be', async () => {
+    begin(async () => ({ ok: true, repository: 'r2' }));
+    const { id } = await insertRun(catalogue, { ...backup, kind: 'drill' });
+    await clock.advance(start + 2 * minute);
+    expect(await at(id)).toMatchObject({ state: 'succeeded', repository: 'r2' });
+  });
+
   it('that is cancelled ends as cancelled, within the time of a renewal', async () => {
     begin(async (_run, { clock: time, signal }) => {
       await time.sleep(100 * hour, { signal });

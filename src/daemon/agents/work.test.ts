@@ -81,3 +81,9 @@ test('a drill that an agent leaves out, because a disk is away, is left out here
   expect(performedBy(runOf('drill', 'shop'), { ok: false, leftOut }, access)).toEqual({ ok: false, leftOut, next: [] });
   expect(performedBy(runOf('backup', 'shop'), { ok: false, leftOut }, access)).toEqual({ ok: false, next: [] });
 });
+
+test('which repository an agent read for a drill counts if the source is stored there', () => {
+  expect(performedBy(runOf('drill', 'shop'), { ok: true, repository: 'rest' }, access).repository).toBe('rest');
+  for (const [kind, repository] of [['drill', 'other'] as const, ['backup', 'rest'] as const])
+    expect(performedBy(runOf(kind, 'shop'), { ok: true, repository }, access).repository).toBeUndefined();
+});

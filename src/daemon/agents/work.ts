@@ -74,6 +74,7 @@ const performed = z.object({
   bytes: z.number().optional().catch(undefined),
   addedBytes: z.number().optional().catch(undefined),
   snapshot: z.string().optional().catch(undefined),
+  repository: z.string().optional().catch(undefined),
   next: z
     .array(z.object({ kind: z.string(), repository: z.string().optional() }))
     .optional()
@@ -87,7 +88,7 @@ const performed = z.object({
 export function performedBy(run: RunRecord, output: unknown, { config }: SourceAccess): Performed {
   const read = performed.safeParse(output);
   if (!read.success) throw strangeAnswer();
-  const { next = [], leftOut, ...rest } = read.data;
+  const { next = [], leftOut, repository: place = '', ...rest } = read.data;
   const places = new Set(config.sources.get(run.source ?? '')?.placements.map((one) => one.repository));
   const { source, host, policy, slotMs } = run;
   const forgets = next.flatMap(({ kind, repository }): DueRun[] => {
@@ -95,7 +96,8 @@ export function performedBy(run: RunRecord, output: unknown, { config }: SourceA
     const about = { source, repository, host, policy, slotMs };
     return [{ kind, ...about, trigger: 'after', askedBy: 'schedule', slotKey: `forget/${run.id}/${repository}` }];
   });
-  return { ...rest, ...(leftOut && run.kind === 'drill' ? { leftOut } : {}), next: forgets };
+  const ofDrill = { ...(leftOut ? { leftOut } : {}), ...(places.has(place) ? { repository: place } : {}) };
+  return { ...rest, ...(run.kind === 'drill' ? ofDrill : {}), next: forgets };
 }
 
 function undeclared(run: RunRecord, { config }: SourceAccess): HoldfastError {

@@ -17,7 +17,7 @@ import type { Execution, SourceAccess } from '../operation.ts';
 import { isAbsence } from '../repositories/absence.ts';
 import { repoCheck, repoPrune } from '../repositories/repo.ts';
 import { repoCopy } from '../repositories/repo-copy.ts';
-import { drill } from '../snapshots/drill.ts';
+import { type DrillOutput, drill } from '../snapshots/drill.ts';
 import { forget } from '../snapshots/forget.ts';
 import { restore } from '../snapshots/restore.ts';
 import { snapshots } from '../snapshots/snapshots.ts';
@@ -162,17 +162,22 @@ async function performDrill(run: RunRecord, uses: Uses): Promise<Performed> {
   }
 }
 
-/** A disk that may be away, and is, at the time of a drill that nobody asked for. */
+/** A disk that may be away, and is, at the time of a drill for which nobody named it. */
 function leftOut(
-  { source, repository, slotMs }: RunRecord,
+  { source, repository, slotMs, input }: RunRecord,
   { code, message }: RunError,
   { config }: Uses,
 ): Performed | undefined {
   const place = repository ?? config.sources.get(source ?? '')?.placements[0]?.repository ?? '';
   const mayBeAway = config.repositories.get(place)?.mayBeAwayMs !== undefined;
-  if (!mayBeAway || slotMs === undefined || !isAbsenceCode(code)) return undefined;
+  const isNamed = slotMs === undefined && input.mayBeAway !== true;
+  if (!mayBeAway || isNamed || !isAbsenceCode(code)) return undefined;
   const remedy = 'Nothing needs to be done: what is in it is drilled at the next such time at which it is there.';
-  return { ok: false, leftOut: { code, message: `${place} is away: ${message}`, remedy } };
+  const result: DrillOutput = {
+    ok: true,
+    results: [{ target: source ?? '', ok: true, repository: place, away: message }],
+  };
+  return { ok: false, leftOut: { code, message: `${place} is away: ${message}`, remedy }, result };
 }
 
 async function drillFrom(run: RunRecord, uses: Uses): Promise<Performed> {
@@ -183,8 +188,8 @@ async function drillFrom(run: RunRecord, uses: Uses): Promise<Performed> {
   const given = { targets: [target], ...(repository === undefined ? {} : { repository }) };
   const output = await drill.run(inputOf(drill, { ...run, input }, given), uses);
   const [result] = output.results;
-  const { proof } = result;
-  const facts = { result: output, bytes: proof?.restoredBytes, snapshot: proof?.snapshot };
+  const { proof, repository: read } = result;
+  const facts = { result: output, repository: read, bytes: proof?.restoredBytes, snapshot: proof?.snapshot };
   if (output.ok) return { ok: true, ...facts };
   const failed = proof?.checks.find((check) => !check.ok);
   const differs =

@@ -163,6 +163,25 @@ describe('starting a run', () => {
     );
   });
 
+  it('queues one drill for each repository of those that a policy or «all» chooses, and one for a source that is named', async () => {
+    const root = localPrincipal('root');
+    const subjects = async (input: Record<string, unknown>) =>
+      (await start({ kind: 'drill', ...input }, root)).runs.map(({ source, repository }) => [source, repository]);
+    const shop = [
+      ['shop', 'nas'],
+      ['shop', 'r2'],
+    ];
+    const others = [
+      ['blog', 'nas'],
+      ['logs', 'r2'],
+      ['loose', 'nas'],
+    ];
+    expect(await subjects({ all: true })).toEqual([...shop, ...others]);
+    expect(await subjects({ policy: 'dumps' })).toEqual(shop);
+    expect(await subjects({ policy: 'dumps', repository: 'r2' })).toEqual([['shop', 'r2']]);
+    expect(await subjects({ sources: ['shop'] })).toEqual([['shop', undefined]]);
+  });
+
   it('needs the role of the operation where the source belongs', async () => {
     expect((await start({ kind: 'backup', sources: ['shop'] }, operator)).runs).toHaveLength(1);
     await expect(start({ kind: 'backup', sources: ['blog'] }, operator)).rejects.toMatchObject({

@@ -8,7 +8,7 @@ import { backup } from '../backup/backup.ts';
 import { type CatalogueAccess, operation, type RepositoryAccess } from '../operation.ts';
 import { repoCheck, repoPrune } from '../repositories/repo.ts';
 import { repoCopy } from '../repositories/repo-copy.ts';
-import { drill } from '../snapshots/drill.ts';
+import { drill, drilledIn } from '../snapshots/drill.ts';
 import { forget } from '../snapshots/forget.ts';
 import { restore } from '../snapshots/restore.ts';
 import { chooseSources } from '../sources/source-access.ts';
@@ -28,7 +28,7 @@ export const permissionOfKind: Readonly<Record<RunKind, Role>> = {
 
 const input = z.object({
   kind: z.enum(runKinds),
-  /** One run for each. */
+  /** One run for each; of a drill of a policy's or of all, one for each repository in which it is drilled. */
   sources: z.array(z.string()).default([]),
   policy: z.string().optional(),
   all: z.boolean().default(false),
@@ -64,9 +64,10 @@ export const startRun = operation({
       requireInput(request, subject);
     }
     const runs: RunRecord[] = [];
-    for (const { source, repository, host, policy } of subjects) {
+    for (const { source, repository, host, policy, mayBeAway } of subjects) {
       const about = { source, repository, host, policy };
-      const asked = { trigger: 'manual', askedBy: uses.principal.name, input: request.input } as const;
+      const input = mayBeAway ? { ...request.input, mayBeAway } : request.input;
+      const asked = { trigger: 'manual', askedBy: uses.principal.name, input } as const;
       runs.push(await insertRun(uses.catalogue, { kind: request.kind, ...about, ...asked }));
     }
     return { runs: runs.map(({ id, kind, source, repository, state }) => ({ id, kind, source, repository, state })) };
@@ -79,6 +80,8 @@ interface Subject {
   readonly host: string;
   readonly policy?: string;
   readonly workspace: string;
+  /** Nobody named the repository: it need not be there. */
+  readonly mayBeAway?: true;
 }
 
 const ofRepositories: ReadonlySet<RunKind> = new Set(['prune', 'check', 'copy']);
@@ -94,11 +97,16 @@ function subjectsOf(request: Request, { config }: Uses): Subject[] {
       return [{ ...(kind === 'copy' ? {} : { repository: entry.name }), host: 'local', workspace: entry.workspace }];
     throw unknownRepository(name ?? '', config.file);
   }
-  return chooseSources(config, request).map(({ name, host, policy, workspace }) => ({
-    source: name,
-    ...(repository === undefined ? {} : { repository }),
-    ...{ host, policy, workspace },
-  }));
+  return chooseSources(config, request).flatMap((source): Subject[] => {
+    const { name, host, policy, workspace } = source;
+    const about = { source: name, host, policy, workspace };
+    if (repository !== undefined) return [{ ...about, repository }];
+    if (kind !== 'drill' || !(request.all || request.policy !== undefined)) return [about];
+    return drilledIn(source).map((place) => {
+      const mayBeAway = config.repositories.get(place)?.mayBeAwayMs !== undefined;
+      return { ...about, repository: place, ...(mayBeAway ? { mayBeAway } : {}) };
+    });
+  });
 }
 
 function unknownRepository(name: string, file: string): HoldfastError {

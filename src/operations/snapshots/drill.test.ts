@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -84,26 +84,37 @@ test('a disk that may be away is left out by --all, and is a fault where it was 
   expect(named).toMatchObject({ ok: false, results: [{ repository: 'usb', error: { code: notThere } }] });
 });
 
+function runOf(about: Partial<RunRecord>): RunRecord {
+  return {
+    ...{ id: 'r', kind: 'drill', source: 'notes', host: 'local', notBeforeMs: 0, queuedAtMs: 0, input: {} },
+    ...{ trigger: 'manual', state: 'running', attempt: 1, askedBy: 'x', cancelRequested: false },
+    ...about,
+  };
+}
+
+test('a run that names no repository says which one was read, also where what is in it cannot be read', async () => {
+  const perform = executeWith(() => three);
+  expect(await perform(runOf({}), three)).toMatchObject({ ok: true, repository: 'nas' });
+  const data = join(folder, 'nas', 'data');
+  renameSync(data, `${data}-elsewhere`);
+  try {
+    expect(await perform(runOf({}), three)).toMatchObject({ ok: false, repository: 'nas' });
+  } finally {
+    renameSync(`${data}-elsewhere`, data);
+  }
+});
+
+test('of all that are drilled at a server, too, a disk that is away is left out, with the result that says so', async () => {
+  const run = runOf({ repository: 'usb', input: { mayBeAway: true } });
+  const { leftOut, result } = await executeWith(() => withDisk)(run, withDisk);
+  expect(leftOut).toMatchObject({ code: notThere });
+  expect(drill.output.parse(result)).toMatchObject({ ok: true, results: [{ target: 'notes', repository: 'usb' }] });
+});
+
 test.each([{}, { snapshot: 'random' }])(
   'a scheduled drill of a disk that is away is neither a success nor a failure: %o',
   async (input) => {
-    const rest = {
-      trigger: 'schedule',
-      state: 'running',
-      attempt: 1,
-      askedBy: 'schedule',
-      cancelRequested: false,
-    } as const;
-    const about = {
-      id: 'r',
-      kind: 'drill',
-      source: 'notes',
-      repository: 'usb',
-      host: 'local',
-      notBeforeMs: 0,
-      queuedAtMs: 0,
-    } as const;
-    const run: RunRecord = { ...rest, ...about, slotMs: 1, input };
+    const run = runOf({ repository: 'usb', trigger: 'schedule', slotMs: 1, input });
     const perform = executeWith(() => withDisk);
     const performed = await perform(run, withDisk);
     expect(performed).toMatchObject({ ok: false, leftOut: { code: notThere } });

@@ -1,6 +1,7 @@
 /** Prove snapshots by restoring them into a throwaway place; each proof is kept in the repository. */
 import { z } from 'zod';
 import { hasCode } from '../../base/errors.ts';
+import type { SourceEntry } from '../../config/index.ts';
 import { drill as drillOne } from '../../drills/drill.ts';
 import type { ContainerEngine } from '../../hosts/host.ts';
 import type { Check } from '../../model/fingerprint.ts';
@@ -75,7 +76,7 @@ async function openEngine({ openContainers, report }: Uses): Promise<AsyncDispos
 
 interface Aim {
   readonly target: string;
-  /** Absent: the first that has it. */
+  /** Absent: the one with the newest. */
   readonly repository?: string;
   /** Nobody named the repository: it need not be there. */
   readonly mayBeAway?: boolean;
@@ -87,19 +88,28 @@ function aimsOf(request: Request, { config }: Uses): Aim[] {
   if (targets.length > 0 && !all && policy === undefined) return targets.map((target) => ({ target, repository }));
   const sources = chooseSources(config, { ...request, sources: targets });
   if (repository !== undefined) return sources.map(({ name }) => ({ target: name, repository }));
-  return sources.flatMap(({ name, placements }): Aim[] => {
-    const drilled = placements.filter((one) => one.drill !== false);
-    return (drilled.length > 0 ? drilled : placements).map((one) => {
-      const { mayBeAwayMs } = config.repositories.get(one.repository) ?? {};
-      return { target: name, repository: one.repository, mayBeAway: mayBeAwayMs !== undefined };
-    });
-  });
+  return sources.flatMap((source) =>
+    drilledIn(source).map((place): Aim => {
+      const { mayBeAwayMs } = config.repositories.get(place) ?? {};
+      return { target: source.name, repository: place, mayBeAway: mayBeAwayMs !== undefined };
+    }),
+  );
+}
+
+/** The repositories in which a source is drilled where nobody names one: all, unless its policy leaves some out. */
+export function drilledIn({ placements }: SourceEntry): string[] {
+  const drilled = placements.filter((one) => one.drill !== false);
+  return (drilled.length > 0 ? drilled : placements).map(({ repository }) => repository);
 }
 
 async function attempt(aim: Aim, request: Request, uses: HostedUses): Promise<DrillResult> {
-  const { target, repository } = aim;
+  const { target } = aim;
+  let { repository } = aim;
+  const chosen = (name: string): void => {
+    repository = name;
+  };
   try {
-    return await prove(aim, request, uses);
+    return await prove(aim, request, { ...uses, chosen });
   } catch (error) {
     if (uses.signal.aborted || hasCode(error, 'cancelled')) throw error;
     const { code, message, remedy } = describeError(error);
@@ -109,7 +119,11 @@ async function attempt(aim: Aim, request: Request, uses: HostedUses): Promise<Dr
   }
 }
 
-async function prove(aim: Aim, request: Request, uses: HostedUses): Promise<DrillResult> {
+async function prove(
+  aim: Aim,
+  request: Request,
+  uses: HostedUses & { readonly chosen: (repository: string) => void },
+): Promise<DrillResult> {
   const { target } = aim;
   await using opened = await openFound(target, aim.repository, uses);
   const { snapshot, contents } = opened;

@@ -10,13 +10,14 @@ export interface OpenedContents extends AsyncDisposable {
   readonly contents: HeldContents['contents'];
 }
 
-/** Disposing releases the lock and closes the repository. */
+/** Disposing releases the lock and closes the repository. `chosen` is told which one that is, also where it cannot be read then. */
 export async function openFound(
   wanted: string,
   repository: string | undefined,
-  uses: RepositoryAccess & Execution & { stage?: string },
+  uses: RepositoryAccess & Execution & { stage?: string; chosen?: (repository: string) => void },
 ): Promise<OpenedContents> {
   const found = await openSnapshot(wanted, repository, uses, { toRead: true });
+  uses.chosen?.(found.opened.name);
   try {
     const held = await openContents({
       repository: found.opened.repository,

@@ -42,3 +42,11 @@ test('what was left out neither fails nor makes good for a failure, and is not t
   ]);
   expect(next).toEqual([]);
 });
+
+test.each([true, false])('what turned out to be read is in the run and in what is told of it (passed: %s)', (ok) => {
+  const { outcome, events } = endingOf(runOf('drill', 'manual'), { ok, repository: 'r2' }, facts);
+  expect(outcome.repository).toBe('r2');
+  expect(events).toMatchObject([
+    { repository: 'r2', title: `the drill of shop from r2 ${ok ? 'succeeded' : 'failed'}` },
+  ]);
+});

@@ -23,9 +23,10 @@ export interface EndingFacts {
 export type StopReason = 'cancelled' | 'shutdown' | 'timeout' | 'lost' | 'left';
 
 /** What an operation gave. */
-export function endingOf(run: RunRecord, performed: Performed, facts: EndingFacts): Ending {
-  const { ok, error, result, bytes, addedBytes, snapshot, next = [] } = performed;
-  const gave = { result, bytes, addedBytes, snapshot };
+export function endingOf(asked: RunRecord, performed: Performed, facts: EndingFacts): Ending {
+  const { ok, error, result, bytes, addedBytes, snapshot, repository = asked.repository, next = [] } = performed;
+  const run = repository === undefined ? asked : { ...asked, repository };
+  const gave = { result, bytes, addedBytes, snapshot, repository };
   if (performed.leftOut) return leftOutEnding(run, performed.leftOut, gave);
   if (!ok) return failed(run, { ...(error ?? incomplete(run)) }, { ...facts, gave, next });
   const title = `the ${titleOf(run)} succeeded`;
@@ -75,7 +76,7 @@ function cancelledEnding(run: RunRecord, stopped: 'cancelled' | 'shutdown', { no
   };
 }
 
-type Gave = Pick<RunOutcome, 'result' | 'bytes' | 'addedBytes' | 'snapshot'>;
+type Gave = Pick<RunOutcome, 'result' | 'bytes' | 'addedBytes' | 'snapshot' | 'repository'>;
 
 function failed(
   run: RunRecord,
