@@ -1,5 +1,6 @@
 /** Which databases, schemas and tables a source means; patterns become exact names, so that every program takes them alike. */
 import { HoldfastError } from '../../base/errors.ts';
+import { choosePartitioned, lineageIn, type Named, partitionNotes } from './partitions.ts';
 import type { Place } from './place.ts';
 import type { Session } from './session.ts';
 import type { Settings } from './settings.ts';
@@ -18,6 +19,8 @@ export interface Relation {
   readonly identityOf?: string;
   /** For a sequence that belongs to a column: the table. */
   readonly ownedBy?: string;
+  /** For a partition: the table. */
+  readonly partitionOf?: string;
 }
 
 /** A name or pattern of the settings that nothing fits. */
@@ -33,9 +36,12 @@ export interface Selection {
   readonly withoutRows: ReadonlySet<string>;
   /** `all`; `schemas`: objects in these schemas only; `tables`: tables and what belongs to them only. */
   readonly breadth: 'all' | 'schemas' | 'tables';
+  /** Whether what is no relation is stored, too. */
   readonly hasSchema: (schema: string) => boolean;
   /** Of «schemas» and «tables», what nothing in this database fits. */
   readonly unmatched: readonly Unmatched[];
+  /** Partitions that are left out although their table is not, or because it is. */
+  readonly notes: readonly string[];
   /** What tells pg_dump the same. */
   readonly dumpArguments: readonly string[];
 }
@@ -104,7 +110,8 @@ export function warningOf({ setting, pattern }: Unmatched): string {
 const relationsQuery = `
 SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence = 'u', c.relpages::bigint * 8192,
   (SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'i' AND refclassid = 'pg_class'::regclass AND c.relkind = 'S' LIMIT 1),
-  (SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype IN ('i', 'a') AND refclassid = 'pg_class'::regclass AND c.relkind = 'S' LIMIT 1)
+  (SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype IN ('i', 'a') AND refclassid = 'pg_class'::regclass AND c.relkind = 'S' LIMIT 1),
+  (SELECT inhparent FROM pg_inherits WHERE inhrelid = c.oid AND c.relispartition)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relpersistence <> 't'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
@@ -112,7 +119,7 @@ ORDER BY n.nspname, c.relname`;
 
 export async function listRelations(session: Session): Promise<Relation[]> {
   const rows = await session.query(relationsQuery);
-  return rows.map(([oid, schema, name, kind, unlogged, bytes, identityOf, ownedBy]) => ({
+  return rows.map(([oid, schema, name, kind, unlogged, bytes, identityOf, ownedBy, partitionOf]) => ({
     oid: oid ?? '',
     schema: schema ?? '',
     name: name ?? '',
@@ -121,12 +128,16 @@ export async function listRelations(session: Session): Promise<Relation[]> {
     bytes: Number(bytes),
     ...(identityOf !== null && { identityOf }),
     ...(ownedBy !== null && { ownedBy }),
+    ...(partitionOf !== null && { partitionOf }),
   }));
 }
 
 /** Everything, as of a restored copy. */
 export function selectAll(relations: readonly Relation[]): Selection {
-  return { relations, withoutRows: new Set(), breadth: 'all', hasSchema: () => true, unmatched: [], dumpArguments: [] };
+  return {
+    ...{ relations, withoutRows: new Set(), breadth: 'all', hasSchema: () => true },
+    ...{ unmatched: [], notes: [], dumpArguments: [] },
+  };
 }
 
 /** Those people made, also if there is no table in them. */
@@ -143,50 +154,64 @@ export async function lookForSelection(session: Session, settings: Settings): Pr
 }
 
 function select(all: readonly Relation[], allSchemas: readonly string[], settings: Settings): Selection {
-  const { schemas, excludeSchemas, tables, excludeTables, excludeTableData } = settings;
-  const inSchemas = schemas.length === 0 ? () => true : globMatcher(schemas);
-  const notInSchemas = globMatcher(excludeSchemas);
-  const hasSchema = (schema: string): boolean => inSchemas(schema) && !notInSchemas(schema);
-  const named = tables.length === 0 ? undefined : globMatcher(tables);
-  const unwanted = globMatcher(excludeTables);
-  const path = ({ schema, name }: Relation): string => `${schema}.${name}`;
-  const chosen = new Map(
-    all
-      .filter((one) => hasSchema(one.schema) && (named?.(path(one)) ?? true) && !unwanted(path(one)))
-      .map((one) => [one.oid, one]),
+  const { schemas, tables } = settings;
+  const meant = readNames(settings);
+  const lineage = lineageIn(
+    all,
+    ({ oid }) => oid,
+    ({ partitionOf }) => partitionOf,
   );
-  followOwners(all, chosen, named !== undefined);
-  if (named && chosen.size === 0) throw nothingMatches('tables');
-  if (schemas.length > 0 && !allSchemas.some(hasSchema)) throw nothingMatches('schemas');
-  const emptied = globMatcher(excludeTableData);
-  const withoutRows = [...chosen.values()].filter((one) => emptied(path(one)));
-  const breadth = named ? 'tables' : schemas.length > 0 ? 'schemas' : 'all';
+  const chosen = choosePartitioned(all, lineage, meant.isWanted, meant.isUnwanted);
+  const notes = partitionNotes(all, lineage, chosen, meant, { name: path, holdsRows: ({ kind }) => kind !== 'p' });
+  followOwners(all, chosen);
+  if (tables.length > 0 && chosen.size === 0) throw nothingMatches('tables');
+  if (schemas.length > 0 && !allSchemas.some(meant.hasSchema)) throw nothingMatches('schemas');
+  const relations = all.filter((one) => chosen.has(one));
+  const withoutRows = relations.filter((one) => lineage(one).some(meant.isEmptied));
+  const breadth = tables.length > 0 ? 'tables' : schemas.length > 0 ? 'schemas' : 'all';
+  // pg_dump takes tables from schemas it stores only: that of a partition elsewhere comes with what is no relation.
+  const followed = new Set(relations.map(({ schema }) => schema));
+  const hasSchema = (schema: string): boolean => meant.hasSchema(schema) || followed.has(schema);
   return {
-    relations: [...chosen.values()],
+    relations,
     withoutRows: new Set(withoutRows.map(({ oid }) => oid)),
     breadth,
     hasSchema,
     unmatched: [
       ...notIn(allSchemas, 'schemas', schemas),
-      ...notIn(all.filter(({ schema }) => hasSchema(schema)).map(path), 'tables', tables),
+      ...notIn(all.filter(({ schema }) => meant.hasSchema(schema)).map(path), 'tables', tables),
     ],
-    dumpArguments: dumpArguments(all, {
-      allSchemas,
-      chosen,
-      withoutRows,
-      breadth,
-      hasSchema,
-      isUnwanted: (one) => unwanted(path(one)),
-    }),
+    notes,
+    dumpArguments: dumpArguments(all, { allSchemas, chosen, withoutRows, breadth, hasSchema }),
   };
 }
 
-/** As pg_dump does: the sequence of an identity column goes with its table; another sequence a column owns comes with it. */
-function followOwners(all: readonly Relation[], chosen: Map<string, Relation>, adds: boolean): void {
+function path({ schema, name }: Relation): string {
+  return `${schema}.${name}`;
+}
+
+/** The patterns, each as a question about one name. */
+function readNames(settings: Settings): Named<Relation> & { hasSchema: (schema: string) => boolean } {
+  const { schemas, tables } = settings;
+  const inSchemas = schemas.length === 0 ? () => true : globMatcher(schemas);
+  const inTables = tables.length === 0 ? () => true : globMatcher(tables);
+  const notInSchemas = globMatcher(settings.excludeSchemas);
+  const notInTables = globMatcher(settings.excludeTables);
+  const emptied = globMatcher(settings.excludeTableData);
+  return {
+    isWanted: (one) => inSchemas(one.schema) && inTables(path(one)),
+    isUnwanted: (one) => notInSchemas(one.schema) || notInTables(path(one)),
+    isEmptied: (one) => emptied(path(one)),
+    hasSchema: (schema) => inSchemas(schema) && !notInSchemas(schema),
+  };
+}
+
+/** As pg_dump does: a sequence that a column owns goes and comes with its table; if it is no identity, also without. */
+function followOwners(all: readonly Relation[], chosen: Set<Relation>): void {
+  const tables = new Set([...chosen].map(({ oid }) => oid));
   for (const one of all) {
-    if (one.identityOf !== undefined && !chosen.has(one.identityOf)) chosen.delete(one.oid);
-    const isOwned = one.ownedBy !== undefined && chosen.has(one.ownedBy);
-    if (isOwned && (adds || one.identityOf !== undefined)) chosen.set(one.oid, one);
+    if (one.identityOf !== undefined && !tables.has(one.identityOf)) chosen.delete(one);
+    if (one.ownedBy !== undefined && tables.has(one.ownedBy)) chosen.add(one);
   }
 }
 
@@ -194,23 +219,22 @@ function dumpArguments(
   all: readonly Relation[],
   parts: {
     allSchemas: readonly string[];
-    chosen: ReadonlyMap<string, Relation>;
+    chosen: ReadonlySet<Relation>;
     withoutRows: readonly Relation[];
     breadth: Selection['breadth'];
     hasSchema: (schema: string) => boolean;
-    isUnwanted: (one: Relation) => boolean;
   },
 ): string[] {
-  const { allSchemas: schemas, chosen, withoutRows, breadth, hasSchema, isUnwanted } = parts;
+  const { allSchemas: schemas, chosen, withoutRows, breadth, hasSchema } = parts;
   const word = ({ schema, name }: Relation): string => `${quoteName(schema)}.${quoteName(name)}`;
   const args = withoutRows.map((one) => `--exclude-table-data=${word(one)}`);
-  if (breadth === 'tables') args.push(...[...chosen.values()].map((one) => `--table=${word(one)}`));
+  if (breadth === 'tables') args.push(...[...chosen].map((one) => `--table=${word(one)}`));
   else if (breadth === 'schemas') args.push(...schemas.filter(hasSchema).map((one) => `--schema=${quoteName(one)}`));
   else args.push(...schemas.filter((one) => !hasSchema(one)).map((one) => `--exclude-schema=${quoteName(one)}`));
-  if (breadth !== 'tables')
-    args.push(
-      ...all.filter((one) => hasSchema(one.schema) && isUnwanted(one)).map((one) => `--exclude-table=${word(one)}`),
-    );
+  if (breadth !== 'tables') {
+    const away = all.filter((one) => hasSchema(one.schema) && !chosen.has(one));
+    args.push(...away.map((one) => `--exclude-table=${word(one)}`));
+  }
   // Names on the command line are UTF-8, whatever the database's own encoding is.
   return args.length === 0 ? [] : ['--encoding=UTF8', ...args];
 }

@@ -270,6 +270,7 @@ function notesOf({ database, selection }: Held, { largeObjects, includesUnlogged
   const foreign = count(({ kind }) => kind === 'f');
   const unlogged = count(({ kind, isUnlogged }) => kind === 'r' && isUnlogged);
   return [
+    ...selection.notes.map((note) => `${database}: ${note}`),
     ...(foreign > 0
       ? [`${database}: the rows of ${foreign} foreign table(s) are elsewhere and not stored, only their definitions`]
       : []),
