@@ -11,21 +11,41 @@ import {
   type Repository,
   readState,
   saveState,
+  stateBeside,
 } from '../index.ts';
+import { BlobSaver } from '../saving/blob-saver.ts';
 import { findSnapshot } from './snapshots.ts';
 
 const inOrder = (a: string, b: string): number => (a < b ? -1 : 1);
 let timeMs = Date.parse('2026-11-20T03:00:00Z');
 
 async function save(repository: Repository, text: string, facts: { hostname?: string; path?: string } = {}) {
+  return await saveState(repository, record(text, facts));
+}
+
+function record(text: string, facts: { hostname?: string; path?: string } = {}) {
   timeMs += 60_000;
   const files = new Map([
     ['holdfast.yaml', Buffer.from(text)],
     ['large', noise('large', 2_500_000)],
     ['empty', Buffer.alloc(0)],
   ]);
-  const record = { hostname: 'here', path: '/etc/holdfast.yaml', files, timeMs, programVersion: 'holdfast', ...facts };
-  return await saveState(repository, record);
+  return { hostname: 'here', path: '/etc/holdfast.yaml', files, timeMs, programVersion: 'holdfast', ...facts };
+}
+
+const small = (text: string) => ({ ...record(text), files: new Map([['holdfast.yaml', Buffer.from(text)]]) });
+
+/** As many as stay, stored by one saver, which is cheaper than one after the other. Oldest first. */
+async function allThatStay(repository: Repository) {
+  await using saver = await BlobSaver.open(repository, { threads: 1 });
+  const shows: Awaited<ReturnType<typeof stateBeside>>[] = [];
+  for (let i = 0; i < 5; i++) {
+    const one = small(`state ${i}`);
+    shows.push(await stateBeside(one, { saver, snapshots: [], timeMs: one.timeMs }));
+  }
+  await saver.finish();
+  for (const show of shows) await show();
+  return await listStates(repository);
 }
 
 describe('state snapshots', () => {
@@ -56,6 +76,32 @@ describe('state snapshots', () => {
     const states = await listStates(repository);
     expect(states).toHaveLength(6);
     expect(states[0].id).toBe(snapshot);
+  });
+
+  it('stay when they are pinned while a backup goes on that would remove them in the end', async () => {
+    const { repository } = await memoryRepository();
+    const snapshots = await allThatStay(repository);
+    await using saver = await BlobSaver.open(repository, { threads: 1 });
+    const show = await stateBeside(small('next'), { saver, snapshots, timeMs });
+    await pinSnapshot(repository, snapshots[0].id);
+    await saver.finish();
+    expect(await show()).toEqual({ snapshot: expect.any(String), removed: [] });
+    expect((await listStates(repository)).map((one) => one.id)).toContain(snapshots[0].id);
+  });
+
+  it('stay when they are pinned while the next one is stored', async () => {
+    const { repository, place } = await memoryRepository();
+    const [oldest] = await allThatStay(repository);
+    const inner = memoryStorage(place);
+    const pinning = repository.on({
+      ...inner,
+      put: async (name, parts, options) => {
+        await inner.put(name, parts, options);
+        if (name.startsWith('snapshots/')) await pinSnapshot(repository, oldest.id);
+      },
+    });
+    expect(await saveState(pinning, small('next'))).toMatchObject({ removed: [] });
+    expect((await listStates(repository)).map((one) => one.id)).toContain(oldest.id);
   });
 
   it('stay in a small number of each configuration, the newest always', async () => {

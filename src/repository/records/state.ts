@@ -92,7 +92,7 @@ export async function stateBeside(
 interface StatePlan {
   /** With the time it is stored under. */
   readonly record: StateRecord;
-  /** Older ones that then go. */
+  /** Older ones that then go, unless they are pinned by then. */
   readonly excess: readonly string[];
 }
 
@@ -110,18 +110,15 @@ async function planState(
   const newest = own.at(-1);
   if (newest && (await holds(repository, newest, record, signal))) return undefined;
   const newestSourceMs = sourceTimeMs ?? snapshots.findLast((one) => !isState(one))?.timeMs;
-  const excess = await unpinned(repository, own.slice(0, Math.max(0, own.length + 1 - keptStates)), signal);
+  const excess = own.slice(0, Math.max(0, own.length + 1 - keptStates)).map((one) => one.id);
   return { record: { ...record, timeMs: timeFor(record, newest, newestSourceMs) }, excess };
 }
 
-async function unpinned(
-  repository: Repository,
-  states: readonly StoredSnapshot[],
-  signal?: AbortSignal,
-): Promise<string[]> {
-  if (states.length === 0) return [];
+/** Asked just before they go: one may have been pinned since the plan was made, which is as long as a backup takes. */
+async function unpinned(repository: Repository, ids: readonly string[], signal?: AbortSignal): Promise<string[]> {
+  if (ids.length === 0) return [];
   const pins = await listPins(repository, signal);
-  return states.map((one) => one.id).filter((id) => !pins.has(id));
+  return ids.filter((id) => !pins.has(id));
 }
 
 /** Before the newest snapshot of a source, which is what restic means by `latest`; but after the state it follows. */
@@ -136,8 +133,9 @@ function timeFor(
 
 /** Where nothing may be deleted, old ones stay. */
 async function remove(repository: Repository, ids: readonly string[], options: StateOptions): Promise<string[]> {
+  const mayStillGo = async (): Promise<Set<string>> => new Set(await unpinned(repository, ids, options.signal));
   try {
-    return await forgetSnapshots(repository, ids, options);
+    return await forgetSnapshots(repository, ids, { ...options, mayStillGo });
   } catch (error) {
     if (!hasCode(error, 'storage.denied')) throw error;
     return [];
@@ -147,8 +145,9 @@ async function remove(repository: Repository, ids: readonly string[], options: S
 /** The same under a lock that is held. */
 async function removeHeld(repository: Repository, ids: readonly string[]): Promise<string[]> {
   try {
-    for (const id of ids) await deleteUnpacked(repository, 'snapshots', id);
-    return [...ids];
+    const going = await unpinned(repository, ids);
+    for (const id of going) await deleteUnpacked(repository, 'snapshots', id);
+    return going;
   } catch (error) {
     if (!hasCode(error, 'storage.denied')) throw error;
     return [];
