@@ -139,3 +139,64 @@ it('a server with nothing in it is backed up with a warning, and its drill prove
     message: expect.stringMatching('nothing to prove'),
   });
 });
+
+it('what was made without an answer is dropped, unless it is of others', async () => {
+  await using server = await seeded();
+  const source = sourceAt({ url: server.url, databases: ['bank'] });
+  await using stored = await (await bench.bench.backUp(source)).open();
+  server.store.drop('bank.view');
+  server.store.create('bank.view', { viewOn: 'right', pipeline: [] });
+
+  /** `act` instead of the first making of `what`: in time, and without an answer, or just before it. */
+  const restoredWhen = async (what: string, act: (ns: string) => 'cut' | undefined): Promise<unknown> => {
+    let isDone = false;
+    server.fault = (name, { create }) => {
+      if (isDone || name !== 'create' || !String(create).startsWith(what)) return undefined;
+      isDone = true;
+      return act(`bank.${String(create)}`);
+    };
+    const refused = await mongodb.restore(source, stored.contents, { ...request, overwrite: true }).catch(String);
+    expect(isDone).toBe(true);
+    return refused;
+  };
+  const made = (options?: object) => (ns: string) => {
+    server.store.create(ns, options);
+    return 'cut' as const;
+  };
+
+  const asBefore = expect.stringContaining('the collections are as they were before');
+  const before = states(server);
+  expect(await restoredWhen('left', made())).toEqual(asBefore);
+  expect(states(server)).toEqual(before);
+
+  server.store.drop('bank.left');
+  const without = states(server);
+  expect(await restoredWhen('left', made())).toEqual(asBefore);
+  expect(states(server)).toEqual(without);
+
+  const theirs = (reply: 'cut' | undefined) => (ns: string) => {
+    server.store.insert(ns, { _id: 'theirs' });
+    return reply;
+  };
+  for (const reply of ['cut', undefined] as const) {
+    expect(await restoredWhen('left', theirs(reply))).toEqual(asBefore);
+    expect(server.store.documents('bank.left')).toHaveLength(1);
+    server.store.drop('bank.left');
+  }
+
+  await restoredWhen('view', made({ viewOn: 'left', pipeline: [] }));
+  expect(server.store.find('bank.view')?.options).toMatchObject({ viewOn: 'right' });
+});
+
+it('what a killed restore left of the users is in no backup, and does not stand in the way of the next restore', async () => {
+  await using server = await seeded();
+  const source = sourceAt({ url: server.url });
+  server.store.insert('admin.holdfast_users', { _id: 'bank.clerk', user: 'clerk', db: 'bank', roles: [] });
+  await using stored = await (await bench.bench.backUp(source)).open();
+  await mongodb.restore(source, stored.contents, { ...request, overwrite: true });
+  expect(server.store.find('admin.holdfast_users')).toBeUndefined();
+  await using other = await MongoStandIn.start();
+  const target = sourceAt({ url: other.url });
+  await mongodb.restore(target, stored.contents, { ...request, overwrite: true });
+  expect([...other.store.collections.keys()].filter((ns) => ns.startsWith('admin.'))).toEqual(['admin.system.users']);
+});

@@ -22,7 +22,7 @@ export interface CollectionDefinition {
 /** Ordered by database and name. */
 export type Catalogue = readonly CollectionDefinition[];
 
-const namespaceMissing = 26;
+export const namespaceMissing = 26;
 
 /** Nothing but definitions: documents are not read. */
 export async function readCatalogue(member: Member, choice: Choice, signal: AbortSignal): Promise<Catalogue> {

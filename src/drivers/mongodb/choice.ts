@@ -12,6 +12,8 @@ export interface Chosen {
 
 /** Where users, roles and the version of their format are. */
 export const accountCollections = ['system.users', 'system.roles', 'system.version'] as const;
+/** Where a restore has users and roles for the moment in which the server merges them. */
+export const besideAccounts = { 'system.users': 'holdfast_users', 'system.roles': 'holdfast_roles' } as const;
 const ownDatabases = new Set(['local', 'config']);
 
 export function isAccountCollection(database: string, name: string): boolean {
@@ -27,6 +29,7 @@ export function chosenBy({ databases, exclude, excludeCollections }: Choice): Ch
       !ownDatabases.has(name) && (wanted?.some((p) => p.test(name)) ?? true) && !unwanted.some((p) => p.test(name)),
     collection(database, name) {
       if (isAccountCollection(database, name)) return wanted === undefined;
+      if (database === 'admin' && Object.values<string>(besideAccounts).includes(name)) return false;
       if (name.startsWith('system.') && name !== 'system.js') return false;
       return !without.some((p) => p.test(`${database}.${name}`));
     },

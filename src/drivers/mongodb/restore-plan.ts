@@ -33,8 +33,8 @@ export interface Load {
   readonly name: string;
   /** Present if there is one of that name. */
   readonly existing?: Catalogue[number];
-  /** Made by this restore. */
-  isThere: boolean;
+  /** Whether this restore made it; `perhaps`: it was told to, and no answer came. */
+  made: 'no' | 'perhaps' | 'yes';
   /** A time series of that name was dropped: it cannot be moved. */
   isLost: boolean;
 }
@@ -66,7 +66,7 @@ function plannedLoad({ stamp }: Work, of: ArchiveCollection, existing: Load['exi
   const definition = definitionFrom(of);
   const isBeside = existing !== undefined && of.kind === 'collection';
   const name = isBeside ? `${of.collection}_restoring_${stamp}` : of.collection;
-  return { of, definition, name, ...(existing && { existing }), isThere: false, isLost: false };
+  return { of, definition, name, ...(existing && { existing }), made: 'no', isLost: false };
 }
 
 function definitionFrom({ metadata, database, collection }: ArchiveCollection): Definition {

@@ -1,5 +1,5 @@
 /** Puts what was loaded in the place of what is there: nothing is dropped before the restored one has its name. */
-import { throwIfCancelled } from '../../base/errors.ts';
+import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { Load, Work } from './restore-plan.ts';
 
@@ -68,8 +68,19 @@ export async function create({ member, source }: Pick<Work, 'member' | 'source'>
   const { viewOn, pipeline, ...options } = one.definition.options;
   const view = one.of.kind === 'view' ? { viewOn, pipeline } : {};
   const doing = `to create ${database}.${one.name}`;
-  await member.command(database, { create: one.name, ...view, ...options, writeConcern: { w: 'majority' } }, doing);
-  one.isThere = true;
+  one.made = 'perhaps';
+  try {
+    await member.command(database, { create: one.name, ...view, ...options, writeConcern: { w: 'majority' } }, doing);
+  } catch (error) {
+    if (isRefusal(error)) one.made = 'no';
+    throw error;
+  }
+  one.made = 'yes';
+}
+
+/** An answer that says that nothing was done. A server that steps down may have done it before it answered. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof HoldfastError && error.context.serverCode !== undefined && error.retry === 'never';
 }
 
 /** `dropTarget`: what has that name is dropped in the same step. */

@@ -6,6 +6,7 @@ import { HoldfastError, messageOf } from '../../base/errors.ts';
 import { type Catalogue, readCatalogue } from './catalogue.ts';
 import { openMember } from './connect.ts';
 import { toText } from './exact.ts';
+import { readAll } from './read.ts';
 import type { Load, Work } from './restore-plan.ts';
 import { asideOf, drop, rename } from './swap.ts';
 
@@ -51,17 +52,28 @@ async function putBack(work: Work): Promise<string[]> {
 async function putOneBack(work: Work, now: Catalogue, one: Load): Promise<string | undefined> {
   const { of, existing, name } = one;
   const isBeside = name !== of.collection;
-  const isLoaded = one.isThere && at(now, of.database, name) !== undefined;
+  const isLoaded = await isOurs(work, now, one);
   const inPlace = at(now, of.database, of.collection);
   if (existing === undefined) {
     if (isLoaded) await drop(work, of.database, name);
     return undefined;
   }
   // What has the name is of this restore if it was loaded under it, or is no longer where it was loaded.
-  const isOurs = inPlace !== undefined && one.isThere && (!isBeside || !isLoaded);
-  const left = await restoreExisting(work, now, { one, existing, inPlace: isOurs ? inPlace : undefined });
+  const isReplaced = isBeside ? one.made === 'yes' && !isLoaded : isLoaded;
+  const left = await restoreExisting(work, now, { one, existing, inPlace: isReplaced ? inPlace : undefined });
   if (isBeside && isLoaded) await drop(work, of.database, name);
   return left;
+}
+
+/** Whether what has the name it was loaded under was made by this restore. Without an answer, only what is as it was to be made: others make some, too. */
+async function isOurs(work: Work, now: Catalogue, { of, name, definition, made }: Load): Promise<boolean> {
+  const found = at(now, of.database, name);
+  if (found === undefined || made !== 'perhaps') return found !== undefined && made === 'yes';
+  if (found.kind !== of.kind) return false;
+  if (found.kind === 'view') return toText(found.options) === toText(definition.options);
+  const { member, source } = work;
+  const query = { database: of.database, command: { find: name, limit: 1 }, signal: source.signal };
+  return (await readAll(member, { ...query, doing: `to look into ${of.database}.${name}` })).length === 0;
 }
 
 interface Existing {
@@ -76,7 +88,8 @@ async function restoreExisting(work: Work, now: Catalogue, given: Existing): Pro
   if (existing.kind === 'view') return await restoreView(work, now, given);
   const ns = `${existing.database}.${existing.name}`;
   if (existing.kind === 'timeseries') {
-    return one.isLost ? `the time series ${ns} was dropped, and is not restored in full` : undefined;
+    const isDropped = one.isLost && (one.made !== 'no' || at(now, existing.database, existing.name) === undefined);
+    return isDropped ? `the time series ${ns} was dropped, and is not restored in full` : undefined;
   }
   const old = now.find((it) => it.database === existing.database && it.uuid === existing.uuid);
   if (old?.name === existing.name) return undefined;
@@ -118,7 +131,8 @@ function at(catalogue: Catalogue, database: string, name: string): Catalogue[num
 function whereTo(work: Work, error: unknown): string[] {
   const names = work.loads.flatMap((one) => {
     const { of, existing, name } = one;
-    const restored = one.isThere ? [`${of.database}.${name} is of the restore`] : [];
+    const is = one.made === 'yes' ? 'is' : 'may be';
+    const restored = one.made === 'no' ? [] : [`${of.database}.${name} ${is} of the restore`];
     return existing === undefined ? restored : [...restored, placeOf(work, one, existing)];
   });
   return [`what the restore had done could not be undone (${messageOf(error)}): ${names.join(', ')}`];
