@@ -84,3 +84,21 @@ test('a storage that answers a range past the end with fewer bytes is found out'
   }));
   expect(failed).toContain('past-the-end');
 });
+
+test('a folder that cannot be removed in the end hides no result', async () => {
+  const place = new Map<string, Uint8Array>();
+  const refused = new Error('the folder is in use');
+  const open = async (): Promise<Storage> => ({
+    ...memoryStorage(place),
+    removeFolders: async (folder) => {
+      if (folder === 'check') throw refused;
+    },
+  });
+  const results = await runStorageConformance({ open, prefix: 'check' }, () => undefined);
+  expect(results.filter(({ passed }) => passed)).toHaveLength(storageCases.length);
+  expect(results.at(-1)).toMatchObject({ id: 'removal', passed: false, error: refused });
+  const stopped = runStorageConformance({ open, prefix: 'check' }, () => {
+    throw new Error('somebody stopped it');
+  });
+  await expect(stopped).rejects.toThrow('somebody stopped it');
+});
