@@ -178,6 +178,7 @@ function serverFacts(source: Source, seen: Seen, moment: Moment): Record<string,
     dumpedAs: { charset: 'utf8mb4', timeZone: '+00:00', sqlMode: 'NO_AUTO_VALUE_ON_ZERO' },
     ...(moment.position && { binaryLog: moment.position }),
     accounts: source.settings.users,
+    leftOut: { tables: source.settings.excludeTables, rows: source.settings.excludeTableData },
   };
 }
 

@@ -44,17 +44,20 @@ export async function dropProgram(session: Session, database: string, { kind, na
 
 /** What is there, without definitions, in an order in which it can be dropped. */
 export async function listPrograms(session: Session, database: string): Promise<Program[]> {
+  // MariaDB compares the database of an event without case and accents, whether its names know them or not.
+  const within = (column: string): string =>
+    `${column} = ${quoteText(database)} AND (@@lower_case_table_names > 0 OR HEX(CONVERT(${column} USING utf8mb4)) = '${Buffer.from(database).toString('hex').toUpperCase()}')`;
   const views = await session.rows(
-    `SELECT TABLE_NAME AS name FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ${quoteText(database)}`,
+    `SELECT TABLE_NAME AS name FROM information_schema.VIEWS WHERE ${within('TABLE_SCHEMA')}`,
   );
   const routines = await session.rows(
-    `SELECT ROUTINE_NAME AS name, ROUTINE_TYPE AS type FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${quoteText(database)}`,
+    `SELECT ROUTINE_NAME AS name, ROUTINE_TYPE AS type FROM information_schema.ROUTINES WHERE ${within('ROUTINE_SCHEMA')}`,
   );
   const triggers = await session.rows(
-    `SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${quoteText(database)}`,
+    `SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE ${within('TRIGGER_SCHEMA')}`,
   );
   const events = await session.rows(
-    `SELECT EVENT_NAME AS name FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ${quoteText(database)}`,
+    `SELECT EVENT_NAME AS name FROM information_schema.EVENTS WHERE ${within('EVENT_SCHEMA')}`,
   );
   const program = (kind: Program['kind'], name: string | null): Program => ({ kind, name: name ?? '', definition: '' });
   return [

@@ -2,13 +2,16 @@
  * Puts databases or tables back. Each is loaded into a database beside its target first, so that the targets are untouched
  * until everything is there, and then all take their targets' places at once.
  */
+import { randomInt } from 'node:crypto';
 import { formatBytes } from '../../base/bytes.ts';
 import { formatInstant } from '../../base/clock.ts';
 import { HoldfastError, messageOf } from '../../base/errors.ts';
 import type { RestoreOutcome, RestoreRequest, SnapshotContents, SourceContext } from '../driver.ts';
 import { type ChosenDatabase, choose } from './choice.ts';
+import { type Arrival, databaseExists } from './exchange/exchange.ts';
 import { explainRefusal } from './failures.ts';
 import type { ParentOf } from './foreign-keys.ts';
+import { findUnstored, type LeftOut, readLeftOut, refuseUnstored } from './left-out.ts';
 import { loadTables } from './load.ts';
 import { accountsFile, dumpFileName, dumpFolder, quoteName } from './names.ts';
 import { loadSession } from './programs.ts';
@@ -16,7 +19,7 @@ import { restoreAccounts } from './restore-accounts.ts';
 import { type Flavour, identify, prepareReader, productName, requireFlavour } from './server.ts';
 import { openSession, type Session } from './session.ts';
 import { isUrl, type Place, placeOf, type Settings, settings as schema } from './settings.ts';
-import { type Arrival, databaseExists, describePresent, swap } from './swap.ts';
+import { describePresent, swap } from './swap.ts';
 import { dumpedDatabases } from './throwaway.ts';
 
 type Source = SourceContext<Settings>;
@@ -40,6 +43,8 @@ interface Task {
   readonly staging: string;
   readonly aside: string;
   readonly present: number;
+  /** Present tables of which the snapshot has nothing, or no rows, because its source left them out. */
+  readonly unstored: readonly string[];
 }
 
 /** Errors: `restore.target-invalid`, `restore.failed`, `usage.invalid`, `host.unreachable`; the target is as it was then. */
@@ -56,8 +61,10 @@ export async function restore(
   await using session = await openLoader(destination, flavour, source.signal);
   const tasks: Task[] = [];
   const taken = new Set<string>();
+  const leftOut = await readLeftOut(contents, source.settings);
   for (const chosen of choice.databases)
-    tasks.push(await plan(source, session, { contents, chosen, name: destination.name, taken }));
+    tasks.push(await plan(source, session, { contents, chosen, name: destination.name, leftOut, taken }));
+  if (request.overwrite) refuseUnstored(tasks);
   const steps = [
     ...tasks.flatMap((task) => describe(task, `${productName[flavour]} at ${session.place.title}`, request)),
     ...(choice.accounts
@@ -125,34 +132,42 @@ interface Planning {
   readonly chosen: ChosenDatabase;
   /** Instead of the database's own. */
   readonly name: string | undefined;
+  readonly leftOut: LeftOut;
   /** Names that others of this restore were given. */
   readonly taken: Set<string>;
 }
 
-async function plan({ clock }: Source, session: Session, { contents, chosen, name, taken }: Planning): Promise<Task> {
+async function plan({ clock }: Source, session: Session, planning: Planning): Promise<Task> {
+  const { contents, chosen, name, leftOut, taken } = planning;
   const target = name ?? chosen.name;
   const path = `/${dumpFolder}/${dumpFileName(chosen.name)}`;
   const time = formatInstant(clock.nowMs()).slice(0, 19).replace(/[-:]/g, '').replace('T', '_');
-  const beside = async (suffix: string): Promise<string> => {
-    const base = [...target].slice(0, longestName - suffix.length - 3).join('') + suffix;
-    for (let number = 1; ; number++) {
-      const candidate = number === 1 ? base : `${base}_${number}`;
+  const beside = async (word: string): Promise<string> => {
+    for (;;) {
+      const suffix = `_${word}_${time}_${randomSuffix()}`;
+      const candidate = [...target].slice(0, longestName - suffix.length).join('') + suffix;
       if (taken.has(candidate) || (await databaseExists(session, candidate))) continue;
       taken.add(candidate);
       return candidate;
     }
   };
+  const unstored = chosen.wants ? [] : await findUnstored(session, { source: chosen.name, target, leftOut });
   return {
-    ...{ chosen, path, target },
+    ...{ chosen, path, target, unstored },
     bytes: (await contents.node(path))?.size ?? 0,
-    staging: await beside(`_restoring_${time}`),
-    aside: await beside(`_before_${time}`),
+    staging: await beside('restoring'),
+    aside: await beside('before'),
     present: await describePresent(session, target),
   };
 }
 
+/** What bears it is of this restore alone, whoever restores the same database in the same second. */
+function randomSuffix(): string {
+  return Array.from({ length: 8 }, () => randomInt(36).toString(36)).join('');
+}
+
 function describe(
-  { chosen, bytes, target, staging, aside, present }: Task,
+  { chosen, bytes, target, staging, aside, present, unstored }: Task,
   server: string,
   request: RestoreRequest,
 ): string[] {
@@ -164,6 +179,9 @@ function describe(
     `load ${what} into ${staging} on ${server}`,
     ...(present > 0
       ? [request.overwrite ? `drop ${replaced}` : `move ${replaced} to ${aside}, and keep them there`]
+      : []),
+    ...(unstored.length > 0
+      ? [`leave these only in ${aside}, as the source leaves them out of its backups: ${unstored.join(', ')}`]
       : []),
     `move the restored tables to ${target}${chosen.wants ? '' : ', and make views, routines, triggers and events'}`,
   ];
@@ -180,7 +198,7 @@ interface Performance {
 
 /** Everything is loaded beside before anything takes its place. */
 async function perform(
-  { settings, signal, report }: Source,
+  { settings, signal, clock, report }: Source,
   session: Session,
   { contents, request, tasks, open, expected }: Performance,
 ): Promise<{ bytes: number; problems: readonly string[] }> {
@@ -199,7 +217,9 @@ async function perform(
       bytes += loaded.bytes;
       arrivals.push({ target, staging, aside, whole: chosen.wants === undefined, loaded });
     }
-    const problems = await swap({ open: openAnyway, settings, overwrite: request.overwrite, arrivals });
+    const problems = await swap({
+      ...{ open: openAnyway, signal, clock, settings, overwrite: request.overwrite, arrivals },
+    });
     return { bytes, problems };
   } catch (error) {
     const targets = tasks.map(({ target }) => target).join(', ');

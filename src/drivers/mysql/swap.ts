@@ -2,80 +2,116 @@
  * Puts loaded tables in the place of present ones: one RENAME TABLE for all databases, which a server does wholly or not
  * at all. What was there goes to databases of its own, with its views, routines and triggers made again there; if anything
  * fails, it comes back.
+ *
+ * In this order: look; write down what will be dropped, and try whether it could be made again; see that the tables can be
+ * locked; drop what keeps tables from moving; move them; put views and routines in place. Only the last three touch the present.
  */
-import { HoldfastError, messageOf } from '../../base/errors.ts';
-import { type Database, type Program, readDatabase } from './catalog.ts';
+import { createHash } from 'node:crypto';
+import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
+import { type Program, readDatabase } from './catalog.ts';
+import { type Identity, identityOf } from './exchange/connection.ts';
+import {
+  type Arrival,
+  charsetOf,
+  databaseExists,
+  type Exchange,
+  moves,
+  rename,
+  type SwapRequest,
+  tableNames,
+} from './exchange/exchange.ts';
+import { finish } from './exchange/finish.ts';
+import { recordName, writeRecord } from './exchange/record.ts';
+import { rehearse } from './exchange/rehearse.ts';
+import { giveRoutineGrants, readRoutineGrants } from './exchange/routine-grants.ts';
+import { undo } from './exchange/undo.ts';
 import { explainRefusal } from './failures.ts';
 import { refuseReferences } from './foreign-keys.ts';
-import { type Loaded, makePrograms } from './load.ts';
+import { makePrograms } from './load.ts';
 import { quoteName, quoteText } from './names.ts';
-import { dropProgram, listPrograms, remake } from './programs.ts';
-import { oneRow, type Session } from './session.ts';
-import type { Settings } from './settings.ts';
+import { dropProgram, remake } from './programs.ts';
+import { isServerError, oneRow, type Session } from './session.ts';
 
-/** One database that was loaded. */
-export interface Arrival {
-  /** The database that gets the tables. */
-  readonly target: string;
-  /** Where they were loaded; it is gone afterwards. */
-  readonly staging: string;
-  /** For what is present. */
-  readonly aside: string;
-  /** False if only some tables are restored: the others stay, with everything else. */
-  readonly whole: boolean;
-  readonly loaded: Loaded;
-}
+const attempts = 3;
+const pauseMs = 1000;
+/** Once the tables are exchanged, making triggers on them is worth a wait. */
+const furnishWaitSeconds = 60;
 
-export interface SwapRequest {
-  /** A connection that nothing cancels, told what a dump is loaded under. */
-  readonly open: () => Promise<Session>;
-  readonly settings: Settings;
-  /** The present tables are dropped in the end instead of kept in `aside`. */
-  readonly overwrite: boolean;
-  readonly arrivals: readonly Arrival[];
-}
-
-/** What has been done so far with one database. */
-interface Exchange extends Arrival {
-  /** The loaded tables. */
-  readonly arrived: readonly string[];
-  readonly present: Database | undefined;
-  /** The present tables that go, and what is in the way of that. */
-  readonly leaving: readonly string[];
-  readonly inTheWay: readonly Program[];
-  madeTarget: boolean;
-  madeAside: boolean;
-  isCleared: boolean;
+/** How far it came, of what only a server that answered can tell. */
+interface Progress {
+  identity?: Identity;
+  /** Set before the first statement that changes what is present. */
+  touched: boolean;
+  readonly all: Exchange[];
+  /** Targets that were made. */
+  readonly made: Set<string>;
+  readonly problems: string[];
 }
 
 /**
- * `restore.failed`, `restore.target-invalid`; the targets are as they were then. Gives problems with what was kept aside.
- * It is short, and is not cancelled half-way.
+ * `restore.failed`, `restore.target-invalid`, `source.busy`, `cancelled`; the targets are as they were then, or the error
+ * says where everything is. Gives problems with what was kept aside.
  */
 export async function swap(request: SwapRequest): Promise<string[]> {
-  await using session = await request.open();
-  const all: Exchange[] = [];
-  for (const one of request.arrivals) all.push(await prepare(session, request.settings, one));
-  await refuseReferences(session, all);
-  const moved = { done: false };
+  const progress: Progress = { touched: false, all: [], made: new Set(), problems: [] };
   try {
-    for (const one of all) await clear(session, one);
-    await rename(session, [
-      ...all.flatMap(({ target, aside, leaving }) => moves(target, aside, leaving)),
-      ...all.flatMap(({ staging, target, arrived }) => moves(staging, target, arrived)),
-    ]);
-    moved.done = true;
-    await furnish(session, all);
+    await using session = await request.open();
+    await exchange(request, session, progress);
   } catch (error) {
-    await undo(request, all, moved.done, error);
+    const { identity, touched, all, made } = progress;
+    if (identity) await undo({ request, all, identity, touched, made, cause: error });
     throw error;
   }
-  for (const { staging } of all) await session.run(`DROP DATABASE ${quoteName(staging)}`);
-  return await finish(session, all, request.overwrite);
+  return [...progress.problems, ...(await finish(request, progress.all))];
+}
+
+async function exchange(request: SwapRequest, session: Session, progress: Progress): Promise<void> {
+  const { all, made, problems } = progress;
+  const { lockWaitSeconds } = request.settings;
+  await beAlone(session, request.arrivals);
+  for (const one of request.arrivals) all.push(await prepare(session, request, one, problems));
+  await refuseReferences(session, all);
+  await session.run(`SET SESSION lock_wait_timeout = ${lockWaitSeconds}`);
+  progress.identity = await identityOf(session);
+  for (const one of all) await writeDown(session, one);
+  await awaitLocks(request, session, all);
+  progress.touched = true;
+  for (const one of all) await clear(session, one, made);
+  await rename(session, [
+    ...all.flatMap(({ target, aside, leaving }) => moves(target, aside, leaving)),
+    ...all.flatMap(({ staging, target, arrived }) => moves(staging, target, arrived)),
+  ]);
+  await session.run(`SET SESSION lock_wait_timeout = ${Math.max(lockWaitSeconds, furnishWaitSeconds)}`);
+  await furnish(session, all);
+  for (const { target, grants } of all) problems.push(...(await giveRoutineGrants(session, target, grants)));
+}
+
+/** Two exchanges of one database would take each other's tables for their own. The lock ends with the connection. */
+async function beAlone(session: Session, arrivals: readonly Arrival[]): Promise<void> {
+  for (const target of arrivals.map((one) => one.target).toSorted()) {
+    const name = `holdfast_${createHash('sha256').update(target.toLowerCase()).digest('hex').slice(0, 40)}`;
+    const got = await session.row(`SELECT GET_LOCK('${name}', 0) AS got`).catch((error: unknown) => {
+      // some clusters have no such locks
+      if (!isServerError(error)) throw error;
+      return undefined;
+    });
+    if (got?.got !== '0') continue;
+    throw new HoldfastError({
+      code: 'source.busy',
+      message: `another restore is exchanging ${target} on ${session.place.title}`,
+      remedy: 'Wait until it has ended, and look at what it restored.',
+      retry: 'later',
+    });
+  }
 }
 
 /** Changes nothing. */
-async function prepare(session: Session, settings: Settings, one: Arrival): Promise<Exchange> {
+async function prepare(
+  session: Session,
+  { settings }: SwapRequest,
+  one: Arrival,
+  problems: string[],
+): Promise<Exchange> {
   const arrived = await tableNames(session, one.staging);
   const present = (await databaseExists(session, one.target))
     ? await readDatabase(session, one.target, { ...settings, excludeTables: [], excludeTableData: [] })
@@ -83,129 +119,78 @@ async function prepare(session: Session, settings: Settings, one: Arrival): Prom
   const { tables = [], programs = [] } = present ?? {};
   const leaving = tables.map(({ name }) => name).filter((name) => one.whole || arrived.includes(name));
   const inTheWay = programs.filter(({ table }) => one.whole || (table !== undefined && leaving.includes(table)));
-  const nothingYet = { madeTarget: false, madeAside: false, isCleared: false };
-  return { ...one, arrived, present, leaving, inTheWay, ...nothingYet };
+  const hasRoutines = inTheWay.some(isRoutine);
+  const grants = hasRoutines ? await readRoutineGrants(session, one.target) : [];
+  if (grants === undefined) {
+    problems.push(
+      `rights on single routines of ${one.target} (GRANT … ON PROCEDURE), if there were any, are gone: the user ${session.place.user} may not read mysql.procs_priv`,
+    );
+  }
+  const kept = (grants ?? []).filter(({ type, routine }) => inTheWay.some((program) => isOf(program, type, routine)));
+  return { ...one, arrived, present, leaving, inTheWay, grants: kept, record: recordName(leaving) };
 }
 
-/** Makes the databases that are needed, and drops what stands in the way of moving tables. */
-async function clear(session: Session, one: Exchange): Promise<void> {
-  const { target, aside, present, loaded, leaving, inTheWay } = one;
+function isRoutine({ kind }: Program): boolean {
+  return kind !== 'view' && kind !== 'trigger' && kind !== 'event';
+}
+
+function isOf({ kind, name }: Program, type: string, routine: string): boolean {
+  return kind.toUpperCase() === type && name.toLowerCase() === routine.toLowerCase();
+}
+
+/** In a database of its own; the present one is not touched. */
+async function writeDown(session: Session, one: Exchange): Promise<void> {
+  await session.run(`CREATE DATABASE ${quoteName(one.aside)} ${charsetOf(one.present ?? one.loaded)}`);
+  await writeRecord(session, one);
+  await rehearse(session, one);
+}
+
+/** Who waits for a lock stands in the way of everybody after: so not for long, a few times, and before anything is dropped. */
+async function awaitLocks({ signal, clock }: SwapRequest, session: Session, all: readonly Exchange[]): Promise<void> {
+  const tables = all.flatMap(({ target, leaving }) =>
+    leaving.map((name) => `${quoteName(target)}.${quoteName(name)} WRITE`),
+  );
+  for (let attempt = 1; ; attempt++) {
+    throwIfCancelled(signal);
+    if (tables.length === 0) return;
+    try {
+      await session.run(`LOCK TABLES ${tables.join(', ')}`, 'UNLOCK TABLES');
+      return throwIfCancelled(signal);
+    } catch (error) {
+      if (!isServerError(error)) throw error;
+      // RENAME TABLE needs less than this: a MERGE table whose parts are gone can be moved, not locked.
+      if (error.errno !== 1205) return;
+      if (attempt === attempts) throw error;
+    }
+    await clock.sleep(pauseMs, { signal });
+  }
+}
+
+/** Drops what stands in the way of moving tables, and events, which would act on those that come. */
+async function clear(session: Session, one: Exchange, made: Set<string>): Promise<void> {
+  const { target, present, loaded, arrived, inTheWay } = one;
   if (present === undefined) {
     await session.run(`CREATE DATABASE ${quoteName(target)} ${charsetOf(loaded)}`);
-    one.madeTarget = true;
-  } else if (leaving.length + inTheWay.length > 0) {
-    await session.run(`CREATE DATABASE ${quoteName(aside)} ${charsetOf(present)}`);
-    one.madeAside = true;
+    made.add(target);
   }
-  one.isCleared = true;
-  for (const program of inTheWay) await dropProgram(session, target, program);
+  const comes = new Set(arrived.map((name) => name.toLowerCase()));
+  const hinders = ({ kind, name }: Program): boolean =>
+    kind === 'trigger' || kind === 'event' || (kind === 'view' && comes.has(name.toLowerCase()));
+  for (const program of inTheWay.filter(hinders)) await dropProgram(session, target, program);
 }
 
 /** Everything but tables, of all databases at once: views may read other databases. */
 async function furnish(session: Session, all: readonly Exchange[]): Promise<void> {
-  for (const { whole, present, target, loaded } of all) {
-    if (whole && present) await session.run(`ALTER DATABASE ${quoteName(target)} ${charsetOf(loaded)}`);
-  }
   const whole = all.filter((one) => one.whole);
+  for (const { present, target, loaded, inTheWay } of whole) {
+    for (const program of inTheWay) await dropProgram(session, target, program);
+    if (present) await session.run(`ALTER DATABASE ${quoteName(target)} ${charsetOf(loaded)}`);
+  }
   await makePrograms(
     session,
     whole.map(({ target, loaded }) => ({ database: target, statements: loaded.programs })),
   );
   for (const one of all) if (!one.whole) await remake(session, [{ database: one.target, programs: one.inTheWay }]);
-}
-
-/** What was there is dropped, or made whole where it is kept. */
-async function finish(session: Session, all: readonly Exchange[], overwrite: boolean): Promise<string[]> {
-  const problems: string[] = [];
-  for (const { madeAside, aside, whole, inTheWay } of all) {
-    if (!madeAside) continue;
-    if (overwrite) await session.run(`DROP DATABASE ${quoteName(aside)}`);
-    else if (whole) problems.push(...(await keepPrograms(session, aside, inTheWay)));
-  }
-  return problems;
-}
-
-function charsetOf({ charset, collation }: { readonly charset: string; readonly collation: string }): string {
-  return `DEFAULT CHARACTER SET ${charset} COLLATE ${collation}`;
-}
-
-/** With a connection of its own: the other may be what broke. What cannot be undone is told with where the data is. */
-async function undo(request: SwapRequest, all: readonly Exchange[], moved: boolean, cause: unknown): Promise<void> {
-  const begun = all.filter((one) => one.isCleared);
-  try {
-    await using session = await request.open();
-    if (moved) await moveBack(session, all);
-    // Those that were dropped before it failed, and those that were not.
-    for (const { target, inTheWay } of begun) for (const one of inTheWay) await dropProgram(session, target, one);
-    await remake(
-      session,
-      begun.map(({ target, inTheWay }) => ({ database: target, programs: inTheWay })),
-    );
-    for (const { madeAside, aside } of all) if (madeAside) await session.run(`DROP DATABASE ${quoteName(aside)}`);
-    for (const { madeTarget, target } of all) if (madeTarget) await session.run(`DROP DATABASE ${quoteName(target)}`);
-  } catch (error) {
-    const list = (names: readonly string[]): string => names.join(', ');
-    const targets = list(all.map(({ target }) => target));
-    throw new HoldfastError({
-      code: 'restore.failed',
-      message: `the restore of ${targets} failed (${messageOf(cause)}), and so did putting back what was there: ${messageOf(error)}`,
-      remedy: `The tables that were there are in ${targets} or in ${list(all.map(({ aside }) => aside))}, those of the snapshot in ${list(all.map(({ staging }) => staging))} or ${targets}. Move them with RENAME TABLE.`,
-      cause: error,
-    });
-  }
-}
-
-async function moveBack(session: Session, all: readonly Exchange[]): Promise<void> {
-  for (const { target, whole, inTheWay } of all) {
-    // Where some tables were restored, only what was made again on them stands in the way.
-    for (const one of whole ? await listPrograms(session, target) : inTheWay) await dropProgram(session, target, one);
-  }
-  await rename(session, [
-    ...all.flatMap(({ target, staging, arrived }) => moves(target, staging, arrived)),
-    ...all.flatMap(({ aside, target, leaving }) => moves(aside, target, leaving)),
-  ]);
-  for (const { target, whole, present } of all) {
-    if (whole && present) await session.run(`ALTER DATABASE ${quoteName(target)} ${charsetOf(present)}`);
-  }
-}
-
-async function rename(session: Session, pairs: readonly string[]): Promise<void> {
-  if (pairs.length > 0) await session.run(`RENAME TABLE ${pairs.join(', ')}`);
-}
-
-function moves(from: string, to: string, tables: readonly string[]): string[] {
-  return tables.map((name) => `${quoteName(from)}.${quoteName(name)} TO ${quoteName(to)}.${quoteName(name)}`);
-}
-
-export async function databaseExists(session: Session, name: string): Promise<boolean> {
-  return (
-    (await session.row(`SELECT 1 AS found FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ${quoteText(name)}`)) !==
-    undefined
-  );
-}
-
-export async function tableNames(session: Session, database: string): Promise<string[]> {
-  const rows = await session.rows(
-    `SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${quoteText(database)} AND TABLE_TYPE <> 'VIEW'`,
-  );
-  return rows.map(({ name }) => name ?? '');
-}
-
-/** In the kept database they are made again to be looked at; its events do not act. */
-async function keepPrograms(session: Session, aside: string, programs: readonly Program[]): Promise<string[]> {
-  const problems: string[] = [];
-  for (const one of programs) {
-    const definition =
-      one.kind === 'event'
-        ? one.definition.replace(/\b(ON COMPLETION (?:NOT )?PRESERVE) ENABLE\b/, '$1 DISABLE')
-        : one.definition;
-    try {
-      await remake(session, [{ database: aside, programs: [{ ...one, definition }] }]);
-    } catch (error) {
-      problems.push(`the ${one.kind} ${one.name} that was there is not in ${aside}: ${messageOf(error)}`);
-    }
-  }
-  return problems;
 }
 
 /** Present tables, to be told before anything is touched. */

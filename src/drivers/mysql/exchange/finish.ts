@@ -1,0 +1,83 @@
+/** After an exchange that is done: what was there is dropped, or made whole where it is kept. Nothing here undoes the restore. */
+import { HoldfastError, messageOf } from '../../../base/errors.ts';
+import { explainRefusal } from '../failures.ts';
+import { quoteName } from '../names.ts';
+import { listPrograms, remake } from '../programs.ts';
+import { isServerError, type Session } from '../session.ts';
+import { databaseExists, type Exchange, isKept, type SwapRequest, tableNames, whereabouts } from './exchange.ts';
+import { recordTitle } from './record.ts';
+import { asleep } from './rehearse.ts';
+
+const waitsMs = [1000, 2000, 4000];
+
+/** Never rejects: gives what is left to do, as problems. A connection that breaks is opened again. */
+export async function finish(request: SwapRequest, all: readonly Exchange[]): Promise<string[]> {
+  for (const waitMs of [...waitsMs, undefined]) {
+    try {
+      await using session = await request.open();
+      const problems: string[] = [];
+      for (const one of all) problems.push(...(await finishOne(session, one, request.overwrite)));
+      return problems;
+    } catch (error) {
+      if (waitMs === undefined) return [leftOver(all, request.overwrite, error)];
+      await request.clock.sleep(waitMs);
+    }
+  }
+  return [];
+}
+
+/** May be done any number of times. */
+async function finishOne(session: Session, one: Exchange, overwrite: boolean): Promise<string[]> {
+  const problems: string[] = [];
+  if (overwrite || !isKept(one)) problems.push(...(await dropAside(session, one, overwrite)));
+  else problems.push(...(await keepPrograms(session, one)));
+  problems.push(...(await dropDatabase(session, one.staging)));
+  return problems;
+}
+
+async function dropAside(session: Session, one: Exchange, overwrite: boolean): Promise<string[]> {
+  const { aside } = await whereabouts(session, one);
+  if (!overwrite && aside.size > 0) return [`${one.aside} holds tables that were not expected there, and is kept`];
+  return await dropDatabase(session, one.aside);
+}
+
+async function dropDatabase(session: Session, name: string): Promise<string[]> {
+  if (!(await databaseExists(session, name))) return [];
+  try {
+    await session.run(`DROP DATABASE ${quoteName(name)}`);
+    return [];
+  } catch (error) {
+    if (!isServerError(error)) throw error;
+    return [`everything is restored, but ${name} could not be dropped, drop it: ${messageOf(error)}`];
+  }
+}
+
+/** In the kept database they are made again to be looked at; its events do not act. The record goes if it has no more than that. */
+async function keepPrograms(session: Session, one: Exchange): Promise<string[]> {
+  const { aside, record, whole, inTheWay } = one;
+  const there = await listPrograms(session, aside);
+  const missing = inTheWay.filter(({ kind, name }) => !there.some((had) => had.kind === kind && had.name === name));
+  const problems: string[] = [];
+  for (const program of whole ? missing : []) {
+    try {
+      await remake(session, [{ database: aside, programs: [asleep(program)] }]);
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.code !== 'restore.failed') throw error;
+      problems.push(
+        `the ${program.kind} ${program.name} that was there is not in ${aside}, its definition is in ${recordTitle(one)}: ${messageOf(error)}`,
+      );
+    }
+  }
+  const isThere = (await tableNames(session, aside)).includes(record);
+  if (problems.length === 0 && isThere) await session.run(`DROP TABLE ${quoteName(aside)}.${quoteName(record)}`);
+  return problems;
+}
+
+function leftOver(all: readonly Exchange[], overwrite: boolean, error: unknown): string {
+  const names = (pick: (one: Exchange) => string): string => all.map(pick).join(', ');
+  const kept = overwrite
+    ? `drop ${names(({ aside }) => aside)}, with what was there before`
+    : `what was there before is in ${names(({ aside }) => aside)}, the definitions of its views, routines, triggers and events may still be in ${names(recordTitle)} only`;
+  const reason = messageOf(explainRefusal(error, { title: 'the server', user: '' }));
+  return `everything is restored, but not tidied up (${reason}): drop ${names(({ staging }) => staging)} if it is there; ${kept}`;
+}

@@ -1,0 +1,47 @@
+/**
+ * What is dropped on the way is written down before: in a table of the database that keeps the present tables. It outlives
+ * this program and the network, and goes when everything is where it belongs.
+ */
+import type { Program } from '../catalog.ts';
+import { quoteName, quoteText } from '../names.ts';
+import type { Session } from '../session.ts';
+import { charsetOf, type Exchange } from './exchange.ts';
+import { grantStatement } from './routine-grants.ts';
+
+/** A name that none of the tables has that move there. */
+export function recordName(leaving: readonly string[]): string {
+  const taken = new Set(leaving.map((name) => name.toLowerCase()));
+  let name = 'holdfast_programs';
+  while (taken.has(name)) name += '_';
+  return name;
+}
+
+/** Where it is, for people. */
+export function recordTitle({ aside, record }: Exchange): string {
+  return `${quoteName(aside)}.${quoteName(record)}`;
+}
+
+/** Each definition with what it was made under, in an order in which they can be made. */
+export async function writeRecord(session: Session, one: Exchange): Promise<void> {
+  const { aside, record, target, present, inTheWay, grants } = one;
+  const table = `${quoteName(aside)}.${quoteName(record)}`;
+  await session.run(
+    `CREATE TABLE ${table} (number INT PRIMARY KEY, kind VARCHAR(16), name VARCHAR(64), of_database VARCHAR(64), sql_mode TEXT, collation_connection VARCHAR(64), time_zone VARCHAR(64), definition LONGTEXT) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4`,
+  );
+  const rows: readonly Written[] = [
+    ...(present
+      ? [{ kind: 'database', name: target, definition: `ALTER DATABASE ${quoteName(target)} ${charsetOf(present)}` }]
+      : []),
+    ...inTheWay,
+    ...grants.map((grant) => ({ kind: 'grant', name: grant.routine, definition: grantStatement(target, grant) })),
+  ];
+  for (const [number, row] of rows.entries()) {
+    const { kind, name, sqlMode, collation, timeZone, definition } = row;
+    const values = [kind, name, target, sqlMode, collation, timeZone, definition].map((value) =>
+      value === undefined ? 'NULL' : quoteText(value),
+    );
+    await session.run(`INSERT INTO ${table} VALUES (${[String(number), ...values].join(', ')})`);
+  }
+}
+
+type Written = Pick<Program, 'name' | 'definition' | 'sqlMode' | 'collation' | 'timeZone'> & { readonly kind: string };
