@@ -167,6 +167,15 @@ describe('when a channel is told', () => {
     expect(ends(event('drill.succeeded', 1, { repository: 'r2' }), event('drill.missed', 0))).toBe(true);
   });
 
+  test('a proof that is fresh again in one repository ends nothing else, and a backup ends no stale proof', () => {
+    const stale = event('proof.stale', 0, { repository: 'r2' });
+    const recovered = event('source.recovered', 1, { repository: 'r2' });
+    expect([ends(recovered, stale), ends(recovered, event('source.overdue', 0))]).toEqual([true, false]);
+    expect(ends(event('source.recovered', 1, { repository: 'nas' }), stale)).toBe(false);
+    const backedUp = event('source.recovered', 1);
+    expect([ends(backedUp, stale), ends(backedUp, event('source.overdue', 0))]).toEqual([false, true]);
+  });
+
   test('agents and channels are kept apart by their names', () => {
     const away = event('agent.lost', 0, { source: undefined, facts: { agent: 'attic' } });
     expect(ends(event('agent.returned', 1, { source: undefined, facts: { agent: 'cellar' } }), away)).toBe(false);

@@ -36,13 +36,15 @@ export function troubleKey({ type, source = '', repository = '', errorCode = '',
 
 /**
  * True if `good` says that what `bad` told is over. What names no repository is about every one of its source; but a proof is
- * one of what was read: what is told of a repository ends with a drill of that one only.
+ * one of what was read: what is told of a repository ends with a proof of that one only, and with it no backup is less overdue.
  */
 export function ends(good: AboutSubject, bad: AboutSubject): boolean {
   if (good.source !== bad.source || !endsTypes(good.type).includes(bad.type)) return false;
   if (bad.type === 'run.lost' && bad.facts.kind !== undefined && bad.facts.kind !== good.type.split('.')[0])
     return false;
-  if (good.type === 'drill.succeeded' && bad.repository !== undefined && good.repository === undefined) return false;
+  const isOfProof = good.type === 'drill.succeeded' || bad.type === 'proof.stale';
+  if (isOfProof && bad.repository !== undefined && good.repository === undefined) return false;
+  if (bad.type === 'source.overdue' && good.repository !== undefined) return false;
   const repositories = new Set([good.repository, bad.repository].filter((one) => one !== undefined));
   return repositories.size < 2 && thing(good.facts) === thing(bad.facts);
 }

@@ -8,62 +8,92 @@ export interface Promised {
   readonly policy?: string;
   /** The longest time between two backups that are planned; absent: none are. */
   readonly backupEveryMs?: number;
-  readonly drillEveryMs?: number;
+  /** Of each repository in which it is drilled. */
+  readonly proofs?: readonly PromisedProof[];
 }
 
+export interface PromisedProof {
+  readonly repository: string;
+  /** How old the last proof may become there. */
+  readonly limitMs: number;
+}
+
+/** When the newest good one began, and since when one is waited for. */
 export interface Kept {
-  /** When its newest good backup began. */
-  readonly backupMs?: number;
-  /** When its newest passed drill began. */
-  readonly proofMs?: number;
-  /** Since when it is known: from then on a first backup is waited for. */
-  readonly knownSinceMs: number;
+  readonly atMs?: number;
+  readonly sinceMs: number;
+}
+
+export interface KeptPromises {
+  readonly backup: Kept;
+  readonly proof: (repository: string) => Kept;
 }
 
 /** What was told about a source last: nothing stands for «all is well». */
 export interface Told {
   readonly overdue: boolean;
-  readonly stale: boolean;
+  /** Repositories. */
+  readonly stale: ReadonlySet<string>;
 }
 
 export interface Change {
   readonly source: string;
   readonly policy?: string;
+  /** Of proofs. */
+  readonly repository?: string;
   readonly type: Extract<EventType, 'source.overdue' | 'proof.stale' | 'source.recovered'>;
   readonly title: string;
-  readonly told: Told;
 }
 
 /** One run that is missed may be made good by the next: two are a fault. As in `readiness.ts`. */
 const patience = 2;
 
-/** What changed for one source; at most one event about backups and one about proofs. */
-export function judgePromise(promised: Promised, kept: Kept, told: Told, nowMs: number): Change[] {
-  const { source, policy } = promised;
-  const late = lateness(promised, kept, nowMs);
-  const isNever = kept.backupMs === undefined;
-  const now = { overdue: late.backup !== undefined, stale: isNever ? told.stale : late.proof !== undefined };
-  const about = { source, ...(policy === undefined ? {} : { policy }), told: now };
+/** What changed for one source, and what is told about it then; at most one event about backups, and one about proofs in each repository. */
+export function judgePromise(
+  promised: Promised,
+  kept: KeptPromises,
+  told: Told,
+  nowMs: number,
+): { readonly changes: readonly Change[]; readonly told: Told } {
+  const { source, policy, backupEveryMs, proofs = [] } = promised;
+  const about = { source, ...(policy === undefined ? {} : { policy }) };
+  const late = backupEveryMs === undefined ? undefined : lateBy(patience * backupEveryMs, kept.backup, nowMs);
+  const overdue = late !== undefined;
+  const judged = proofs.map((one) => judgeProof(one, kept, told, nowMs));
+  const stale = new Set(judged.filter((one) => one.isStale).map(({ repository }) => repository));
   const changes: Change[] = [];
-  if (late.backup && !told.overdue)
-    changes.push({ ...about, type: 'source.overdue', title: overdueTitle(source, kept, late.backup) });
-  if (late.proof && !told.stale)
-    changes.push({ ...about, type: 'proof.stale', title: staleTitle(source, kept, late.proof) });
-  const isBetter = (told.overdue && !now.overdue) || (told.stale && !now.stale);
-  if (isBetter && changes.length === 0)
-    changes.push({ ...about, type: 'source.recovered', title: recoveredTitle(source, now) });
-  return changes;
+  if (late && !told.overdue)
+    changes.push({ ...about, type: 'source.overdue', title: overdueTitle(source, kept.backup, late) });
+  if (!overdue && told.overdue)
+    changes.push({ ...about, type: 'source.recovered', title: backedUpTitle(source, [...stale]) });
+  for (const { repository, isStale, late: lateProof } of judged) {
+    const where = { ...about, repository };
+    if (lateProof && !told.stale.has(repository))
+      changes.push({ ...where, type: 'proof.stale', title: staleTitle(where, kept.proof(repository), lateProof) });
+    if (!isStale && told.stale.has(repository))
+      changes.push({ ...where, type: 'source.recovered', title: provenTitle(where, overdue) });
+  }
+  return { changes, told: { overdue, stale } };
 }
 
-/** What was never backed up cannot be proven: to say that it is overdue is enough. */
-function lateness(
-  promised: Promised,
-  { backupMs, proofMs, knownSinceMs }: Kept,
+interface JudgedProof {
+  readonly repository: string;
+  readonly isStale: boolean;
+  readonly late?: Late;
+}
+
+/** What was never backed up cannot be proven: to say that it is overdue is enough. What is stale stays so until it is proven. */
+function judgeProof(
+  { repository, limitMs }: PromisedProof,
+  { backup, proof }: KeptPromises,
+  told: Told,
   nowMs: number,
-): { backup?: Late; proof?: Late } {
-  const backup = lateBy(promised.backupEveryMs, backupMs ?? knownSinceMs, nowMs);
-  const proof = backupMs === undefined ? undefined : lateBy(promised.drillEveryMs, proofMs ?? knownSinceMs, nowMs);
-  return { ...(backup ? { backup } : {}), ...(proof ? { proof } : {}) };
+): JudgedProof {
+  const isTold = told.stale.has(repository);
+  if (backup.atMs === undefined) return { repository, isStale: isTold };
+  const kept = proof(repository);
+  const late = lateBy(limitMs, kept, nowMs);
+  return { repository, isStale: late !== undefined || (isTold && kept.atMs === undefined), late };
 }
 
 interface Late {
@@ -71,32 +101,33 @@ interface Late {
   readonly limitMs: number;
 }
 
-function lateBy(everyMs: number | undefined, sinceMs: number, nowMs: number): Late | undefined {
-  if (everyMs === undefined) return undefined;
-  const limitMs = patience * everyMs;
-  const ageMs = nowMs - sinceMs;
+function lateBy(limitMs: number, { atMs, sinceMs }: Kept, nowMs: number): Late | undefined {
+  const ageMs = nowMs - (atMs ?? sinceMs);
   return ageMs > limitMs ? { ageMs, limitMs } : undefined;
 }
 
-function overdueTitle(source: string, { backupMs }: Kept, { ageMs, limitMs }: Late): string {
+function overdueTitle(source: string, { atMs }: Kept, { ageMs, limitMs }: Late): string {
   const what =
-    backupMs === undefined
-      ? `${source} was never backed up`
-      : `the newest backup of ${source} is ${formatAge(ageMs)} old`;
+    atMs === undefined ? `${source} was never backed up` : `the newest backup of ${source} is ${formatAge(ageMs)} old`;
   return `${what}; promised is at most ${formatAge(limitMs)}`;
 }
 
-function staleTitle(source: string, { proofMs }: Kept, { ageMs, limitMs }: Late): string {
+type Where = { readonly source: string; readonly repository: string };
+
+function staleTitle({ source, repository }: Where, { atMs }: Kept, { ageMs, limitMs }: Late): string {
   const what =
-    proofMs === undefined
-      ? `no snapshot of ${source} was ever proven`
-      : `the last proof of ${source} is ${formatAge(ageMs)} old`;
+    atMs === undefined
+      ? `no snapshot of ${source} in ${repository} was ever proven`
+      : `the last proof of ${source} in ${repository} is ${formatAge(ageMs)} old`;
   return `${what}; promised is at most ${formatAge(limitMs)}`;
 }
 
-function recoveredTitle(source: string, now: Told): string {
-  if (now.overdue) return `${source} is proven again, but still overdue`;
-  return now.stale
-    ? `${source} is backed up again, but its proof is still stale`
+function backedUpTitle(source: string, stale: readonly string[]): string {
+  return stale.length > 0
+    ? `${source} is backed up again, but its proof in ${stale.join(', ')} is still stale`
     : `${source} is as safe as promised again`;
+}
+
+function provenTitle({ source, repository }: Where, overdue: boolean): string {
+  return `${source} in ${repository} is proven again${overdue ? `, but ${source} is still overdue` : ''}`;
 }

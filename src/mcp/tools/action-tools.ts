@@ -15,7 +15,10 @@ import { ownSnapshot } from './own-snapshot.ts';
 import { type Tool, type ToolContext, tool } from './tool.ts';
 
 const source = z.string().describe('Name of a declared source.');
-const repository = z.string().optional().describe('Default: the first of the source.');
+const repository = z
+  .string()
+  .optional()
+  .describe('Default: the one with the newest snapshot, of equals the first of the source.');
 const confirmation = z
   .string()
   .max(100)

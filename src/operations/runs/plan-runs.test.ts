@@ -105,7 +105,9 @@ sources:
       ['drill/far/there/', '0 6 1 * *'],
     ]);
     expect(drills[1].timing).toMatchObject({ timezone: 'Europe/Madrid' });
-    expect(promised.map(({ drillEveryMs = 0 }) => drillEveryMs / 86_400_000)).toEqual([1, 31, 31, 0]);
+    const days = promised.map(({ proofs = [] }) => proofs.map((one) => [one.repository, one.limitMs / 86_400_000]));
+    const monthly = [['r2', 62]];
+    expect(days).toEqual([[['nas', 2], ...monthly, ['usb', 90]], monthly, monthly, []]);
     const run = { kind: 'drill', source: 'shop', repository: 'r2', input: {}, trigger: 'schedule' } as const;
     expect(touches(run)).toEqual([{ repository: 'r2', mode: 'shared' }]);
   });
@@ -117,10 +119,10 @@ sources:
 
   it('knows what a run touches, how long it may take and how often it is tried', () => {
     const run = { input: {}, trigger: 'schedule', slotMs: 1 } as const;
-    expect(plan.touches({ ...run, kind: 'backup', source: 'shop' }).map((one) => one.repository)).toEqual([
-      'nas',
-      'r2',
-    ]);
+    for (const kind of ['backup', 'drill', 'restore'] as const) {
+      const touched = plan.touches({ ...run, kind, source: 'shop' });
+      expect(touched.map((one) => one.repository)).toEqual(['nas', 'r2']);
+    }
     expect(plan.touches({ ...run, kind: 'prune', repository: 'nas' })).toEqual([{ repository: 'nas', mode: 'alone' }]);
     expect(plan.timeoutMs({ ...run, kind: 'backup', policy: 'dumps' })).toBe(3 * 3_600_000);
     expect(plan.timeoutMs({ ...run, kind: 'restore', input: { restore: 'staging' } })).toBe(3_600_000);
@@ -142,7 +144,7 @@ sources:
   it('promises what the policies plan', () => {
     expect(plan.promised.find((one) => one.source === 'shop')).toMatchObject({
       backupEveryMs: 86_400_000,
-      drillEveryMs: 86_400_000,
+      proofs: ['nas', 'r2'].map((repository) => ({ repository, limitMs: 2 * 86_400_000 })),
     });
     expect(plan.promised.find((one) => one.source === 'loose')).toEqual({ source: 'loose' });
   });

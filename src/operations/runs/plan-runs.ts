@@ -4,7 +4,8 @@ import type { AnyHostKind } from '../../hosts/host.ts';
 import type { RunKind } from '../../model/run-record.ts';
 import { followedTiming, gapOf } from '../../policy/after.ts';
 import type { Timing } from '../../policy/firing-times.ts';
-import type { Promised } from '../../policy/overdue.ts';
+import type { Promised, PromisedProof } from '../../policy/overdue.ts';
+import { limitsOf } from '../../policy/readiness.ts';
 import type { PlannedRun, Retrying, RunPlan, RunWindow, Schedule, Touched } from '../../policy/run-plan.ts';
 import { serviceClaim } from '../../runs/window/index.ts';
 import { machineOf } from '../sources/machine-of.ts';
@@ -166,10 +167,9 @@ function touchedBy(run: PlannedRun, { sources }: Config): Touched[] {
   const named = [repository, input.from, input.to].filter((one) => typeof one === 'string');
   if (kind === 'copy') return [...new Set(named)].map((one) => ({ repository: one, mode: 'shared' }));
   if (repository !== undefined) return [{ repository, mode: 'shared' }];
-  const own = sources.get(run.source ?? '')?.placements.map((placement) => placement.repository) ?? [];
-  // A drill and a restore read from the first that has the snapshot.
-  const used = kind === 'drill' || kind === 'restore' ? own.slice(0, 1) : own;
-  return used.map((one) => ({ repository: one, mode: 'shared' }));
+  // A drill and a restore look for the newest snapshot in all of them.
+  const own = sources.get(run.source ?? '')?.placements ?? [];
+  return own.map((placement) => ({ repository: placement.repository, mode: 'shared' }));
 }
 
 /** Only a backup opens a window. */
@@ -200,11 +200,24 @@ function promisedOf(
   const { name, policy } = source;
   const backup = timings.get(policy ?? '');
   const entry = config.policies.get(policy ?? '');
-  const drilled = entry ? drillSchedules(source, entry, drills.get(entry.name)) : [];
+  const proofs = entry ? promisedProofs(source, entry, { common: drills.get(entry.name), config }) : [];
   return {
     source: name,
     ...(policy === undefined ? {} : { policy }),
     ...(backup ? { backupEveryMs: gapOf(backup) } : {}),
-    ...(drilled.length > 0 ? { drillEveryMs: Math.min(...drilled.map(({ timing }) => gapOf(timing))) } : {}),
+    ...(proofs.length > 0 ? { proofs } : {}),
   };
+}
+
+/** As `status` allows it. */
+function promisedProofs(
+  source: SourceEntry,
+  policy: PolicyEntry,
+  { common, config }: { readonly common: DrillTiming | undefined; readonly config: Config },
+): PromisedProof[] {
+  return drillSchedules(source, policy, common).map(({ timing, repository = source.placements[0].repository }) => {
+    const mayBeAwayMs = config.repositories.get(repository)?.mayBeAwayMs;
+    const { proofMs } = limitsOf({ drillEveryMs: gapOf(timing), mayBeAwayMs });
+    return { repository, limitMs: proofMs! };
+  });
 }

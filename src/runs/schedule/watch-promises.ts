@@ -1,9 +1,12 @@
 /** Looks whether sources are as safe as promised, and tells of every change once, also over restarts. */
 import { firstIdOf } from '../../catalogue/run-list.ts';
 import type { CatalogueTransaction } from '../../catalogue/transaction.ts';
-import { type Change, judgePromise, type Kept, type Promised, type Told } from '../../policy/overdue.ts';
+import { type Change, judgePromise, type Kept, type Promised, type PromisedProof } from '../../policy/overdue.ts';
 
-/** Marks beside those of schedules, which have a slash in their names: since when something is known, or was told. */
+/**
+ * Marks beside those of schedules, which have a slash in their names: since when a first backup or proof is waited for, and what
+ * was told. `mark:SOURCE`, and `mark:SOURCE:REPOSITORY` for proofs.
+ */
 const marks = { known: 'known:', overdue: 'overdue:', stale: 'stale:' } as const;
 
 /** As part of a transaction of the leader. */
@@ -14,109 +17,175 @@ export async function watchPromises(
   const { db, nowMs, record } = transaction;
   const rows = await db.selectFrom('schedule').selectAll().where('key', 'like', '%:%').execute();
   const marked = new Map(rows.map((row) => [row.key, row.seenToMs]));
-  const backups = await newestOf(transaction, 'backup', promised);
-  const drills = await newestOf(transaction, 'drill', promised);
+  const backups = await newestBackups(transaction, promised);
+  const proofs = await newestProofs(transaction, promised);
   const changes: Change[] = [];
-  for (const one of promised) {
-    const { source } = one;
-    const knownSinceMs = marked.get(marks.known + source);
-    if (knownSinceMs === undefined) await setMark(transaction, marks.known + source, true);
-    const told: Told = { overdue: marked.has(marks.overdue + source), stale: marked.has(marks.stale + source) };
-    const kept: Kept = {
-      ...present('backupMs', backups.get(source)),
-      ...present('proofMs', drills.get(source)),
-      knownSinceMs: knownSinceMs ?? nowMs,
-    };
-    changes.push(...judgePromise(one, kept, told, nowMs));
-  }
-  for (const { source, told } of changes) {
-    await setMark(transaction, marks.overdue + source, told.overdue);
-    await setMark(transaction, marks.stale + source, told.stale);
-  }
-  await forgetOthers(transaction, [...marked.keys()], promised);
-  for (const { type, title, source, policy } of changes) {
-    await record({ type, title, source, ...(policy === undefined ? {} : { policy }) });
+  const next = new Set<string>();
+  for (const one of promised) changes.push(...watchOne(one, { marked, backups, proofs, nowMs }, next));
+  await setMarks(transaction, marked, next);
+  for (const { type, title, source, policy, repository } of changes) {
+    const about = { source, ...(policy === undefined ? {} : { policy }) };
+    await record({ type, title, ...about, ...(repository === undefined ? {} : { repository }) });
   }
   return changes;
 }
 
-function present<Name extends string>(name: Name, ms: number | undefined): { [N in Name]?: number } {
-  return (ms === undefined ? {} : { [name]: ms }) as { [N in Name]?: number };
+interface Found {
+  readonly marked: ReadonlyMap<string, number>;
+  readonly backups: ReadonlyMap<string, number>;
+  readonly proofs: ReadonlyMap<string, number>;
+  readonly nowMs: number;
+}
+
+/** Adds what stays marked to `next`. */
+function watchOne(promised: Promised, { marked, backups, proofs, nowMs }: Found, next: Set<string>): readonly Change[] {
+  const { source, proofs: places = [] } = promised;
+  const keptOf = (subject: string, atMs: number | undefined): Kept => {
+    const sinceMs = marked.get(marks.known + subject) ?? nowMs;
+    return atMs === undefined ? { sinceMs } : { sinceMs, atMs };
+  };
+  const isStale = ({ repository }: PromisedProof): boolean => marked.has(marks.stale + subjectOf(source, repository));
+  const told = {
+    overdue: marked.has(marks.overdue + source),
+    stale: new Set(places.filter(isStale).map(({ repository }) => repository)),
+  };
+  const proofIn = (repository: string): Kept => {
+    const subject = subjectOf(source, repository);
+    return keptOf(subject, proofs.get(subject));
+  };
+  const judged = judgePromise(promised, { backup: keptOf(source, backups.get(source)), proof: proofIn }, told, nowMs);
+  next.add(marks.known + source);
+  if (judged.told.overdue) next.add(marks.overdue + source);
+  for (const { repository } of places) {
+    const subject = subjectOf(source, repository);
+    if (!proofs.has(subject)) next.add(marks.known + subject);
+    if (judged.told.stale.has(repository)) next.add(marks.stale + subject);
+  }
+  return judged.changes;
+}
+
+/** Names hold no colon. */
+function subjectOf(source: string, repository: string): string {
+  return `${source}:${repository}`;
 }
 
 /** When the newest good one of each source began; what a repository lists counts as well as what was run from here. */
-async function newestOf(
-  { db, nowMs }: CatalogueTransaction,
-  kind: 'backup' | 'drill',
+async function newestBackups(
+  transaction: CatalogueTransaction,
   promised: readonly Promised[],
 ): Promise<Map<string, number>> {
+  const { db } = transaction;
   const found = new Map<string, number>();
-  const everyOf = (one: Promised): number | undefined => (kind === 'backup' ? one.backupEveryMs : one.drillEveryMs);
-  const every = promised.map((one) => everyOf(one) ?? 0);
-  // Most are found among the runs of the time that is promised; only the others are looked up one by one.
-  const runs = await db
-    .selectFrom('run')
-    .select((eb) => ['source', eb.fn.max('startedAtMs').as('atMs')])
-    .where('id', '>=', firstIdOf(nowMs - 2 * Math.max(0, ...every)))
-    .where('kind', '=', kind)
-    .where('state', '=', 'succeeded')
+  const every = longestOf(promised.map((one) => one.backupEveryMs ?? 0));
+  const recent = await recentRuns(transaction, 'backup', 2 * every);
+  const listed = await db
+    .selectFrom('snapshot')
+    .select((eb) => ['source', eb.fn.max('timeMs').as('atMs')])
     .where('source', 'is not', null)
     .groupBy('source')
     .execute();
-  const listed =
-    kind === 'backup'
-      ? await db
-          .selectFrom('snapshot')
-          .select((eb) => ['source', eb.fn.max('timeMs').as('atMs')])
-          .where('source', 'is not', null)
-          .groupBy('source')
-          .execute()
-      : await db
-          .selectFrom('proof')
-          .select((eb) => ['source', eb.fn.max('startedAtMs').as('atMs')])
-          .where('source', 'is not', null)
-          .where('verdict', '=', 'passed')
-          .groupBy('source')
-          .execute();
-  for (const { source, atMs } of [...runs, ...listed]) {
-    if (source !== null && atMs !== null) found.set(source, Math.max(found.get(source) ?? 0, Number(atMs)));
-  }
-  for (const one of promised) {
-    const { source } = one;
-    if (found.has(source) || everyOf(one) === undefined) continue;
-    const row = await db
-      .selectFrom('run')
-      .select('startedAtMs')
-      .where('source', '=', source)
-      .where('kind', '=', kind)
-      .where('state', '=', 'succeeded')
-      .orderBy('id', 'desc')
-      .limit(1)
-      .executeTakeFirst();
-    if (row?.startedAtMs) found.set(source, row.startedAtMs);
+  for (const { source, atMs } of [...recent, ...listed]) keepNewest(found, source, atMs);
+  for (const { source, backupEveryMs, proofs } of promised) {
+    if (found.has(source) || (backupEveryMs === undefined && proofs === undefined)) continue;
+    keepNewest(found, source, await lastRun(transaction, 'backup', source));
   }
   return found;
 }
 
-async function setMark({ db, nowMs }: CatalogueTransaction, key: string, isSet: boolean): Promise<void> {
-  if (!isSet) {
-    await db.deleteFrom('schedule').where('key', '=', key).execute();
-    return;
+/** The same for drills that passed, in each repository. A run that names none is of the only one in which its source is drilled. */
+async function newestProofs(
+  transaction: CatalogueTransaction,
+  promised: readonly Promised[],
+): Promise<Map<string, number>> {
+  const { db } = transaction;
+  const found = new Map<string, number>();
+  const placesOf = new Map(promised.map(({ source, proofs = [] }) => [source, proofs]));
+  const limits = promised.flatMap(({ proofs = [] }) => proofs.map(({ limitMs }) => limitMs));
+  const recent = await recentRuns(transaction, 'drill', longestOf(limits));
+  const listed = await db
+    .selectFrom('proof')
+    .select((eb) => ['source', 'repository', eb.fn.max('startedAtMs').as('atMs')])
+    .where('source', 'is not', null)
+    .where('verdict', '=', 'passed')
+    .groupBy(['source', 'repository'])
+    .execute();
+  for (const { source, repository, atMs } of [...recent, ...listed]) {
+    const places = placesOf.get(source ?? '') ?? [];
+    const place = repository ?? (places.length === 1 ? places[0].repository : undefined);
+    if (source !== null && place !== undefined) keepNewest(found, subjectOf(source, place), atMs);
   }
-  await db
-    .insertInto('schedule')
-    .values({ key, seenToMs: nowMs })
-    .onConflict((conflict) => conflict.column('key').doNothing())
+  for (const { source, proofs = [] } of promised) {
+    for (const { repository } of proofs) {
+      const subject = subjectOf(source, repository);
+      if (found.has(subject)) continue;
+      const only = proofs.length === 1;
+      keepNewest(found, subject, await lastRun(transaction, 'drill', source, { repository, only }));
+    }
+  }
+  return found;
+}
+
+function longestOf(limits: readonly number[]): number {
+  return limits.reduce((longest, one) => Math.max(longest, one), 0);
+}
+
+function keepNewest(
+  found: Map<string, number>,
+  subject: string | null,
+  atMs: number | string | null | undefined,
+): void {
+  if (subject === null || atMs === null || atMs === undefined) return;
+  found.set(subject, Math.max(found.get(subject) ?? 0, Number(atMs)));
+}
+
+/** Most are found among the runs of the time that is promised; only the others are looked up one by one. */
+async function recentRuns({ db, nowMs }: CatalogueTransaction, kind: 'backup' | 'drill', withinMs: number) {
+  return await db
+    .selectFrom('run')
+    .select((eb) => ['source', 'repository', eb.fn.max('startedAtMs').as('atMs')])
+    .where('id', '>=', firstIdOf(nowMs - withinMs))
+    .where('kind', '=', kind)
+    .where('state', '=', 'succeeded')
+    .where('source', 'is not', null)
+    .groupBy(['source', 'repository'])
     .execute();
 }
 
-/** Of sources that are promised nothing any more. */
-async function forgetOthers(
+/** When the newest that succeeded began; `only`: also of those that name no repository. */
+async function lastRun(
   { db }: CatalogueTransaction,
-  known: readonly string[],
-  promised: readonly Promised[],
+  kind: 'backup' | 'drill',
+  source: string,
+  place?: { readonly repository: string; readonly only: boolean },
+): Promise<number | null | undefined> {
+  let runs = db
+    .selectFrom('run')
+    .select('startedAtMs')
+    .where('source', '=', source)
+    .where('kind', '=', kind)
+    .where('state', '=', 'succeeded');
+  if (place) {
+    const { repository, only } = place;
+    runs = runs.where((eb) =>
+      only
+        ? eb.or([eb('repository', '=', repository), eb('repository', 'is', null)])
+        : eb('repository', '=', repository),
+    );
+  }
+  const row = await runs.orderBy('id', 'desc').limit(1).executeTakeFirst();
+  return row?.startedAtMs;
+}
+
+/** Those that are no more, also of sources that are promised nothing any more, are removed. */
+async function setMarks(
+  { db, nowMs }: CatalogueTransaction,
+  before: ReadonlyMap<string, number>,
+  after: ReadonlySet<string>,
 ): Promise<void> {
-  const sources = new Set(promised.map((one) => one.source));
-  const gone = known.filter((key) => !sources.has(key.slice(key.indexOf(':') + 1)));
-  for (const key of gone) await db.deleteFrom('schedule').where('key', '=', key).execute();
+  for (const key of before.keys()) {
+    if (!after.has(key)) await db.deleteFrom('schedule').where('key', '=', key).execute();
+  }
+  for (const key of after) {
+    if (!before.has(key)) await db.insertInto('schedule').values({ key, seenToMs: nowMs }).execute();
+  }
 }
