@@ -67,7 +67,7 @@ export interface BackupResult {
   /** What the driver wants a person to know. */
   readonly notes: readonly string[];
   readonly durationMs: number;
-  /** Of the state, if there is one: a failure of it is none of the backup's. */
+  /** Of the state, if there is one. A failure to seal it fails the backup, whose packs it shares; any other one is told here only. */
   readonly state?: SavedState | { readonly error: unknown };
 }
 
