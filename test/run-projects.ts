@@ -23,13 +23,13 @@ interface Report {
   }[];
 }
 
-/** Those of one run share its workers: at its end some would only wait for the longest file. */
+/** Fast ones first. Those of one run share its workers: at its end some would only wait for the longest file. */
 const runs =
   process.argv.length > 2
     ? process.argv.slice(2).map((name) => [name])
-    : [['unit'], ['interop'], ['drivers', 'platform'], ['slow']];
+    : [['unit'], ['interop', 'drivers', 'platform'], ['slow']];
 /** Their tests wait for servers and disks a good part of their time: a third one works meanwhile, also on two cores. */
-const waiting = new Set(['drivers', 'platform']);
+const waiting = new Set(['interop', 'drivers', 'platform']);
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-results-'));
 const failures: string[] = [];
 const files: { readonly name: string; readonly seconds: number }[] = [];

@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { initCheaply } from '../support/cheap-repository.ts';
 import { CrashPlace } from './place.ts';
 
 const kills = Number(process.env.KILLS ?? 6);
@@ -66,7 +67,7 @@ async function expectSound(place: CrashPlace, when: string): Promise<void> {
 
 test(`${kills} kills at random moments lose nothing`, { timeout: 300_000 + kills * 20_000 }, async () => {
   using place = new CrashPlace();
-  expect((await place.holdfast(['repo', 'init', 'main'])).status).toBe(0);
+  await initCheaply(place.repository, 'first');
   const durations = new Map<Operation, number>();
   const landed = new Map<Operation, number>();
   for (let killed = 0, round = 0; killed < kills; round++) {
@@ -86,7 +87,7 @@ test(`${kills} kills at random moments lose nothing`, { timeout: 300_000 + kills
 
 test('what a killed backup had stored is not stored again', async () => {
   using place = new CrashPlace();
-  expect((await place.holdfast(['repo', 'init', 'main'])).status).toBe(0);
+  await initCheaply(place.repository, 'first');
   const size = 256 << 20;
   place.change(size);
   // Killed when packs are there: watched, not timed.

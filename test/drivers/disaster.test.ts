@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { program, Trial } from '../e2e/trial.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { type RedisServer, redisProgram, startRedis } from '../servers/redis.ts';
+import { initCheaply } from '../support/cheap-repository.ts';
 
 const installedRedis = await redisProgram('installed');
 const password = 'correct-horse-battery-staple';
@@ -83,7 +84,7 @@ beforeAll(async () => {
   trial.write('secrets/shop', databasePassword);
   trial.write('secrets/cache', redisPassword);
   trial.write('holdfast.yaml', yaml());
-  await trial.ok('repo', 'init', 'nas');
+  await initCheaply(trial.path('nas/repository'), password);
   await trial.ok('backup', '--all');
   await trial.ok('drill', '--all');
   trial.write('srv/tree/f 3', 'changed since\n');

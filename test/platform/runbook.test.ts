@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { program, Trial } from '../e2e/trial.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { type RedisServer, redisProgram, startRedis } from '../servers/redis.ts';
+import { initCheaply } from '../support/cheap-repository.ts';
 
 const databasePassword = 'only-for-the-database-3';
 const redisPassword = 'only-for-redis-4';
@@ -81,7 +82,7 @@ beforeAll(async () => {
   trial.write('secrets/shop', databasePassword);
   trial.write('secrets/cache', redisPassword);
   trial.write('holdfast.yaml', yaml());
-  for (const name of ['nas', 'second']) await trial.ok('repo', 'init', name);
+  for (const name of ['nas', 'second place']) await initCheaply(trial.path(name, 'repository'), repositoryPassword);
   await trial.ok('backup', ...Object.keys(read));
   await trial.ok('drill', ...Object.keys(read), '--repository', 'nas');
   const { status } = await trial.run(['runbook', '--all', '--to', 'books']);

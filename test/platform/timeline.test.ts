@@ -28,6 +28,7 @@ import { startRuns } from '../../src/runs/start-runs.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { Trial } from '../e2e/trial.ts';
 import { type Homelab, startHomelab } from '../servers/homelab.ts';
+import { initCheaply } from '../support/cheap-repository.ts';
 import { LeapingClock } from './leaping-clock.ts';
 
 const nights = Number(process.env.NIGHTS ?? 1);
@@ -46,7 +47,7 @@ const trial = new Trial();
 beforeAll(async () => {
   homelab = await startHomelab();
   process.env.HOLDFAST_STATE = join(homelab.folder, 'state');
-  for (const name of ['nas', 'drive']) await trial.ok('--config', homelab.configFile, 'repo', 'init', name);
+  for (const name of ['nas', 'drive']) await initCheaply(join(homelab.folder, name), 'a homelab');
   const config = await loadConfig(homelab.configFile, { drivers, storageKinds, hostKinds, channelKinds });
   const host = localHost();
   const parts = { drivers, storageKinds, hostKinds, channelKinds, openContainers: async () => undefined };

@@ -12,11 +12,16 @@ import { storageKinds } from '../../src/storage/registry.ts';
 export const compiled = { NODE_COMPILE_CACHE: join(tmpdir(), 'holdfast-e2e-cache', 'holdfast') };
 
 /** Milliseconds instead of a third of a second for each program that opens it. */
-const cheap = { N: 1024, r: 8, p: 1 };
+export const cheapKdf = { N: 1024, r: 8, p: 1 };
 
-/** An empty repository at `folder`, which is made. */
+/** An empty repository at `folder`, which is made: what `holdfast repo init` makes, but for the cost of its key. */
 export async function initCheaply(folder: string, password: string): Promise<void> {
   const storage = await openStorage(storageKinds, folder, { create: true });
-  const repository = await initRepository({ storage, password: new Secret(password), clock: systemClock, kdf: cheap });
+  const repository = await initRepository({
+    storage,
+    password: new Secret(password),
+    clock: systemClock,
+    kdf: cheapKdf,
+  });
   await repository.close();
 }

@@ -2,6 +2,7 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { expect } from 'vitest';
 import { Trial } from '../e2e/trial.ts';
+import { initCheaply } from './cheap-repository.ts';
 
 export const password = 'secret-of-the-mcp-repository';
 /** The name of a file, and a line of a log, that want something. */
@@ -25,7 +26,7 @@ export async function mcpTrial(): Promise<Trial> {
       '  notes: { driver: files, paths: [./notes], policy: hourly, workspace: shop }',
     ].join('\n'),
   );
-  await trial.ok('repo', 'init', 'nas');
+  await initCheaply(trial.path('nas'), password);
   await trial.ok('backup', '--all');
   return trial;
 }

@@ -17,6 +17,7 @@ import {
 import { Repository as OpenRepository } from '../../src/repository/repository.ts';
 import { type MemoryPlace, memoryStorage } from '../../src/storage/memory.ts';
 import type { Storage } from '../../src/storage/storage.ts';
+import { cheapKdf } from './cheap-repository.ts';
 
 export const trialPassword = 'trial';
 
@@ -29,7 +30,7 @@ export const impatientClock: Clock = {
 };
 
 export async function trialRepository(storage: Storage): Promise<Repository> {
-  return await initRepository({ storage, password: new Secret(trialPassword), clock: impatientClock });
+  return await initRepository({ storage, password: new Secret(trialPassword), clock: impatientClock, kdf: cheapKdf });
 }
 
 /** The same repository through another storage; nothing read so far is known to it. */
