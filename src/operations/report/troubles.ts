@@ -69,6 +69,8 @@ async function nextSuccess({ db }: Catalogue, run: RunRecord): Promise<number | 
     .where('state', '=', 'succeeded')
     .$if(source !== undefined, (query) => query.where('source', '=', source!))
     .$if(source === undefined, (query) => query.where('repository', '=', repository!))
+    // What is proven in one repository says nothing of another.
+    .$if(run.kind === 'drill' && repository !== undefined, (query) => query.where('repository', '=', repository!))
     .orderBy('queuedAtMs')
     .limit(1)
     .executeTakeFirst();

@@ -50,3 +50,9 @@ test.each([true, false])('what turned out to be read is in the run and in what i
     { repository: 'r2', title: `the drill of shop from r2 ${ok ? 'succeeded' : 'failed'}` },
   ]);
 });
+
+test('what is tried again is what was asked for, not what it turned out to be', () => {
+  const error = { code: 'repository.locked', message: 'it is locked', remedy: 'wait', retry: 'later' } as const;
+  const { next } = endingOf(runOf('drill', 'schedule'), { ok: false, error, repository: 'r2' }, facts);
+  expect(next.map(({ trigger, repository }) => [trigger, repository])).toEqual([['retry', undefined]]);
+});

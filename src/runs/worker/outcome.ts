@@ -28,7 +28,7 @@ export function endingOf(asked: RunRecord, performed: Performed, facts: EndingFa
   const run = repository === undefined ? asked : { ...asked, repository };
   const gave = { result, bytes, addedBytes, snapshot, repository };
   if (performed.leftOut) return leftOutEnding(run, performed.leftOut, gave);
-  if (!ok) return failed(run, { ...(error ?? incomplete(run)) }, { ...facts, gave, next });
+  if (!ok) return failed(run, { ...(error ?? incomplete(run)) }, { ...facts, asked, gave, next });
   const title = `the ${titleOf(run)} succeeded`;
   const events = [withFacts(happeningOf(run, { type: `${run.kind}.succeeded` as EventType, title }), run, gave, facts)];
   if (facts.warnings > 0) {
@@ -56,7 +56,7 @@ export function endingOfError(
   facts: EndingFacts,
 ): Ending {
   if (stopped === 'cancelled' || stopped === 'shutdown') return cancelledEnding(run, stopped, facts);
-  return failed(run, errorOf(error), { ...facts, gave: {}, next: [] });
+  return failed(run, errorOf(error), { ...facts, asked: run, gave: {}, next: [] });
 }
 
 function cancelledEnding(run: RunRecord, stopped: 'cancelled' | 'shutdown', { nowMs }: EndingFacts): Ending {
@@ -78,15 +78,23 @@ function cancelledEnding(run: RunRecord, stopped: 'cancelled' | 'shutdown', { no
 
 type Gave = Pick<RunOutcome, 'result' | 'bytes' | 'addedBytes' | 'snapshot' | 'repository'>;
 
+interface FailedFacts {
+  /** The run as it was asked for: that is what is tried again. */
+  readonly asked: RunRecord;
+  readonly gave: Gave;
+  readonly next: readonly DueRun[];
+}
+
 function failed(
   run: RunRecord,
   { retry = 'never', ...error }: RunError & { readonly retry?: Retry },
-  { gave, next, ...facts }: EndingFacts & { readonly gave: Gave; readonly next: readonly DueRun[] },
+  { asked, gave, next, ...facts }: EndingFacts & FailedFacts,
 ): Ending {
   const delayMs = mayRepeat(run)
     ? retryDelayMs({ code: error.code, retry }, run.attempt, facts.retrying(run))
     : undefined;
-  const again = delayMs === undefined ? [] : [repeatOf(run, { nowMs: facts.nowMs, delayMs, attempt: run.attempt + 1 })];
+  const again =
+    delayMs === undefined ? [] : [repeatOf(asked, { nowMs: facts.nowMs, delayMs, attempt: run.attempt + 1 })];
   const title = `the ${titleOf(run)} failed${again.length > 0 ? ', and is tried again' : ''}`;
   const event = happeningOf(run, { type: `${run.kind}.failed` as EventType, title, error });
   const retryAt = again.map(({ notBeforeMs = facts.nowMs }) => ({ retryAtMs: notBeforeMs }))[0];
