@@ -11,6 +11,7 @@ import { type Selection, unmatchedInAll } from './choice.ts';
 import { explainProgram, lockConflict } from './failures.ts';
 import { type Extent, nextValues, sequenceFacts, takeFacts } from './fingerprint.ts';
 import { type Held, hold, lockAttempts, sharedLockTimeoutMs } from './held.ts';
+import { findLeftOut } from './left-out.ts';
 import type { Source } from './place.ts';
 import { type Programs, programIn } from './programs.ts';
 import type { Reach } from './reach.ts';
@@ -178,6 +179,7 @@ export class DatabaseDump implements AsyncDisposable {
         selection.relations.map(({ oid }) => oid),
       ),
       breadth: selection.breadth,
+      leftOut: await findLeftOut(held.session, source.settings, selection, read.schemas),
       makesPublic: selection.breadth === 'schemas' && read.schemas.includes('public') && selection.hasSchema('public'),
       largeObjects,
       includesUnlogged: !isStandby,

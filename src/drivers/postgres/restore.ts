@@ -1,36 +1,18 @@
 /** Puts databases back into a server: made anew under another name, and exchanged with what is there by the last step. */
-import { randomBytes } from 'node:crypto';
-import { formatInstant } from '../../base/clock.ts';
-import { HoldfastError, messageOf } from '../../base/errors.ts';
+import { type ErrorDetails, HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
 import type { RestoreOutcome, RestoreRequest, SnapshotContents } from '../driver.ts';
 import { chooseEntries } from './choose-entries.ts';
-import { dropMade, type Exchange, exchange, refuseIfInUse, refuseIfPrepared, subscriptionsOf } from './exchange.ts';
+import { backendOf, type Ended, end, exchange, undo } from './exchange.ts';
 import { type Loader, load, requireExtensions } from './load.ts';
 import { placeOf, type Source } from './place.ts';
 import { findClient } from './programs.ts';
 import { reachServer } from './reach.ts';
-import { missingRoles, planRoles, presentRoles, type RolePlan, readGlobals } from './roles.ts';
+import { type Item, longestName, makePlan, type Plan } from './restore-plan.ts';
+import { type RolePlan, readGlobals } from './roles.ts';
 import { createDatabase } from './runbook.ts';
 import { openSession, type Session, serverVersion } from './session.ts';
-import { settings as settingsSchema } from './settings.ts';
-import { type DatabaseFacts, readSourceFacts, type SourceFacts } from './source-facts.ts';
-
-/** One database and where it goes. */
-interface Item extends Exchange {
-  readonly facts: DatabaseFacts;
-  /** What of the database comes back, for people; absent if that is all of it. */
-  readonly part?: string;
-  /** Why the present database is kept although it was to be dropped. */
-  readonly kept?: string;
-}
-
-interface Plan {
-  readonly items: readonly Item[];
-  readonly roles: RolePlan;
-  readonly withOwners: boolean;
-  readonly steps: readonly string[];
-  readonly problems: readonly string[];
-}
+import { type Settings, settings as settingsSchema } from './settings.ts';
+import { readSourceFacts, type SourceFacts } from './source-facts.ts';
 
 /**
  * Targets: `postgres://user@host/database`, a database's name at the same server, another source, or nothing (its own). What
@@ -47,7 +29,9 @@ export async function restore(
   const { major, text } = await serverVersion(session);
   await requireExtensions(session, facts.databases, major);
   const globals = await readGlobals(contents, facts);
-  const plan = await makePlan(server, session, { facts, globals, names, request, major, text });
+  // A snapshot whose source is not declared here comes without settings.
+  const settings = source.settings as Settings | undefined;
+  const plan = await makePlan(server, session, { facts, globals, names, request, settings, major, text });
   const programs = await findClient(server, {
     atLeast: facts.client.major,
     prefer: Math.max(major, facts.client.major),
@@ -62,15 +46,125 @@ export async function restore(
   await createRoles(session, plan.roles);
   await using reach = await reachServer(server, programs.host);
   const loader: Loader = { source: server, major, programs, reach, contents };
-  const problems = [...plan.problems];
-  let bytes = 0;
-  for (const item of plan.items) {
-    const entries = isSelecting(request) ? await chooseEntries(loader, item.facts, request) : undefined;
-    const done = await restoreOne(session, loader, item, { withOwners: plan.withOwners, entries });
-    bytes += done.bytes;
-    problems.push(...done.problems);
+  const { bytes, problems } = await restoreAll(loader, session.database, plan, request);
+  return { steps: plan.steps, bytes, files: plan.items.length, problems: [...plan.problems, ...problems] };
+}
+
+/** One database after the other. */
+async function restoreAll(
+  loader: Loader,
+  maintenance: string,
+  { items, roles: { roles }, withOwners }: Plan,
+  request: RestoreRequest,
+): Promise<{ bytes: number; problems: readonly string[] }> {
+  const done: Restored[] = [];
+  try {
+    for (const item of items) {
+      const entries = isSelecting(request) ? await chooseEntries(loader, item.facts, request) : undefined;
+      done.push({ item, ...(await restoreOne(loader, maintenance, item, { withOwners, entries })) });
+    }
+  } catch (error) {
+    throw withDone(error, done, roles);
   }
-  return { steps: plan.steps, bytes, files: plan.items.length, problems };
+  return {
+    bytes: done.reduce((sum, { bytes }) => sum + bytes, 0),
+    problems: done.flatMap(({ problems }) => problems),
+  };
+}
+
+function isSelecting({ include = [], exclude = [] }: RestoreRequest): boolean {
+  return include.length > 0 || exclude.length > 0;
+}
+
+/** One database that is complete and has its name. */
+interface Restored extends Ended {
+  readonly item: Item;
+  readonly bytes: number;
+}
+
+/** Each has a session of its own: one that was lost is not needed for the next. */
+async function restoreOne(
+  loader: Loader,
+  maintenance: string,
+  item: Item,
+  options: { withOwners: boolean; entries: string | undefined },
+): Promise<Ended & { readonly bytes: number }> {
+  const { source } = loader;
+  const { facts, making } = item;
+  await using session = await openSession(source, maintenance);
+  const backend = await backendOf(session);
+  let oid: string | undefined;
+  let bytes = 0;
+  let isExchanging = false;
+  try {
+    await session.query(createDatabase(facts, making));
+    oid = await session.value('SELECT oid FROM pg_catalog.pg_database WHERE datname = $1', [making]);
+    bytes = await load(loader, facts, { name: making, ...options });
+    isExchanging = true;
+    await exchange(source, session, item);
+  } catch (error) {
+    // The server refused to make it: what has that name is not ours.
+    if (oid === undefined && !hasCode(error, 'host.unreachable', 'cancelled')) throw error;
+    await session[Symbol.asyncDispose]();
+    const became = await undo(source, maintenance, { wanted: item, backend, oid }).catch((failure: unknown) => {
+      throw notUndone(error, { item, isExchanging, failure });
+    });
+    if (became === 'removed') throw error;
+  }
+  return { bytes, ...(await end(source, maintenance, item)) };
+}
+
+/** What failed first stays the reason. */
+function notUndone(
+  error: unknown,
+  { item, isExchanging, failure }: { item: Item; isExchanging: boolean; failure: unknown },
+): HoldfastError {
+  const { name, making, aside } = item;
+  const details = detailsOf(error);
+  const kept = aside === undefined ? '' : `, and what it was is kept as ${aside}`;
+  return new HoldfastError({
+    ...details,
+    message: isExchanging
+      ? `${details.message}; and the server could not be asked whether ${name} is the restored one, or what was made for it could not be removed: ${messageOf(failure)}`
+      : `${details.message}; and what was restored of it could not be removed: ${messageOf(failure)}`,
+    remedy: isExchanging
+      ? `${details.remedy} Then look which databases are there: if ${making} is, drop it: nothing was exchanged; if it is not, ${name} is the restored one${kept}.`
+      : `${details.remedy} Then drop the database ${making}; the one it was to replace is as it was.`,
+  });
+}
+
+/** The error of one database with what was done before it. */
+function withDone(error: unknown, done: readonly Restored[], roles: readonly string[]): unknown {
+  const before = [
+    ...(roles.length > 0 ? [`the role(s) ${roles.join(', ')} are there now`] : []),
+    ...done.map(({ item, kept }) => `${item.name} is restored${becameOf(item, kept)}`),
+    ...done.flatMap(({ problems }) => problems),
+  ];
+  if (before.length === 0) return error;
+  const details = detailsOf(error);
+  const names = done.map(({ item }) => item.name).join(', ');
+  return new HoldfastError({
+    ...details,
+    message: `${details.message}; before that: ${before.join('; ')}`,
+    remedy: done.length === 0 ? details.remedy : `${details.remedy} Run again, it restores ${names} once more.`,
+  });
+}
+
+function becameOf({ aside }: Item, kept: string | undefined): string {
+  if (aside === undefined) return '';
+  return kept === undefined ? ', and what was there is dropped' : `, and what was there is kept as ${kept}`;
+}
+
+function detailsOf(error: unknown): ErrorDetails {
+  if (!(error instanceof HoldfastError))
+    return {
+      code: 'restore.failed',
+      message: messageOf(error),
+      remedy: 'Look at the log of the server.',
+      cause: error,
+    };
+  const { code, message, remedy, retry, context } = error;
+  return { code, message, remedy, retry, context, cause: error };
 }
 
 /** The server, and every database's name there, in the order of the facts. */
@@ -119,8 +213,6 @@ function onlyOne(own: readonly string[], name: string): string[] {
   );
 }
 
-const longestName = 63;
-
 /** Not connected to a database that may be renamed. */
 async function openMaintenance(server: Source, names: readonly string[]): Promise<Session> {
   const candidates = ['postgres', placeOf(server.settings).database, 'template1'].filter(
@@ -138,166 +230,10 @@ async function openMaintenance(server: Source, names: readonly string[]): Promis
   throw failure;
 }
 
-async function makePlan(
-  server: Source,
-  session: Session,
-  {
-    facts,
-    globals,
-    names,
-    request,
-    major,
-    text,
-  }: {
-    facts: SourceFacts;
-    globals: readonly string[];
-    names: readonly string[];
-    request: RestoreRequest;
-    major: number;
-    text: string;
-  },
-): Promise<Plan> {
-  const items: Item[] = [];
-  for (const [i, one] of facts.databases.entries()) items.push(await itemOf(server, session, one, names[i], request));
-  const present = await presentRoles(session);
-  const missing = missingRoles(facts, present);
-  const roles = planRoles(globals, facts.globals ? missing : [], present);
-  const withOwners = missing.length === 0 || facts.globals;
-  const problems = [
-    ...items.flatMap(({ kept }) => kept ?? []),
-    ...items
-      .filter(({ facts: { tablespaces } }) => tablespaces.length > 0)
-      .map(
-        ({ name, facts: { tablespaces } }) =>
-          `what ${name} kept in the tablespace(s) ${tablespaces.join(', ')} goes to the default one`,
-      ),
-    ...(withOwners
-      ? []
-      : [
-          `owners and privileges are not restored, because the server lacks the role(s) ${missing.join(', ')} and the snapshot holds no roles`,
-        ]),
-    ...roles.problems,
-    ...(roles.roles.length > 0 && !facts.passwords
-      ? [`the new role(s) ${roles.roles.join(', ')} have no password yet`]
-      : []),
-    ...(major < facts.server.major
-      ? [
-          `the dump is of PostgreSQL ${facts.server.version}, the server of the older ${text}: what it does not know ends the restore`,
-        ]
-      : []),
-  ];
-  return { items, roles, withOwners, problems, steps: stepsOf(session, items, roles) };
-}
-
-function stepsOf(session: Session, items: readonly Item[], { roles, joining }: RolePlan): string[] {
-  const place = session.place.title;
-  return [
-    ...(roles.length > 0 ? [`create the role(s) ${roles.join(', ')} at ${place}`, ...joining] : []),
-    ...items.flatMap(({ name, aside, dropsAside, part }) => [
-      `restore ${part === undefined ? '' : `a part (${part}) of `}the database ${name} at ${place} beside what is there`,
-      ...(aside !== undefined && !dropsAside ? [`keep the present database ${name} aside as ${aside}`] : []),
-      `give it its name ${name}${part !== undefined && aside !== undefined ? `: all that is not in this part is then in ${aside} only` : ''}`,
-      ...(aside !== undefined && dropsAside ? [`drop what was the database ${name}`] : []),
-    ]),
-  ];
-}
-
-/** `restore.target-exists`, `source.busy`: before anything is touched. */
-async function itemOf(
-  server: Source,
-  session: Session,
-  facts: DatabaseFacts,
-  name: string,
-  request: RestoreRequest,
-): Promise<Item> {
-  const hex = randomBytes(4).toString('hex');
-  const part = partOf(facts, request);
-  const item = { facts, name, making: shortened(name, `_restoring_${hex}`), ...(part !== undefined && { part }) };
-  const count = await session.value('SELECT count(*) FROM pg_catalog.pg_database WHERE datname = $1', [name]);
-  if (count === '0') return { ...item, endsSessions: false, dropsAside: false };
-  await refuseIfPrepared(session, name);
-  const stamp = formatInstant(server.clock.nowMs()).replace(/\D/g, '').slice(0, 14);
-  const before = shortened(name, `_before_${stamp}`);
-  if (!request.overwrite) {
-    await refuseIfInUse(session, name);
-    return { ...item, aside: before, endsSessions: false, dropsAside: false };
-  }
-  if (part !== undefined) throw onlyPart(name, part);
-  const subscriptions = await subscriptionsOf(session, name);
-  if (subscriptions.length === 0)
-    return { ...item, aside: shortened(name, `_replaced_${hex}`), endsSessions: true, dropsAside: true };
-  const kept = `the present database ${name} cannot be dropped with its subscription(s) ${subscriptions.join(', ')}: it is kept as ${before}, where DROP SUBSCRIPTION ends them, or ALTER SUBSCRIPTION … SET (slot_name = NONE) first, if the restored one goes on with the publisher’s slot`;
-  return { ...item, aside: before, endsSessions: true, dropsAside: false, kept };
-}
-
-function isSelecting({ include = [], exclude = [] }: RestoreRequest): boolean {
-  return include.length > 0 || exclude.length > 0;
-}
-
-function partOf({ breadth, relations }: DatabaseFacts, request: RestoreRequest): string | undefined {
-  const { include = [], exclude = [] } = request;
-  if (include.length > 0) return include.join(', ');
-  if (exclude.length > 0) return `all but ${exclude.join(', ')}`;
-  if (breadth === 'all') return undefined;
-  const names = relations.map(({ schema, name }) => (breadth === 'schemas' ? schema : `${schema}.${name}`));
-  const [first, ...others] = [...new Set(names)];
-  const more = others.length > 2 ? ` and ${others.length - 2} more` : '';
-  return `${breadth} ${[first, ...others.slice(0, 2)].join(', ')}${more}`;
-}
-
-function onlyPart(name: string, part: string): HoldfastError {
-  return new HoldfastError({
-    code: 'restore.target-exists',
-    message: `the database ${name} is there, and only a part of one would replace it (${part}): all the rest would be dropped`,
-    remedy:
-      'Restore to another name (--to …) and copy what you need from there, or take the dump out of the snapshot and use pg_restore; without --overwrite the present database is kept aside.',
-  });
-}
-
-/** Cut at a whole character so that suffix and all it has at most 63 bytes. */
-function shortened(name: string, suffix: string): string {
-  let kept = name;
-  while (Buffer.byteLength(kept + suffix) > longestName) kept = [...kept].slice(0, -1).join('');
-  return kept + suffix;
-}
-
 async function createRoles(session: Session, { statements }: RolePlan): Promise<void> {
   await session.query('BEGIN');
   for (const statement of statements) await session.query(statement);
   await session.query('COMMIT');
-}
-
-async function restoreOne(
-  session: Session,
-  loader: Loader,
-  item: Item,
-  options: { withOwners: boolean; entries: string | undefined },
-): Promise<{ bytes: number; problems: string[] }> {
-  const { facts, making } = item;
-  await session.query(createDatabase(facts, making));
-  try {
-    const bytes = await load(loader, facts, { name: making, ...options });
-    return { bytes, problems: await exchange(loader.source, session, item) };
-  } catch (error) {
-    await dropMade(loader.source, session.database, making).catch((failure: unknown) => {
-      throw halfMade(error, making, failure);
-    });
-    throw error;
-  }
-}
-
-/** What failed first stays the reason. */
-function halfMade(error: unknown, name: string, failure: unknown): HoldfastError {
-  const { code, remedy } =
-    error instanceof HoldfastError
-      ? error
-      : ({ code: 'restore.failed', remedy: 'Look at the log of the server.' } as const);
-  return new HoldfastError({
-    code,
-    message: `${messageOf(error)}; and what was restored of it could not be removed: ${messageOf(failure)}`,
-    remedy: `${remedy} Then drop the database ${name}; the one it was to replace is as it was.`,
-    cause: error,
-  });
 }
 
 function invalid(target: string, why: string): HoldfastError {

@@ -40,6 +40,10 @@ const database = z.object({
   tablespaces: z.array(z.string()).default([]),
   sizeBytes: z.number(),
   breadth: z.enum(['all', 'schemas', 'tables']),
+  /** Patterns of the source that something in it fitted. Older snapshots do not say so. */
+  leftOut: z
+    .array(z.object({ setting: z.enum(['excludeSchemas', 'excludeTables', 'excludeTableData']), pattern: z.string() }))
+    .optional(),
   /** The dump makes the schema public, which every new database has. */
   makesPublic: z.boolean().optional(),
   largeObjects: z.enum(['content', 'count', 'none']),
@@ -96,7 +100,10 @@ FROM pg_database d WHERE d.datname = current_database()`;
 export async function readDatabaseFacts(
   session: Session,
 ): Promise<
-  Omit<DatabaseFacts, 'path' | 'format' | 'relations' | 'breadth' | 'makesPublic' | 'largeObjects' | 'includesUnlogged'>
+  Omit<
+    DatabaseFacts,
+    'path' | 'format' | 'relations' | 'breadth' | 'leftOut' | 'makesPublic' | 'largeObjects' | 'includesUnlogged'
+  >
 > {
   const [row = []] = await session.query(databaseQuery);
   const [
