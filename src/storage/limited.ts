@@ -64,6 +64,7 @@ export function limitedStorage(inner: Storage, limits: StorageLimits, clock: Clo
     list: (folder, signal) => inner.list(folder, signal),
     delete: (name, signal) => inner.delete(name, signal),
     ...(inner.removeFolders ? { removeFolders: inner.removeFolders.bind(inner) } : {}),
+    ...(inner.requirePlace ? { requirePlace: inner.requirePlace.bind(inner) } : {}),
     close: () => inner.close(),
   };
 }

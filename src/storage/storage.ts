@@ -70,6 +70,9 @@ export interface Storage {
    */
   removeFolders?(folder: string, signal?: AbortSignal): Promise<void>;
 
+  /** Present where a place that is missing is listed as an empty one: `storage.not-found` if it is, as far as can be known. */
+  requirePlace?(): Promise<void>;
+
   /** How many objects are best put at once, where that is more than two: each of them waits for a network. A pack's memory (16 MiB) is taken for each. */
   readonly parallelPuts?: number;
 

@@ -7,6 +7,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import { emptyConfig } from '../../src/config/index.ts';
+import { localHost } from '../../src/hosts/local/index.ts';
+import { silent } from '../../src/model/run.ts';
+import { storageCheck } from '../../src/operations/repositories/storage-check.ts';
 import { body, expectBytes } from '../../src/storage/conformance/case.ts';
 import { rcloneStorage } from '../../src/storage/rest/rclone/index.ts';
 import type { RcloneSettings } from '../../src/storage/rest/rclone/settings.ts';
@@ -169,6 +173,27 @@ test('a full disk is said to be full, in the words of its log', async () => {
   });
   const bytes = body(3_000_000, 5);
   await expect(storage.put(nameOf(bytes), [bytes])).rejects.toMatchObject({ code: 'storage.full' });
+});
+
+test('a place that is not there is told from an empty one; a check makes none', async () => {
+  const folder = place();
+  const settings = { options: ['--cache-objects', '--transfers=2'] };
+  const missing = await open(`${folder}/mnt/nas`, settings);
+  await expect(missing.requirePlace?.()).rejects.toMatchObject({
+    code: 'storage.not-found',
+    message: `rclone:${folder}/mnt/nas does not exist`,
+  });
+  await (await open(folder, settings)).requirePlace?.();
+  const checked = storageCheck.run(
+    { url: `rclone:${folder}/mnt/nas` },
+    {
+      ...{ config: emptyConfig(join(folder, 'holdfast.yaml')), storageKinds: [rcloneStorage], env, report: silent },
+      ...{ localHost: () => localHost(), clock: systemClock, signal: new AbortController().signal },
+    },
+  );
+  await expect(checked).rejects.toMatchObject({ code: 'storage.not-found', remedy: expect.stringMatching(/mkdir -p/) });
+  expect(readdirSync(folder)).toEqual([]);
+  await gone(folder);
 });
 
 test('secrets reach it by its environment only', async () => {

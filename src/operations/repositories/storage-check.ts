@@ -19,7 +19,8 @@ export type StorageCheckOutput = z.infer<typeof output>;
 
 /**
  * `url` may be the name of a declared repository. Stores about 70 MiB in passing, in a folder of its own, and removes it.
- * `storage.not-found` if the place is missing: making it would vouch for the wrong disk where one is not mounted.
+ * `storage.not-found` if the place is missing: making it would vouch for the wrong disk where one is not mounted. Only of a
+ * place on a REST server that cannot be known; there the server makes it.
  */
 export const storageCheck = operation({
   name: 'storage check',
@@ -53,6 +54,7 @@ async function requirePlace(open: () => Promise<Storage>, prefix: string): Promi
   try {
     const storage = await open();
     try {
+      await storage.requirePlace?.();
       for await (const { name } of storage.list(prefix)) throw occupied(name);
     } finally {
       await storage.close();
@@ -64,7 +66,7 @@ async function requirePlace(open: () => Promise<Storage>, prefix: string): Promi
       code: 'storage.not-found',
       message: error.message,
       remedy:
-        'If it should be there: connect and mount the disk or NAS that holds it, or correct the address. A check makes no place: for a new one, make the directory or bucket first (mkdir -p), or run holdfast repo init NAME.',
+        'If it should be there: connect and mount the disk or NAS that holds it, or correct the address. A check makes no place: for a new one, make the directory or bucket first (mkdir -p, rclone mkdir), or run holdfast repo init NAME.',
       cause: error,
     });
   }

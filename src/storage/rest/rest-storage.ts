@@ -12,14 +12,17 @@ const folders = ['data', 'index', 'keys', 'locks', 'snapshots'];
 export class RestStorage implements Storage {
   readonly location: string;
   readonly parallelPuts = 4;
+  readonly requirePlace?: () => Promise<void>;
   readonly #server: RestServer;
   readonly #objects: RestObjects;
   readonly #labelled: LabelledObjects;
   readonly #path: string;
 
-  constructor(server: RestServer) {
+  /** The protocol cannot say whether its place is there; `requirePlace` can, where something else knows. */
+  constructor(server: RestServer, requirePlace?: () => Promise<void>) {
     const { shown, path } = server.place;
     this.location = shown;
+    this.requirePlace = requirePlace;
     this.#server = server;
     this.#path = path;
     this.#objects = new RestObjects(server);

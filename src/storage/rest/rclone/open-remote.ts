@@ -6,6 +6,7 @@ import { RestStorage } from '../rest-storage.ts';
 import { RestServer } from '../server.ts';
 import { RcloneExchanges } from './exchanges.ts';
 import { parseRcloneUrl } from './location.ts';
+import { requireRemotePlace } from './require-place.ts';
 import type { RcloneSettings } from './settings.ts';
 
 /**
@@ -23,13 +24,17 @@ export async function openRemote(
   const place: HttpPlace = { protocol: 'http:', host: 'localhost', path: '/', shown: url };
   const { clock, signal } = tools;
   const argv = ['serve', 'restic', '--stdio', ...standing, ...settings.options, '--', remote];
+  const launch = { program: settings.program, env: await environmentOf(settings, tools), place: url };
+  const silenceMs = settings.timeoutSeconds * 1000;
   const connections = new RcloneExchanges({
-    launch: { program: settings.program, argv, env: await environmentOf(settings, tools), place: url },
+    launch: { ...launch, argv },
     most: settings.connections,
-    silenceMs: settings.timeoutSeconds * 1000,
+    silenceMs,
     clock,
   });
-  const storage = new RestStorage(new RestServer({ place, connections, clock, signal }));
+  const { options } = settings;
+  const requirePlace = () => requireRemotePlace({ launch, options, remote, mostMs: silenceMs, clock, signal });
+  const storage = new RestStorage(new RestServer({ place, connections, clock, signal }), requirePlace);
   try {
     if (create) await storage.create();
     return storage;
