@@ -1,12 +1,25 @@
 /** Parts of databases: what belongs to a table that was chosen comes with it, and what is printed for doing without Holdfast restores it. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import type { Bench } from '../../src/drivers/check.ts';
 import { postgres } from '../../src/drivers/postgres/index.ts';
 import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
-import { type PostgresRelease, type PostgresServer, startPostgres } from '../servers/postgres.ts';
-import { compare, failedOf, restoreTo, secret, sourceOf, withCopy } from './postgres-proof.ts';
+import { clientPrograms, type PostgresRelease, type PostgresServer, startPostgres } from '../servers/postgres.ts';
+import {
+  compare,
+  failedOf,
+  read,
+  restoreTo,
+  type Source,
+  type Stored,
+  secret,
+  sourceOf,
+  withCopy,
+} from './postgres-proof.ts';
 
 let bench: Bench & AsyncDisposable;
 let notes: readonly string[] = [];
@@ -77,6 +90,92 @@ describe('a partitioned table', () => {
     });
   });
 });
+
+describe('of PostgreSQL 15', () => {
+  let server: PostgresServer;
+  let source: Source;
+  let stored: Stored;
+  beforeAll(async () => {
+    server = await start(15);
+    await server.run(
+      'shop',
+      `CREATE STATISTICS app.related ON id, at FROM app.orders_26;
+      CREATE TABLE "a" (id int, "b c" int);
+      CREATE TABLE "a b" (c int);
+      ALTER TABLE "a b" ADD CONSTRAINT c CHECK (c > 0) NOT VALID, ADD CONSTRAINT d UNIQUE (c);
+      ALTER TABLE a ADD CONSTRAINT "b c" CHECK (id > 0) NOT VALID;
+      CREATE ROLE clerk;
+      GRANT SELECT ON "a b" TO clerk;
+      GRANT SELECT ("b c") ON a TO clerk`,
+    );
+    source = await sourceOf(server, 'shop');
+    stored = await bench.backUp(source);
+  });
+  afterAll(async () => await server?.[Symbol.asyncDispose]());
+  afterEach(async () => void (await server.run('postgres', 'DROP DATABASE IF EXISTS copy')));
+
+  test('one table that is partitioned comes with its partitions, valid indexes and statistics', async () => {
+    await restoreTo(source, stored, { target: 'copy', include: ['app.orders'], exclude: ['old.orders_25a'] });
+    expect(await rowsOf(server, 'copy')).toEqual({ orders_25b: 50, orders_26: 10 });
+    const invalid = 'SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid';
+    expect(await server.run('copy', invalid)).toEqual([]);
+    expect(await server.run('copy', 'SELECT stxname FROM pg_statistic_ext')).toEqual([['related']]);
+    const again = "INSERT INTO app.orders VALUES (1, '2026-06-01') ON CONFLICT (id, at) DO NOTHING";
+    await expect(server.run('copy', again)).resolves.toEqual([]);
+  });
+
+  test('one table comes without one whose name begins alike, each with its own constraints and grants', async () => {
+    const own =
+      "SELECT c.relname, (SELECT jsonb_agg(conname ORDER BY conname) FROM pg_constraint WHERE conrelid = c.oid), has_any_column_privilege('clerk', c.oid, 'SELECT') FROM pg_class c WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+    await restoreTo(source, stored, { target: 'copy', include: ['public.a'] });
+    expect(await server.run('copy', own)).toEqual([['a', ['b c'], true]]);
+    await server.run('postgres', 'DROP DATABASE copy');
+    await restoreTo(source, stored, { target: 'copy', include: ['public.a b'] });
+    expect(await server.run('copy', own)).toEqual([['a b', ['c', 'd'], true]]);
+  });
+
+  test('a part of a database has the schemas its extensions are in, and its runbook restores all of it', async () => {
+    await server.run('postgres', 'CREATE DATABASE crm OWNER clerk');
+    await server.run(
+      'crm',
+      `CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; CREATE SCHEMA app; CREATE TABLE app.t AS SELECT 'A'::ext.citext AS id;
+      ALTER DATABASE crm SET search_path TO app, ext; GRANT CREATE ON DATABASE crm TO clerk; COMMENT ON DATABASE crm IS E'it''s\n one \\\\ of two'`,
+    );
+    const properties =
+      "SELECT (SELECT jsonb_agg(a ORDER BY a) FROM (SELECT unnest(datacl)::text AS a) l), datdba::regrole::text, shobj_description(oid, 'pg_database'), (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid) FROM pg_database d WHERE datname = 'crm'";
+    const before = await server.run('postgres', properties);
+    for (const given of [{ schemas: ['app'] }, { tables: ['app.t'] }]) {
+      const source = await sourceOf(server, 'crm', given);
+      const stored = await bench.backUp(source);
+      if (given.schemas) {
+        await withCopy(bench, source, stored, async (copy) =>
+          expect(failedOf(await compare(stored, copy))).toEqual([]),
+        );
+      }
+      await server.run('postgres', 'DROP DATABASE crm');
+      await runByHand(server, stored);
+      expect(await server.run('crm', "SELECT count(*)::int FROM t WHERE id = 'a'")).toEqual([[1]]);
+      expect(await server.run('postgres', properties)).toEqual(before);
+    }
+  });
+});
+
+/** What the runbook in the snapshot says, by a shell. */
+async function runByHand(server: PostgresServer, stored: Stored): Promise<void> {
+  const runbook = (await read(stored, '/.holdfast/runbook.md')).toString('utf8');
+  const [, ...commands] = runbook.split('\n').filter((line) => line.startsWith('    '));
+  const cwd = await bench.directory();
+  mkdirSync(join(cwd, 'postgres'));
+  writeFileSync(join(cwd, 'postgres/crm.dump'), await read(stored, '/postgres/crm.dump'));
+  const bin = await clientPrograms(server.release);
+  const env = {
+    PATH: `${bin}:${process.env.PATH}`,
+    PGHOST: server.folder,
+    PGPORT: String(server.port),
+    PGUSER: 'postgres',
+  };
+  execFileSync('sh', ['-e', '-c', commands.join('\n')], { cwd, env, stdio: 'pipe' });
+}
 
 async function start(release: PostgresRelease): Promise<PostgresServer> {
   const server = await startPostgres({ release, password: secret });

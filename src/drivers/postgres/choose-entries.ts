@@ -1,34 +1,20 @@
 /** Some tables of a dump: the entries of its table of contents that make them, with what belongs to them. */
 import { HoldfastError } from '../../base/errors.ts';
 import type { RestoreRequest } from '../driver.ts';
+import { readEntries } from './dump-entries.ts';
 import { explainProgram } from './failures.ts';
 import type { Loader } from './load.ts';
+import { choosePartitioned, lineageIn } from './partitions.ts';
 import { programIn } from './programs.ts';
 import type { DatabaseFacts } from './source-facts.ts';
 import { globMatcher } from './sql-text.ts';
 
-const named = [
-  'TABLE',
-  'TABLE DATA',
-  'FOREIGN TABLE',
-  'VIEW',
-  'MATERIALIZED VIEW',
-  'MATERIALIZED VIEW DATA',
-  'SEQUENCE',
-  'SEQUENCE SET',
-  'SEQUENCE OWNED BY',
-  'ROW SECURITY',
-  'TABLE ATTACH',
-];
-/** Their tag is the table's name, a space, and their own. */
-const attached = ['DEFAULT', 'CONSTRAINT', 'CHECK CONSTRAINT', 'TRIGGER', 'RULE', 'POLICY'];
-/** Entries whose tag begins with the kind of what they are about. */
-const about = ['ACL', 'COMMENT'];
-const whole = ['TABLE', 'FOREIGN TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SEQUENCE'];
+type Relations = DatabaseFacts['relations'];
+type StoredRelation = Relations[number];
 
 /**
- * The list `pg_restore --use-list` takes, for `include` and `exclude` as schema.table with * and ?. Foreign keys are left
- * out, as the table they point to may be.
+ * The list `pg_restore --use-list` takes, for `include` and `exclude` as schema.table with * and ?. A table comes with its
+ * partitions, a partition with the definition of its table. Foreign keys are left out, as the table they point to may be.
  */
 export async function chooseEntries(
   loader: Loader,
@@ -42,17 +28,49 @@ export async function chooseEntries(
       'Restore the whole database under another name, and copy the tables.',
     );
   }
-  const lines = (await contentsOf(loader, facts)).split('\n').filter((line) => /^\d+;/.test(line));
   const wanted = include.length === 0 ? () => true : globMatcher(include);
-  const unwanted = globMatcher(exclude);
-  const chosen = lines.filter((line) => {
-    const table = tableOf(line, facts);
-    return table !== undefined && wanted(table) && !unwanted(table);
+  const chosen = choose(facts.relations, wanted, globMatcher(exclude));
+  if (chosen.size === 0) {
+    throw refused(
+      `no table in the dump of ${facts.name} matches ${include.join(', ')}`,
+      'Patterns are schema.table with * and ?, e.g. public.orders.',
+    );
+  }
+  const lines = (await contentsOf(loader, facts)).split('\n').filter((line) => /^\d+;/.test(line));
+  const relationOf = readEntries(facts);
+  const kept = lines.filter((line) => {
+    const relation = relationOf(line);
+    return relation !== undefined && chosen.has(relation);
   });
-  if (chosen.some((line) => / TABLE | VIEW /.test(line))) return `${chosen.join('\n')}\n`;
+  if (facts.relations.some(({ oids }) => oids === undefined)) refuseIfPartitioned(lines, kept);
+  return `${kept.join('\n')}\n`;
+}
+
+/** An older snapshot does not say which tables are partitions of one that was chosen, and holds no rows itself. */
+function refuseIfPartitioned(lines: readonly string[], kept: readonly string[]): void {
+  const isAttached = (line: string): boolean => / TABLE ATTACH /.test(line);
+  const rows = kept.filter((line) => / TABLE DATA /.test(line)).length;
+  const tables = kept.filter((line) => /^\S+ 1259 \d+ TABLE /.test(line)).length;
+  if (tables <= rows || kept.some(isAttached) || !lines.some(isAttached)) return;
   throw refused(
-    `no table in the dump of ${facts.name} matches ${include.join(', ')}`,
-    'Patterns are schema.table with * and ?, e.g. public.orders.',
+    'the dump holds no rows of a table that is to be restored, and the snapshot is too old to say whether it has partitions',
+    'Name the partitions, too, e.g. public.orders*; or restore the whole database under another name.',
+  );
+}
+
+function choose(
+  relations: Relations,
+  wanted: (path: string) => boolean,
+  unwanted: (path: string) => boolean,
+): Set<StoredRelation> {
+  const key = ({ schema, name }: { schema: string; name: string }): string => JSON.stringify([schema, name]);
+  const path = ({ schema, name }: StoredRelation): string => `${schema}.${name}`;
+  const lineage = lineageIn(relations, key, ({ partitionOf }) => partitionOf && key(partitionOf));
+  return choosePartitioned(
+    relations,
+    lineage,
+    (one) => wanted(path(one)),
+    (one) => unwanted(path(one)),
   );
 }
 
@@ -84,26 +102,6 @@ async function contentsOf({ programs, contents, source, reach }: Loader, facts: 
     process.kill();
     await process.exit;
   }
-}
-
-/** `dumpId; catalogue oid DESCRIPTION schema tag owner` */
-function tableOf(line: string, { relations }: DatabaseFacts): string | undefined {
-  const rest = line.replace(/^\d+; \d+ \d+ /, '');
-  for (const { schema, name, indexes, sequences } of relations) {
-    const own = [name, ...sequences];
-    const fits =
-      own.some((one) => named.some((kind) => rest.startsWith(`${kind} ${schema} ${one} `))) ||
-      attached.some((kind) => rest.startsWith(`${kind} ${schema} ${name} `)) ||
-      indexes.some((one) => rest.startsWith(`INDEX ${schema} ${one} `)) ||
-      indexes.some((one) => rest.startsWith(`COMMENT ${schema} INDEX ${one} `)) ||
-      about.some(
-        (what) =>
-          own.some((one) => whole.some((kind) => rest.startsWith(`${what} ${schema} ${kind} ${one} `))) ||
-          rest.startsWith(`${what} ${schema} COLUMN ${name}.`),
-      );
-    if (fits) return `${schema}.${name}`;
-  }
-  return undefined;
 }
 
 function refused(message: string, remedy: string): HoldfastError {

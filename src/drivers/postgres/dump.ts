@@ -180,6 +180,7 @@ export class DatabaseDump implements AsyncDisposable {
       ),
       breadth: selection.breadth,
       leftOut: await findLeftOut(held.session, source.settings, selection, read.schemas),
+      ...(selection.breadth === 'schemas' && { madeSchemas: read.schemas.filter(selection.hasSchema) }),
       makesPublic: selection.breadth === 'schemas' && read.schemas.includes('public') && selection.hasSchema('public'),
       largeObjects,
       includesUnlogged: !isStandby,

@@ -10,8 +10,9 @@ import type { Source } from './place.ts';
 import { type Programs, programIn } from './programs.ts';
 import type { Reach } from './reach.ts';
 import { openSession, type Session } from './session.ts';
-import { type DatabaseFacts, makesPublic } from './source-facts.ts';
-import { databaseWord, quoteName, quoteText } from './sql-text.ts';
+import type { DatabaseFacts } from './source-facts.ts';
+import { databaseWord } from './sql-text.ts';
+import { statementsAfter, statementsBefore } from './statements.ts';
 
 /** A server to load into, with programs that reach it. */
 export interface Loader {
@@ -49,21 +50,11 @@ export async function load(loader: Loader, facts: DatabaseFacts, options: LoadOp
   }
 }
 
-/** Dumps of parts hold neither the schemas around nor, of single tables, the extensions they use. */
 async function prepare(loader: Loader, facts: DatabaseFacts, { name, entries }: LoadOptions): Promise<void> {
-  if (facts.breadth === 'all' && entries === undefined) return;
+  const statements = statementsBefore(facts, entries !== undefined);
+  if (statements.length === 0) return;
   await using session = await openSession(loader.source, name);
-  for (const schema of facts.schemas) {
-    if (facts.breadth === 'tables' || entries !== undefined || schema === 'public')
-      await session.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)}`);
-  }
-  if (makesPublic(facts) && entries === undefined) await session.query('DROP SCHEMA public');
-  if (facts.breadth === 'schemas' && entries === undefined) return;
-  for (const one of facts.extensions.filter((extension) => extension.name !== 'plpgsql')) {
-    await session.query(
-      `CREATE EXTENSION IF NOT EXISTS ${quoteName(one.name)} SCHEMA ${quoteName(one.schema)} CASCADE`,
-    );
-  }
+  for (const statement of statements) await session.query(statement);
 }
 
 async function listFile(entries: string): Promise<{ path: string; remove: () => Promise<void> }> {
@@ -203,48 +194,7 @@ export function isOnlyUnknownTimeout(stderr: string): boolean {
 
 async function applyProperties(loader: Loader, facts: DatabaseFacts, { name, withOwners }: LoadOptions): Promise<void> {
   await using session = await openSession(loader.source, name);
-  for (const statement of propertyStatements(facts, name, withOwners)) await session.query(statement);
-}
-
-function propertyStatements(facts: DatabaseFacts, name: string, withOwners: boolean): string[] {
-  const database = quoteName(name);
-  const set = facts.settings
-    .filter(({ role }) => role === '' || withOwners)
-    .flatMap(({ role, settings }) =>
-      settings.map(
-        (one) =>
-          `ALTER ${role === '' ? `DATABASE ${database}` : `ROLE ${quoteName(role)} IN DATABASE ${database}`} SET ${assignment(one)}`,
-      ),
-    );
-  const comment = facts.comment === undefined ? [] : [`COMMENT ON DATABASE ${database} IS ${quoteText(facts.comment)}`];
-  const limit =
-    facts.connectionLimit >= 0 ? [`ALTER DATABASE ${database} CONNECTION LIMIT ${facts.connectionLimit}`] : [];
-  if (!withOwners) return [...set, ...comment, ...limit];
-  const grants = facts.grants && [
-    `REVOKE ALL ON DATABASE ${database} FROM PUBLIC`,
-    ...facts.grants.map(
-      ({ grantee, privilege, grantable }) =>
-        `GRANT ${privilege} ON DATABASE ${database} TO ${grantee === '' ? 'PUBLIC' : quoteName(grantee)}${grantable ? ' WITH GRANT OPTION' : ''}`,
-    ),
-  ];
-  return [
-    ...set,
-    ...comment,
-    ...limit,
-    `ALTER DATABASE ${database} OWNER TO ${quoteName(facts.owner)}`,
-    ...(grants ?? []),
-  ];
-}
-
-/** Lists are stored as they were written, quotes included; anything else is one value (pg_dump: `makeAlterConfigCommand`). */
-function assignment(setting: string): string {
-  const at = setting.indexOf('=');
-  const [name, value] = [setting.slice(0, at), setting.slice(at + 1)];
-  const isList = /^(?:search_path|session_preload_libraries|local_preload_libraries|temp_tablespaces|DateStyle)$/i.test(
-    name,
-  );
-  const word = name.split('.').map(quoteName).join('.');
-  return `${word} TO ${isList && value !== '' ? value : quoteText(value)}`;
+  for (const statement of statementsAfter(facts, name, withOwners)) await session.query(statement);
 }
 
 /** `restore.target-invalid` before anything is touched. */

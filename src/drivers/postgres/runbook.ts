@@ -3,8 +3,9 @@ import type { NativeStep, RunbookWords, SnapshotContents } from '../driver.ts';
 import { placeOf } from './place.ts';
 import type { Settings } from './settings.ts';
 import type { DatabaseFacts, SourceFacts } from './source-facts.ts';
-import { dumpFolder, globalsFile, makesPublic, readSourceFacts } from './source-facts.ts';
+import { dumpFolder, globalsFile, readSourceFacts } from './source-facts.ts';
 import { quoteName, quoteText } from './sql-text.ts';
+import { statementsAfter, statementsBefore } from './statements.ts';
 
 export function storedRunbook(facts: SourceFacts): string {
   const { server, client, databases } = facts;
@@ -25,7 +26,7 @@ export function storedRunbook(facts: SourceFacts): string {
     ...databases.flatMap((database) => [
       `Database ${database.name}:`,
       '',
-      ...steps(database).map((line) => `    ${line}`),
+      ...steps(database, facts).map((line) => `    ${line}`),
       '',
     ]),
   ].join('\n');
@@ -44,21 +45,26 @@ export async function nativeSteps(contents: SnapshotContents): Promise<NativeSte
     },
     ...(facts.globals ? [roles] : []),
     ...facts.databases.map(
-      (database): NativeStep => ({ text: `Database ${database.name}:`, command: steps(database).join('\n') }),
+      (database): NativeStep => ({ text: `Database ${database.name}:`, command: steps(database, facts).join('\n') }),
     ),
   ];
 }
 
-function steps(database: DatabaseFacts): string[] {
-  const word = shellWord(`dbname='${database.name.replace(/[\\']/g, '\\$&')}'`);
+function steps(database: DatabaseFacts, { globals }: SourceFacts): string[] {
+  const { name } = database;
+  const word = shellWord(`dbname='${name.replace(/[\\']/g, '\\$&')}'`);
+  const inside = (sql: string): string => `psql -d ${word} -c ${shellWord(`${sql};`)}`;
+  const outside = (sql: string): string => `psql -d postgres -c ${shellWord(`${sql};`)}`;
   const extensions = database.extensions
-    .filter(({ name }) => name !== 'plpgsql')
-    .map(({ name, version }) => `${name} ${version}`);
+    .filter((one) => one.name !== 'plpgsql')
+    .map((one) => `${one.name} ${one.version}`);
   return [
     ...(extensions.length > 0 ? [`# needs the extensions: ${extensions.join(', ')}`] : []),
-    `psql -d postgres -c ${shellWord(`${createDatabase(database, database.name)};`)}`,
-    ...(makesPublic(database) ? [`psql -d ${word} -c 'DROP SCHEMA public;'`] : []),
+    ...(globals ? [] : [`# needs the roles: ${database.roles.join(', ')}`]),
+    outside(createDatabase(database, name)),
+    ...statementsBefore(database, false).map(inside),
     `pg_restore --exit-on-error -d ${word} ${shellWord(database.path.slice(1))}`,
+    ...statementsAfter(database, name, true).map(outside),
   ];
 }
 

@@ -34,7 +34,15 @@ const database = z.object({
   schemas: z.array(z.string()),
   /** Tables and views that are in the dump, with what belongs to them and is named otherwise. */
   relations: z.array(
-    z.object({ schema: z.string(), name: z.string(), indexes: z.array(z.string()), sequences: z.array(z.string()) }),
+    z.object({
+      schema: z.string(),
+      name: z.string(),
+      indexes: z.array(z.string()),
+      sequences: z.array(z.string()),
+      partitionOf: z.object({ schema: z.string(), name: z.string() }).optional(),
+      /** Catalogue and oid, as in the dump’s table of contents, of it and its parts; no foreign keys. Older snapshots do not say so. */
+      oids: z.array(z.string()).optional(),
+    }),
   ),
   /** Beside the default one. */
   tablespaces: z.array(z.string()).default([]),
@@ -44,6 +52,8 @@ const database = z.object({
   leftOut: z
     .array(z.object({ setting: z.enum(['excludeSchemas', 'excludeTables', 'excludeTableData']), pattern: z.string() }))
     .optional(),
+  /** Schemas the dump makes, if it is one of schemas. Older snapshots do not say so. */
+  madeSchemas: z.array(z.string()).optional(),
   /** The dump makes the schema public, which every new database has. */
   makesPublic: z.boolean().optional(),
   largeObjects: z.enum(['content', 'count', 'none']),
@@ -147,18 +157,37 @@ export async function readDatabaseFacts(
   };
 }
 
+/** What depends on a relation and has an entry of its own in a dump: catalogue, oid and relation. */
+const partsOfRelations = `
+  SELECT 'pg_class'::regclass::oid, oid, oid FROM pg_class
+  UNION ALL SELECT 'pg_class'::regclass, indexrelid, indrelid FROM pg_index
+  UNION ALL SELECT 'pg_class'::regclass, objid, refobjid FROM pg_depend JOIN pg_class s ON s.oid = objid AND s.relkind = 'S'
+    WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+  UNION ALL SELECT 'pg_constraint'::regclass, oid, conrelid FROM pg_constraint WHERE contype <> 'f'
+  UNION ALL SELECT 'pg_attrdef'::regclass, oid, adrelid FROM pg_attrdef
+  UNION ALL SELECT 'pg_trigger'::regclass, oid, tgrelid FROM pg_trigger
+  UNION ALL SELECT 'pg_rewrite'::regclass, oid, ev_class FROM pg_rewrite
+  UNION ALL SELECT 'pg_policy'::regclass, oid, polrelid FROM pg_policy
+  UNION ALL SELECT 'pg_statistic_ext'::regclass, oid, stxrelid FROM pg_statistic_ext`;
+
 export async function readRelations(session: Session, oids: readonly string[]): Promise<DatabaseFacts['relations']> {
   const rows = await session.query(
     `SELECT n.nspname, c.relname,
       (SELECT coalesce(jsonb_agg(i.relname), '[]') FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = c.oid),
-      (SELECT coalesce(jsonb_agg(s.relname), '[]') FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.deptype IN ('a', 'i'))
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY ($1::oid[]) AND c.relkind <> 'S'`,
+      (SELECT coalesce(jsonb_agg(s.relname), '[]') FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.deptype IN ('a', 'i')),
+      (SELECT jsonb_build_object('schema', m.nspname, 'name', p.relname) FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace m ON m.oid = p.relnamespace WHERE h.inhrelid = c.oid AND c.relispartition),
+      o.oids
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN (SELECT relation, jsonb_agg(DISTINCT catalogue || ' ' || oid) AS oids FROM (${partsOfRelations}) part (catalogue, oid, relation) GROUP BY relation) o ON o.relation = c.oid
+    WHERE c.oid = ANY ($1::oid[]) AND c.relkind <> 'S'`,
     [`{${oids.join(',')}}`],
   );
-  return rows.map(([schema, name, indexes, sequences]) => ({
+  return rows.map(([schema, name, indexes, sequences, partitionOf, parts]) => ({
     schema: schema ?? '',
     name: name ?? '',
     indexes: JSON.parse(indexes ?? '[]') as string[],
     sequences: JSON.parse(sequences ?? '[]') as string[],
+    ...(partitionOf !== null && { partitionOf: JSON.parse(partitionOf) as { schema: string; name: string } }),
+    oids: JSON.parse(parts ?? '[]') as string[],
   }));
 }

@@ -4,9 +4,10 @@ export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
+/** On one line, whatever the text holds. */
 export function quoteText(text: string): string {
   const quoted = `'${text.replaceAll("'", "''")}'`;
-  return text.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted;
+  return /[\\\n]/.test(text) ? ` E${quoted.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}` : quoted;
 }
 
 /** A connection string that names a database whatever its name looks like (a bare name with `=` would be taken for one). */

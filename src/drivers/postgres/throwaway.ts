@@ -129,7 +129,10 @@ async function compare(
 async function factsOf({ source }: ThrowawayServer, database: DatabaseFacts, level: Level): Promise<Fact[]> {
   await using opened = new AsyncDisposableStack();
   const session = opened.use(await openSession(source, database.name));
-  const selection = { ...selectAll(await listRelations(session)), breadth: database.breadth };
+  const { breadth, madeSchemas } = database;
+  // The schema of an extension may be there only because the extension is.
+  const hasSchema = (schema: string): boolean => madeSchemas?.includes(schema) ?? true;
+  const selection = { ...selectAll(await listRelations(session)), breadth, hasSchema };
   const others: Session[] = [];
   for (let i = 1; i < source.settings.jobs; i++) others.push(opened.use(await openSession(source, database.name)));
   const taken = await takeFacts({ session, others, selection, extent: { ...database, level } });

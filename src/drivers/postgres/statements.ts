@@ -1,0 +1,67 @@
+/** SQL that a restore needs beside the dump, whoever runs pg_restore. */
+import { type DatabaseFacts, makesPublic } from './source-facts.ts';
+import { quoteName, quoteText } from './sql-text.ts';
+
+/**
+ * In the empty database. Dumps of tables hold neither their schemas nor the extensions they use, dumps of schemas not those
+ * that extensions are in. `isSelecting`: only some entries of the dump are restored.
+ */
+export function statementsBefore(facts: DatabaseFacts, isSelecting: boolean): string[] {
+  const { breadth, madeSchemas, schemas } = facts;
+  const extensions = facts.extensions.filter(({ name }) => name !== 'plpgsql');
+  const makeSchema = (name: string): string => `CREATE SCHEMA IF NOT EXISTS ${quoteName(name)}`;
+  if (isSelecting || breadth === 'tables') {
+    return [
+      ...schemas.map(makeSchema),
+      ...extensions.map(
+        ({ name, schema }) => `CREATE EXTENSION IF NOT EXISTS ${quoteName(name)} SCHEMA ${quoteName(schema)} CASCADE`,
+      ),
+    ];
+  }
+  if (breadth === 'all') return [];
+  const around = new Set(extensions.map(({ schema }) => schema));
+  const lacking = [...around].filter((schema) => madeSchemas?.includes(schema) === false && !/^pg_/.test(schema));
+  return [...(makesPublic(facts) ? ['DROP SCHEMA public'] : []), ...lacking.map(makeSchema)];
+}
+
+/** What belongs to the database itself, and to no dump of it. */
+export function statementsAfter(facts: DatabaseFacts, name: string, withOwners: boolean): string[] {
+  const database = quoteName(name);
+  const set = facts.settings
+    .filter(({ role }) => role === '' || withOwners)
+    .flatMap(({ role, settings }) =>
+      settings.map(
+        (one) =>
+          `ALTER ${role === '' ? `DATABASE ${database}` : `ROLE ${quoteName(role)} IN DATABASE ${database}`} SET ${assignment(one)}`,
+      ),
+    );
+  const comment = facts.comment === undefined ? [] : [`COMMENT ON DATABASE ${database} IS ${quoteText(facts.comment)}`];
+  const limit =
+    facts.connectionLimit >= 0 ? [`ALTER DATABASE ${database} CONNECTION LIMIT ${facts.connectionLimit}`] : [];
+  if (!withOwners) return [...set, ...comment, ...limit];
+  const grants = facts.grants && [
+    `REVOKE ALL ON DATABASE ${database} FROM PUBLIC`,
+    ...facts.grants.map(
+      ({ grantee, privilege, grantable }) =>
+        `GRANT ${privilege} ON DATABASE ${database} TO ${grantee === '' ? 'PUBLIC' : quoteName(grantee)}${grantable ? ' WITH GRANT OPTION' : ''}`,
+    ),
+  ];
+  return [
+    ...set,
+    ...comment,
+    ...limit,
+    `ALTER DATABASE ${database} OWNER TO ${quoteName(facts.owner)}`,
+    ...(grants ?? []),
+  ];
+}
+
+/** Lists are stored as they were written, quotes included; anything else is one value (pg_dump: `makeAlterConfigCommand`). */
+function assignment(setting: string): string {
+  const at = setting.indexOf('=');
+  const [name, value] = [setting.slice(0, at), setting.slice(at + 1)];
+  const isList = /^(?:search_path|session_preload_libraries|local_preload_libraries|temp_tablespaces|DateStyle)$/i.test(
+    name,
+  );
+  const word = name.split('.').map(quoteName).join('.');
+  return `${word} TO ${isList && value !== '' ? value : quoteText(value)}`;
+}
