@@ -182,6 +182,66 @@ export function describeRights({ flavour, driver, server, bench, source }: Right
     await run('SET foreign_key_checks = 0', 'DROP DATABASE app', 'DROP DATABASE core');
   });
 
+  test('databases whose names differ in case or accents alone are told apart, and so are the rights on them', async () => {
+    for (const [at, name] of ['zu', 'zü', 'Zu'].entries()) {
+      await run(
+        `CREATE DATABASE \`${name}\``,
+        `CREATE TABLE \`${name}\`.t (id INT PRIMARY KEY)`,
+        `CREATE TABLE \`${name}\`.k (c INT, CONSTRAINT k${at} FOREIGN KEY (c) REFERENCES t (id))`,
+        `CREATE TRIGGER \`${name}\`.acts${at} BEFORE INSERT ON \`${name}\`.t FOR EACH ROW SET NEW.id = NEW.id + 1`,
+        `CREATE EVENT \`${name}\`.goes ON SCHEDULE EVERY 1 DAY DO SELECT 1`,
+      );
+    }
+    const one = source({ databases: ['zu'], users: false });
+    await using opened = await (await bench().backUp(one)).open();
+    const { problems } = await driver.restore(one, opened.contents, { host: one.host, dryRun: false, overwrite: true });
+    expect(problems).toEqual([]);
+    await using again = await (await bench().backUp(one)).open();
+    expect(await factsOf(again.contents)).toEqual(await factsOf(opened.contents));
+
+    await run(
+      "CREATE USER alike@'%' IDENTIFIED BY 'alike'",
+      "GRANT ALL PRIVILEGES ON Zu.* TO alike@'%'",
+      "GRANT SELECT, SHOW VIEW, EVENT, EXECUTE, LOCK TABLES ON zu.* TO alike@'%'",
+    );
+    const lacks = { code: 'source.unreadable', message: expect.stringContaining('lacks TRIGGER on the database zu') };
+    await expect(driver.capture(as('alike', { databases: ['zu'] }))).rejects.toMatchObject(lacks);
+    await run("DROP USER alike@'%'", 'DROP DATABASE zu', 'DROP DATABASE `zü`', 'DROP DATABASE Zu');
+  });
+
+  test('a table the user is not shown keeps what its key refers to, and that is told', async () => {
+    const key = 'CREATE TABLE unseen.s (c INT, FOREIGN KEY (c) REFERENCES stock.t (id))';
+    await run(
+      'CREATE DATABASE stock',
+      'CREATE TABLE stock.t (id INT PRIMARY KEY)',
+      'INSERT INTO stock.t VALUES (1)',
+      'CREATE DATABASE unseen',
+      key,
+      "CREATE USER few@'%' IDENTIFIED BY 'few'",
+      "GRANT ALL PRIVILEGES ON `stock%`.* TO few@'%'",
+    );
+    const one = as('few', { databases: ['stock'] });
+    await using opened = await (await bench().backUp(one)).open();
+    const restored = async (overwrite: boolean): Promise<string> =>
+      (await driver.restore(one, opened.contents, { host: one.host, dryRun: false, overwrite })).problems.join('\n');
+    const dropKept = async (): Promise<number> => {
+      const kept = (await databases(server())).filter((name) => name.startsWith('stock_before_'));
+      for (const name of kept) await run(`DROP DATABASE ${name}`);
+      return kept.length;
+    };
+
+    expect(await restored(true)).toMatch(/few is not shown has a foreign key to one in stock_before_/);
+    await run('INSERT INTO unseen.s VALUES (1)', 'DROP TABLE unseen.s');
+    expect(await dropKept()).toBe(1);
+    expect(await restored(true)).toBe('');
+    expect(await dropKept()).toBe(0);
+    expect(await restored(false)).toMatch(/foreign keys to stock .*REFERENCES on \*\.\*/);
+    expect(await dropKept()).toBe(1);
+    await run(key, "GRANT REFERENCES ON *.* TO few@'%'");
+    await expect(restored(true)).rejects.toMatchObject({ code: 'restore.target-invalid' });
+    await run('DROP DATABASE unseen', 'DROP DATABASE stock', "DROP USER few@'%'");
+  });
+
   if (flavour === 'mariadb') {
     test('the history of system-versioned tables is told to be missing, and what a copy cannot have of them fails no drill', async () => {
       await run(

@@ -1,7 +1,7 @@
 /** What a server holds: databases, tables with their columns, and everything that has a definition, read in a fixed order. */
 import { HoldfastError } from '../../base/errors.ts';
 import { explainRefusal } from './failures.ts';
-import { matcher, quoteName, quoteText } from './names.ts';
+import { isDatabase, matcher, quoteName } from './names.ts';
 import { oneRow, type Row, type Session } from './session.ts';
 import type { Settings } from './settings.ts';
 
@@ -72,20 +72,19 @@ export function byBytes(a: string, b: string): number {
 /** Reads all definitions of one database, which becomes the session's current one. */
 export async function readDatabase(session: Session, name: string, settings: Settings): Promise<Database> {
   try {
-    const schema = quoteText(name);
     const { charset, collation } = await oneRow(
       session,
-      `SELECT DEFAULT_CHARACTER_SET_NAME AS charset, DEFAULT_COLLATION_NAME AS collation FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ${schema}`,
+      `SELECT DEFAULT_CHARACTER_SET_NAME AS charset, DEFAULT_COLLATION_NAME AS collation FROM information_schema.SCHEMATA WHERE ${isDatabase('SCHEMA_NAME', name)}`,
     );
     await session.run(`USE ${quoteName(name)}`);
     const listed = await listTables(session, name, settings);
     const tables = await readTables(session, name, listed, settings);
     const views = listed.filter(({ type }) => type === 'VIEW').map((one) => one.name ?? '');
     const programs = [
-      ...(await readRoutines(session, schema)),
+      ...(await readRoutines(session, name)),
       ...orderViews(await readEach(session, 'view', views)),
-      ...(await readTriggers(session, schema, tables)),
-      ...(await readEach(session, 'event', await namesOf(session, 'EVENT_NAME', 'EVENTS', `EVENT_SCHEMA = ${schema}`))),
+      ...(await readTriggers(session, name, tables)),
+      ...(await readEach(session, 'event', await listEvents(session, name))),
     ];
     return { name, charset: charset ?? '', collation: collation ?? '', tables, programs };
   } catch (error) {
@@ -96,7 +95,7 @@ export async function readDatabase(session: Session, name: string, settings: Set
 async function listTables(session: Session, database: string, settings: Settings): Promise<Row[]> {
   const isExcluded = matcher(settings.excludeTables);
   const rows = await session.rows(
-    `SELECT TABLE_NAME AS name, TABLE_TYPE AS type, ENGINE AS engine FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${quoteText(database)}`,
+    `SELECT TABLE_NAME AS name, TABLE_TYPE AS type, ENGINE AS engine FROM information_schema.TABLES WHERE ${isDatabase('TABLE_SCHEMA', database)}`,
   );
   return rows
     .filter(({ name }) => !isExcluded(`${database}.${name}`))
@@ -139,7 +138,7 @@ async function readColumns(session: Session, database: string): Promise<Map<stri
   const rows = await session.rows(
     `SELECT TABLE_NAME AS owner, COLUMN_NAME AS name, DATA_TYPE AS type, CHARACTER_SET_NAME AS charset, EXTRA AS extra,
      GENERATION_EXPRESSION AS expression FROM information_schema.COLUMNS
-     WHERE TABLE_SCHEMA = ${quoteText(database)} ORDER BY TABLE_NAME, ORDINAL_POSITION`,
+     WHERE ${isDatabase('TABLE_SCHEMA', database)} ORDER BY TABLE_NAME, ORDINAL_POSITION`,
   );
   const found = new Map<string, Column[]>();
   for (const row of rows) {
@@ -158,11 +157,11 @@ async function readColumns(session: Session, database: string): Promise<Map<stri
   return found;
 }
 
-/** Keys over a prefix of a column do not order rows, and are left out. */
+/** Keys over a prefix of a column do not order rows, and are left out. MariaDB's `=` takes an index named `prïmary` for one. */
 async function readPrimaryKeys(session: Session, database: string): Promise<Map<string, string[]>> {
   const rows = await session.rows(
     `SELECT TABLE_NAME AS owner, COLUMN_NAME AS name, SUB_PART AS part FROM information_schema.STATISTICS
-     WHERE TABLE_SCHEMA = ${quoteText(database)} AND INDEX_NAME = 'PRIMARY' ORDER BY TABLE_NAME, SEQ_IN_INDEX`,
+     WHERE ${isDatabase('TABLE_SCHEMA', database)} AND CAST(INDEX_NAME AS BINARY) = 'PRIMARY' ORDER BY TABLE_NAME, SEQ_IN_INDEX`,
   );
   const found = new Map<string, string[]>();
   const prefixed = new Set<string>();
@@ -174,9 +173,9 @@ async function readPrimaryKeys(session: Session, database: string): Promise<Map<
   return found;
 }
 
-async function readRoutines(session: Session, schema: string): Promise<Program[]> {
+async function readRoutines(session: Session, database: string): Promise<Program[]> {
   const rows = await session.rows(
-    `SELECT ROUTINE_NAME AS name, ROUTINE_TYPE AS type FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${schema}`,
+    `SELECT ROUTINE_NAME AS name, ROUTINE_TYPE AS type FROM information_schema.ROUTINES WHERE ${isDatabase('ROUTINE_SCHEMA', database)}`,
   );
   const order: readonly ProgramKind[] = ['package', 'package body', 'function', 'procedure'];
   const programs: Program[] = [];
@@ -188,9 +187,9 @@ async function readRoutines(session: Session, schema: string): Promise<Program[]
 }
 
 /** In the order in which those of one table and event act. */
-async function readTriggers(session: Session, schema: string, tables: readonly Table[]): Promise<Program[]> {
+async function readTriggers(session: Session, database: string, tables: readonly Table[]): Promise<Program[]> {
   const rows = await session.rows(
-    `SELECT TRIGGER_NAME AS name, EVENT_OBJECT_TABLE AS owner FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${schema}
+    `SELECT TRIGGER_NAME AS name, EVENT_OBJECT_TABLE AS owner FROM information_schema.TRIGGERS WHERE ${isDatabase('TRIGGER_SCHEMA', database)}
      ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER`,
   );
   const kept = new Set(tables.map(({ name }) => name));
@@ -214,8 +213,10 @@ export function withoutDatabase(trigger: string): string {
   return trigger.replace(triggerHead, '$1$2$3');
 }
 
-async function namesOf(session: Session, column: string, view: string, where: string): Promise<string[]> {
-  const rows = await session.rows(`SELECT ${column} AS name FROM information_schema.${view} WHERE ${where}`);
+async function listEvents(session: Session, database: string): Promise<string[]> {
+  const rows = await session.rows(
+    `SELECT EVENT_NAME AS name FROM information_schema.EVENTS WHERE ${isDatabase('EVENT_SCHEMA', database)}`,
+  );
   return rows.map(({ name }) => name ?? '');
 }
 

@@ -1,6 +1,7 @@
 /** Foreign keys of tables that are loaded beside their place, and of tables that stay where others leave. */
 import { HoldfastError } from '../../base/errors.ts';
-import { quoteText } from './names.ts';
+import { isDatabase, systemDatabases } from './names.ts';
+import { readGrants } from './privileges.ts';
 import type { Session } from './session.ts';
 
 /** Where the table lies that a foreign key refers to, quoted; `undefined` if the definition says it right. */
@@ -31,15 +32,15 @@ export interface Leaving {
   readonly leaving: readonly string[];
 }
 
-/** `restore.target-invalid` if a table that stays has a foreign key to one that leaves: it would follow it. */
+/** `restore.target-invalid` if a table that stays has a foreign key to one that leaves: it would follow it. Of tables the user is shown. */
 export async function refuseReferences(session: Session, all: readonly Leaving[]): Promise<void> {
   const leaves = (database: string | null, table: string | null): boolean =>
     all.some(({ target, leaving }) => target === database && leaving.includes(table ?? ''));
   for (const { target, leaving } of all) {
     if (leaving.length === 0) continue;
     const rows = await session.rows(
-      `SELECT DISTINCT TABLE_SCHEMA AS owner, TABLE_NAME AS name, REFERENCED_TABLE_NAME AS parent FROM information_schema.KEY_COLUMN_USAGE
-       WHERE REFERENCED_TABLE_SCHEMA = ${quoteText(target)}`,
+      `SELECT TABLE_SCHEMA AS owner, TABLE_NAME AS name, REFERENCED_TABLE_NAME AS parent FROM information_schema.KEY_COLUMN_USAGE
+       WHERE ${isDatabase('REFERENCED_TABLE_SCHEMA', target)}`,
     );
     const stays = rows.find(
       ({ owner, name: child, parent }) => leaves(target, parent ?? '') && !leaves(owner ?? '', child ?? ''),
@@ -51,4 +52,10 @@ export async function refuseReferences(session: Session, all: readonly Leaving[]
       remedy: 'Restore both tables together, or restore to another database and copy the rows from there.',
     });
   }
+}
+
+/** False if tables that this user is not shown may have foreign keys that nobody can look for. */
+export async function seesAllKeys(session: Session): Promise<boolean> {
+  const { listsKeys, restricted } = await readGrants(session);
+  return listsKeys && restricted.every((name) => systemDatabases.has(name));
 }

@@ -78,6 +78,9 @@ test('a grant covers what its pattern says', () => {
   const grant = parseGrant('GRANT SELECT, SHOW VIEW ON `te\\_st%`.* TO `u`@`%`');
   expect(['te_st', 'te_st2', 'teXst'].map((name) => grant?.covers('SELECT', name))).toEqual([true, true, false]);
   expect(grant?.covers('TRIGGER', 'te_st')).toBe(false);
+  const folded = (on: boolean) =>
+    parseGrant('GRANT SELECT ON `shop`.* TO `u`@`%`', false, on)?.covers('SELECT', 'Shop');
+  expect([folded(false), folded(true)]).toEqual([false, true]);
   expect(parseGrant('GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION')?.covers('EVENT', 'x')).toBe(true);
   expect(parseGrant('GRANT SELECT ON `a`.`b` TO `u`@`%`')).toBeUndefined();
 });

@@ -21,6 +21,17 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
+/**
+ * That a column of information_schema names this database, told apart from others as the server tells them apart. MariaDB's
+ * `=` takes `zü` and `Zu` for `zu` in some of its views (EVENTS, TRIGGERS, KEY_COLUMN_USAGE), whatever its names know; it
+ * stays, as it is what servers look up by.
+ */
+export function isDatabase(column: string, name: string): string {
+  const text = `CONVERT(${quoteText(name)} USING utf8mb4)`;
+  const folded = (value: string): string => `IF(@@lower_case_table_names = 0, ${value}, LOWER(${value}))`;
+  return `${column} = ${quoteText(name)} AND ${folded(column)} = ${folded(text)} COLLATE utf8mb4_bin`;
+}
+
 /** `a*` and `?` as in a shell, everything else literally. */
 export function matcher(patterns: readonly string[]): (name: string) => boolean {
   const sources = patterns.map((pattern) => pattern.replace(/[\^$\\.+()[\]{}|/]/g, '\\$&'));

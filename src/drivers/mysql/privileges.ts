@@ -3,7 +3,7 @@
  * missing privilege would quietly make a smaller backup.
  */
 import { HoldfastError } from '../../base/errors.ts';
-import type { Session } from './session.ts';
+import { oneRow, type Session } from './session.ts';
 
 /** Without these, tables, views, triggers and events are missing from the lists. */
 const needed = ['SELECT', 'SHOW VIEW', 'TRIGGER', 'EVENT'] as const;
@@ -15,6 +15,9 @@ const listsDatabases = [
   ...['CREATE TEMPORARY TABLES', 'LOCK TABLES', 'EXECUTE', 'CREATE VIEW', 'SHOW VIEW', 'CREATE ROUTINE'],
   ...['ALTER ROUTINE', 'EVENT', 'TRIGGER'],
 ] as const;
+
+/** Who has one of these on *.* is shown the columns of every table, and so the keys over them. */
+const listsColumns = ['SELECT', 'INSERT', 'UPDATE', 'REFERENCES'] as const;
 
 /** `source.unreadable` naming the first privilege that is missing, and the statement that grants it. */
 export async function requirePrivileges(session: Session, databases: readonly string[]): Promise<void> {
@@ -39,6 +42,8 @@ export interface Grants {
   has(privilege: string, database: string): boolean;
   /** True if every database is listed, but for those in `restricted`. */
   readonly listsAll: boolean;
+  /** True if the keys of every table are listed, but for those of `restricted`. */
+  readonly listsKeys: boolean;
   /** Databases of which privileges on *.* were revoked, which may hide them (MySQL's partial revokes). */
   readonly restricted: readonly string[];
 }
@@ -48,15 +53,17 @@ export async function readGrants(session: Session): Promise<Grants> {
   const isMysqlRole = role?.includes('@') ?? false;
   const rows = await session.table(isMysqlRole ? `SHOW GRANTS FOR CURRENT_USER() USING ${role}` : 'SHOW GRANTS');
   const { literal } = (await session.row('SELECT @@partial_revokes AS literal').catch(() => undefined)) ?? {};
+  const { folded } = await oneRow(session, 'SELECT @@lower_case_table_names AS folded');
   return grantsOf(
     rows.map(([text]) => text ?? ''),
     literal === '1',
+    folded !== '0',
   );
 }
 
-/** `literal`: names of databases are no patterns, as where partial revokes are on. */
-export function grantsOf(texts: readonly string[], literal: boolean): Grants {
-  const lines = texts.flatMap((text) => parseGrant(text, literal) ?? []);
+/** `literal`: names of databases are no patterns, as where partial revokes are on. `folded`: `Shop` is `shop`. */
+export function grantsOf(texts: readonly string[], literal: boolean, folded = false): Grants {
+  const lines = texts.flatMap((text) => parseGrant(text, literal, folded) ?? []);
   const [granted, revoked] = [lines.filter((one) => !one.revokes), lines.filter((one) => one.revokes)];
   const everywhere = granted.filter((one) => one.database === undefined);
   // What is granted on the database itself is not touched by what it lacks of *.*.
@@ -68,6 +75,7 @@ export function grantsOf(texts: readonly string[], literal: boolean): Grants {
   return {
     has,
     listsAll: listsDatabases.some(hasEverywhere),
+    listsKeys: listsColumns.some(hasEverywhere),
     restricted: hasEverywhere('SHOW DATABASES') ? [] : revoked.flatMap(({ database }) => database ?? []),
   };
 }
@@ -80,7 +88,7 @@ interface Line {
 }
 
 /** `GRANT SELECT, SHOW VIEW ON `shop\_%`.* TO …`, and REVOKE the same way; `undefined` for tables, routines and roles. */
-export function parseGrant(text: string, literal = false): Line | undefined {
+export function parseGrant(text: string, literal = false, folded = false): Line | undefined {
   const match = /^(GRANT|REVOKE) (.*?) ON (?:\*|`((?:[^`]|``)+)`)\.\* (?:TO|FROM) /s.exec(text);
   if (!match) return undefined;
   const [, verb, list] = match;
@@ -88,7 +96,7 @@ export function parseGrant(text: string, literal = false): Line | undefined {
   const privileges = new Set(list.split(',').map((one) => one.trim().toUpperCase()));
   const isAll = privileges.has('ALL PRIVILEGES') || privileges.has('ALL');
   const revokes = verb === 'REVOKE';
-  const fits = database === undefined ? /^/ : likePattern(database, literal || revokes);
+  const fits = database === undefined ? /^/ : likePattern(database, literal || revokes, folded);
   return {
     ...{ revokes, database },
     covers: (privilege, on) => (isAll || privileges.has(privilege)) && fits.test(on),
@@ -96,11 +104,11 @@ export function parseGrant(text: string, literal = false): Line | undefined {
 }
 
 /** A grant's database is a LIKE pattern: `%` any, `_` one, a backslash takes the next literally. */
-function likePattern(pattern: string, literal: boolean): RegExp {
+function likePattern(pattern: string, literal: boolean, folded: boolean): RegExp {
   const source = pattern.replace(/\\(.)|%|_|[\^$.*+?()[\]{}|/]/gs, (found, escaped: string | undefined) => {
     if (found === '%') return literal ? '%' : '[^]*';
     if (found === '_') return literal ? '_' : '[^]';
     return `\\${escaped ?? found}`.replace(/^\\(\w)$/, '$1');
   });
-  return new RegExp(`^${source}$`, 'i');
+  return new RegExp(`^${source}$`, folded ? 'i' : '');
 }

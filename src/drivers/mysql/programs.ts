@@ -1,7 +1,7 @@
 /** Views, routines, triggers and events: how they are written, made and dropped. */
 import type { Program } from './catalog.ts';
 import { makePrograms } from './load.ts';
-import { quoteName, quoteText } from './names.ts';
+import { isDatabase, quoteName, quoteText } from './names.ts';
 import type { Session } from './session.ts';
 
 /** The session settings a dump is loaded under: no conversion, no checks of what was checked when it was written. */
@@ -44,9 +44,7 @@ export async function dropProgram(session: Session, database: string, { kind, na
 
 /** What is there, without definitions, in an order in which it can be dropped. */
 export async function listPrograms(session: Session, database: string): Promise<Program[]> {
-  // MariaDB compares the database of an event without case and accents, whether its names know them or not.
-  const within = (column: string): string =>
-    `${column} = ${quoteText(database)} AND (@@lower_case_table_names > 0 OR HEX(CONVERT(${column} USING utf8mb4)) = '${Buffer.from(database).toString('hex').toUpperCase()}')`;
+  const within = (column: string): string => isDatabase(column, database);
   const views = await session.rows(
     `SELECT TABLE_NAME AS name FROM information_schema.VIEWS WHERE ${within('TABLE_SCHEMA')}`,
   );

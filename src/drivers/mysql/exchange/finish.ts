@@ -1,6 +1,7 @@
 /** After an exchange that is done: what was there is dropped, or made whole where it is kept. Nothing here undoes the restore. */
 import { HoldfastError, messageOf } from '../../../base/errors.ts';
 import { explainRefusal } from '../failures.ts';
+import { seesAllKeys } from '../foreign-keys.ts';
 import { quoteName } from '../names.ts';
 import { listPrograms, remake } from '../programs.ts';
 import { isServerError, type Session } from '../session.ts';
@@ -8,6 +9,8 @@ import { databaseExists, type Exchange, isKept, type SwapRequest, tableNames, wh
 import { recordTitle } from './record.ts';
 import { asleep } from './rehearse.ts';
 
+/** What a server says that may not drop a table others refer to: MariaDB, and MySQL 5.7, 8. */
+const referred: ReadonlySet<number> = new Set([1217, 1451, 3730]);
 const waitsMs = [1000, 2000, 4000];
 
 /** Never rejects: gives what is left to do, as problems. A connection that breaks is opened again. */
@@ -30,7 +33,7 @@ export async function finish(request: SwapRequest, all: readonly Exchange[]): Pr
 async function finishOne(session: Session, one: Exchange, overwrite: boolean): Promise<string[]> {
   const problems: string[] = [];
   if (overwrite || !isKept(one)) problems.push(...(await dropAside(session, one, overwrite)));
-  else problems.push(...(await keepPrograms(session, one)));
+  else problems.push(...(await keepPrograms(session, one)), ...(await tellUnseen(session, one)));
   problems.push(...(await dropDatabase(session, one.staging)));
   return problems;
 }
@@ -38,7 +41,20 @@ async function finishOne(session: Session, one: Exchange, overwrite: boolean): P
 async function dropAside(session: Session, one: Exchange, overwrite: boolean): Promise<string[]> {
   const { aside } = await whereabouts(session, one);
   if (!overwrite && aside.size > 0) return [`${one.aside} holds tables that were not expected there, and is kept`];
-  return await dropDatabase(session, one.aside);
+  if (await seesAllKeys(session)) return await dropDatabase(session, one.aside);
+  // No foreign key was seen that refers to it. Of those this user is not shown the server knows: it does not drop it then.
+  await session.run('SET SESSION foreign_key_checks = 1');
+  const problems = await dropDatabase(session, one.aside);
+  await session.run('SET SESSION foreign_key_checks = 0');
+  return problems;
+}
+
+/** Keys follow a table that is moved. */
+async function tellUnseen(session: Session, { leaving, target, aside }: Exchange): Promise<string[]> {
+  if (leaving.length === 0 || (await seesAllKeys(session))) return [];
+  return [
+    `foreign keys to ${target} of tables that the user ${session.place.user} is not shown, if there are any, refer to ${aside} now: look for them with a user who has REFERENCES on *.* before you drop it`,
+  ];
 }
 
 async function dropDatabase(session: Session, name: string): Promise<string[]> {
@@ -48,6 +64,11 @@ async function dropDatabase(session: Session, name: string): Promise<string[]> {
     return [];
   } catch (error) {
     if (!isServerError(error)) throw error;
+    if (referred.has(error.errno)) {
+      return [
+        `everything is restored, but a table that the user ${session.place.user} is not shown has a foreign key to one in ${name}, which is kept for that: make the key anew, and drop it (${messageOf(error)})`,
+      ];
+    }
     return [`everything is restored, but ${name} could not be dropped, drop it: ${messageOf(error)}`];
   }
 }
