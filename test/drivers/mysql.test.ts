@@ -21,6 +21,7 @@ import { invariants, rowChanges, seedBank, startWriters, strangeDatabase } from 
 import { cuttingProxy, databases, killSessions, sessions, tables } from '../servers/database-asks.ts';
 import { type DatabaseServer, rootPassword, startMariadb } from '../servers/mariadb.ts';
 import { mysqlPrograms, startMysql } from '../servers/mysql.ts';
+import { describeExchange } from './mysql-exchange.ts';
 import { describeRights } from './mysql-rights.ts';
 
 const drills = Number(process.env.MYSQL_DRILLS ?? 1);
@@ -297,6 +298,7 @@ function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer
   });
 
   describeRights({ flavour, driver, server: () => server, bench: () => bench, source });
+  describeExchange({ flavour, driver, server: () => server, bench: () => bench, source });
 
   if (flavour === 'mariadb') {
     test('the server’s own client loads a dump as it is', async () => {

@@ -34,6 +34,7 @@ import { isServerError, oneRow, type Session } from './session.ts';
 
 const attempts = 3;
 const pauseMs = 1000;
+const mostIdleSeconds = 60;
 /** Once the tables are exchanged, making triggers on them is worth a wait. */
 const furnishWaitSeconds = 60;
 
@@ -68,6 +69,8 @@ export async function swap(request: SwapRequest): Promise<string[]> {
 async function exchange(request: SwapRequest, session: Session, progress: Progress): Promise<void> {
   const { all, made, problems } = progress;
   const { lockWaitSeconds } = request.settings;
+  // A connection whose network is gone ends soon, and with it its locks: it never pauses for long.
+  await session.run(`SET SESSION wait_timeout = ${mostIdleSeconds}`);
   await beAlone(session, request.arrivals);
   for (const one of request.arrivals) all.push(await prepare(session, request, one, problems));
   await refuseReferences(session, all);
@@ -96,10 +99,12 @@ async function beAlone(session: Session, arrivals: readonly Arrival[]): Promise<
       return undefined;
     });
     if (got?.got !== '0') continue;
+    const { holder } = await oneRow(session, `SELECT IS_USED_LOCK('${name}') AS holder`);
     throw new HoldfastError({
       code: 'source.busy',
-      message: `another restore is exchanging ${target} on ${session.place.title}`,
-      remedy: 'Wait until it has ended, and look at what it restored.',
+      message: `another restore is exchanging ${target} on ${session.place.title}${holder ? `, with the connection ${holder}` : ''}`,
+      remedy:
+        'Wait until it has ended, and look at what it restored. If it broke off, its connection ends within a minute.',
       retry: 'later',
     });
   }
