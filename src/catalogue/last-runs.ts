@@ -115,12 +115,13 @@ async function lastIds({ db, kind }: Catalogue, sources: readonly string[]): Pro
 /** Of the newest drill in each repository that came to an end. */
 async function lastDrillIds({ db, kind }: Catalogue, sources: readonly string[]): Promise<string[]> {
   const ended = sql.join(telling.map((state) => sql.lit(state)));
-  const { rows } = await sql<{ id: string }>`
-    select max(run.id) as id
-    from ${each(kind, sources, 'name')} join run on run.source = name.value and run.kind = 'drill'
-    where run.state in (${ended})
+  // Their states do not choose among rows: that would lead SQLite to another index, and to all drills of all sources.
+  const { rows } = await sql<{ id: string | null }>`
+    select max(case when run.state in (${ended}) then run.id end) as id
+    from ${each(kind, sources, 'name')} cross join run
+    where run.source = name.value and run.kind = 'drill'
     group by run.source, run.repository`.execute(db);
-  return rows.map(({ id }) => id);
+  return rows.flatMap(({ id }) => (id === null ? [] : [id]));
 }
 
 /** A table of names, in its column `value`. */

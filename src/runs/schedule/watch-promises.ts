@@ -69,6 +69,15 @@ function subjectOf(source: string, repository: string): string {
   return `${source}:${repository}`;
 }
 
+type Kind = 'backup' | 'drill';
+
+/** When the newest one began. */
+interface Good {
+  readonly source: string | null;
+  readonly repository: string | null;
+  readonly atMs: number | string | null;
+}
+
 /** When the newest good one of each source began; what a repository lists counts as well as what was run from here. */
 async function newestBackups(
   transaction: CatalogueTransaction,
@@ -87,7 +96,7 @@ async function newestBackups(
   for (const { source, atMs } of [...recent, ...listed]) keepNewest(found, source, atMs);
   for (const { source, backupEveryMs, proofs } of promised) {
     if (found.has(source) || (backupEveryMs === undefined && proofs === undefined)) continue;
-    keepNewest(found, source, await lastRun(transaction, 'backup', source));
+    for (const { atMs } of await lastRuns(transaction, 'backup', source)) keepNewest(found, source, atMs);
   }
   return found;
 }
@@ -109,18 +118,17 @@ async function newestProofs(
     .where('verdict', '=', 'passed')
     .groupBy(['source', 'repository'])
     .execute();
-  for (const { source, repository, atMs } of [...recent, ...listed]) {
+  const keep = ({ source, repository, atMs }: Good): void => {
     const places = placesOf.get(source ?? '') ?? [];
     const place = repository ?? (places.length === 1 ? places[0].repository : undefined);
     if (source !== null && place !== undefined) keepNewest(found, subjectOf(source, place), atMs);
-  }
-  for (const { source, proofs = [] } of promised) {
-    for (const { repository } of proofs) {
-      const subject = subjectOf(source, repository);
-      if (found.has(subject)) continue;
-      const only = proofs.length === 1;
-      keepNewest(found, subject, await lastRun(transaction, 'drill', source, { repository, only }));
-    }
+  };
+  for (const one of [...recent, ...listed]) keep(one);
+  const missing = promised.filter(({ source, proofs = [] }) =>
+    proofs.some(({ repository }) => !found.has(subjectOf(source, repository))),
+  );
+  for (const { source } of missing) {
+    for (const run of await lastRuns(transaction, 'drill', source)) keep(run);
   }
   return found;
 }
@@ -139,7 +147,7 @@ function keepNewest(
 }
 
 /** Most are found among the runs of the time that is promised; only the others are looked up one by one. */
-async function recentRuns({ db, nowMs }: CatalogueTransaction, kind: 'backup' | 'drill', withinMs: number) {
+async function recentRuns({ db, nowMs }: CatalogueTransaction, kind: Kind, withinMs: number): Promise<Good[]> {
   return await db
     .selectFrom('run')
     .select((eb) => ['source', 'repository', eb.fn.max('startedAtMs').as('atMs')])
@@ -151,29 +159,18 @@ async function recentRuns({ db, nowMs }: CatalogueTransaction, kind: 'backup' | 
     .execute();
 }
 
-/** When the newest that succeeded began; `only`: also of those that name no repository. */
-async function lastRun(
-  { db }: CatalogueTransaction,
-  kind: 'backup' | 'drill',
-  source: string,
-  place?: { readonly repository: string; readonly only: boolean },
-): Promise<number | null | undefined> {
-  let runs = db
+/** Of one source. The state does not choose among rows: that would lead SQLite to the runs of all sources. */
+async function lastRuns({ db }: CatalogueTransaction, kind: Kind, source: string): Promise<Good[]> {
+  return await db
     .selectFrom('run')
-    .select('startedAtMs')
+    .select((eb) => {
+      const goodMs = eb.case().when('state', '=', 'succeeded').then(eb.ref('startedAtMs')).end();
+      return ['source', 'repository', eb.fn.max(goodMs).as('atMs')];
+    })
     .where('source', '=', source)
     .where('kind', '=', kind)
-    .where('state', '=', 'succeeded');
-  if (place) {
-    const { repository, only } = place;
-    runs = runs.where((eb) =>
-      only
-        ? eb.or([eb('repository', '=', repository), eb('repository', 'is', null)])
-        : eb('repository', '=', repository),
-    );
-  }
-  const row = await runs.orderBy('id', 'desc').limit(1).executeTakeFirst();
-  return row?.startedAtMs;
+    .groupBy(['source', 'repository'])
+    .execute();
 }
 
 /** Those that are no more, also of sources that are promised nothing any more, are removed. */
