@@ -6,10 +6,9 @@
  * In this order: look; write down what will be dropped, and try whether it could be made again; see that the tables can be
  * locked; drop what keeps tables from moving; move them; put views and routines in place. Only the last three touch the present.
  */
-import { createHash } from 'node:crypto';
-import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
+import { throwIfCancelled } from '../../base/errors.ts';
 import { type Program, readDatabase } from './catalog.ts';
-import { type Identity, identityOf } from './exchange/connection.ts';
+import { beAlone, type Identity, identityOf } from './exchange/connection.ts';
 import {
   type Arrival,
   charsetOf,
@@ -71,7 +70,7 @@ async function exchange(request: SwapRequest, session: Session, progress: Progre
   const { lockWaitSeconds } = request.settings;
   // A connection whose network is gone ends soon, and with it its locks: it never pauses for long.
   await session.run(`SET SESSION wait_timeout = ${mostIdleSeconds}`);
-  await beAlone(session, request.arrivals);
+  await beAlone(session, request.arrivals, 0);
   for (const one of request.arrivals) all.push(await prepare(session, request, one, problems));
   await refuseReferences(session, all);
   await session.run(`SET SESSION lock_wait_timeout = ${lockWaitSeconds}`);
@@ -87,27 +86,6 @@ async function exchange(request: SwapRequest, session: Session, progress: Progre
   await session.run(`SET SESSION lock_wait_timeout = ${Math.max(lockWaitSeconds, furnishWaitSeconds)}`);
   await furnish(session, all);
   for (const { target, grants } of all) problems.push(...(await giveRoutineGrants(session, target, grants)));
-}
-
-/** Two exchanges of one database would take each other's tables for their own. The lock ends with the connection. */
-async function beAlone(session: Session, arrivals: readonly Arrival[]): Promise<void> {
-  for (const target of arrivals.map((one) => one.target).toSorted()) {
-    const name = `holdfast_${createHash('sha256').update(target.toLowerCase()).digest('hex').slice(0, 40)}`;
-    const got = await session.row(`SELECT GET_LOCK('${name}', 0) AS got`).catch((error: unknown) => {
-      // some clusters have no such locks
-      if (!isServerError(error)) throw error;
-      return undefined;
-    });
-    if (got?.got !== '0') continue;
-    const { holder } = await oneRow(session, `SELECT IS_USED_LOCK('${name}') AS holder`);
-    throw new HoldfastError({
-      code: 'source.busy',
-      message: `another restore is exchanging ${target} on ${session.place.title}${holder ? `, with the connection ${holder}` : ''}`,
-      remedy:
-        'Wait until it has ended, and look at what it restored. If it broke off, its connection ends within a minute.',
-      retry: 'later',
-    });
-  }
 }
 
 /** Changes nothing. */

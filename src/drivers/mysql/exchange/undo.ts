@@ -8,7 +8,7 @@ import { explainRefusal } from '../failures.ts';
 import { quoteName } from '../names.ts';
 import { dropProgram, listPrograms, remake } from '../programs.ts';
 import type { Session } from '../session.ts';
-import { endConnection, type Identity } from './connection.ts';
+import { beAlone, endConnection, type Identity } from './connection.ts';
 import {
   charsetOf,
   databaseExists,
@@ -36,6 +36,7 @@ export interface Failed {
 /** While a server cannot be reached, or has no locks for it, it is asked again after these times. */
 const waitsMs = [1000, 2000, 4000, 8000];
 const lockWaitSeconds = 20;
+const aloneWaitSeconds = 5;
 
 /** `restore.failed` with where everything is, if anything is not as it was. */
 export async function undo(failed: Failed): Promise<void> {
@@ -55,9 +56,16 @@ export async function undo(failed: Failed): Promise<void> {
 }
 
 /** May be done any number of times. Gives what is not as it was. */
-async function putBack({ request, all, identity, touched, made }: Failed): Promise<string[]> {
+async function putBack(failed: Failed): Promise<string[]> {
+  const { request, all, identity, touched, made } = failed;
   await using session = await request.open();
   await endConnection(session, identity, request.clock);
+  // What another restore found here it took for what was there.
+  await beAlone(session, all, aloneWaitSeconds).catch((error: unknown) => {
+    throw error instanceof HoldfastError && error.code === 'source.busy'
+      ? notAsBefore(failed, error.message, error)
+      : error;
+  });
   await session.run(`SET SESSION lock_wait_timeout = ${lockWaitSeconds}`);
   if (touched) await moveBack(session, all);
   const left: string[] = [];
