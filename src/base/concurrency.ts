@@ -1,5 +1,5 @@
 /** Bounds on how much happens, or waits, at once. */
-import { cancelled } from './errors.ts';
+import { reasonOf } from './errors.ts';
 
 /** Counts permits; `acquire` waits in order of arrival. */
 export class Semaphore {
@@ -46,7 +46,7 @@ export async function forEachConcurrent<T>(
   let failure: { error: unknown } | undefined;
   for await (const item of items) {
     await permits.acquire();
-    if (signal?.aborted) failure ??= { error: cancelled(signal.reason) };
+    if (signal?.aborted) failure ??= { error: reasonOf(signal) };
     if (failure) break;
     const job = task(item)
       .catch((error: unknown) => {

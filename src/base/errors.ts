@@ -128,9 +128,15 @@ export function systemCode(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Throws if the signal is aborted: the reason if it is an error of ours (a lock was lost), else `cancelled`. Cheap enough for loops over blocks. */
+/** Throws if the signal is aborted: what it was aborted for. Cheap enough for loops over blocks. */
 export function throwIfCancelled(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw signal.reason instanceof HoldfastError ? signal.reason : cancelled(signal.reason);
+  if (signal?.aborted) throw reasonOf(signal);
+}
+
+/** What an aborted signal is aborted for: its reason if that is an error of ours (a lock was lost), else `cancelled`. */
+export function reasonOf(signal: AbortSignal | undefined): HoldfastError {
+  const reason: unknown = signal?.reason;
+  return reason instanceof HoldfastError ? reason : cancelled(reason);
 }
 
 export function cancelled(cause?: unknown): HoldfastError {

@@ -1,7 +1,7 @@
 /** One backup: source → driver → repository. The snapshot is written last, when every byte of it is durable. */
 import { type Clock, formatLocalInstant } from '../base/clock.ts';
 import { currentUser } from '../base/current-user.ts';
-import { cancelled, type HoldfastError, hasCode, throwIfCancelled } from '../base/errors.ts';
+import { cancelled, type HoldfastError, hasCode, reasonOf, throwIfCancelled } from '../base/errors.ts';
 import { programVersion } from '../base/version.ts';
 import type { AnyDriver, Capture, SourceContext } from '../drivers/driver.ts';
 import type { Report } from '../model/run.ts';
@@ -92,7 +92,8 @@ export async function backup(request: BackupRequest): Promise<BackupResult> {
       () => false,
       (refusal: unknown) => hasCode(refusal, 'repository.locked'),
     );
-    if (!isRefused) throw error;
+    // Cancelled for a lock that was lost is no cancelling: nobody wanted it.
+    if (!isRefused) throw hasCode(error, 'cancelled') && lock.signal.aborted ? reasonOf(lock.signal) : error;
   } finally {
     await lock[Symbol.asyncDispose]();
   }

@@ -1,7 +1,7 @@
 /** Byte streams to programs on this machine, or reachable from it. */
 import { createConnection } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { cancelled, HoldfastError, systemCode } from '../base/errors.ts';
+import { HoldfastError, reasonOf, systemCode } from '../base/errors.ts';
 
 /** Where a program listens. `socketPath` is a Unix socket. */
 export type Endpoint = { readonly host: string; readonly port: number } | { readonly socketPath: string };
@@ -10,7 +10,7 @@ export type Endpoint = { readonly host: string; readonly port: number } | { read
 export async function connectLocally(address: Endpoint, signal?: AbortSignal): Promise<Duplex> {
   const where = 'socketPath' in address ? { path: address.socketPath } : address;
   const socket = createConnection({ ...where, allowHalfOpen: true, noDelay: true, keepAlive: true });
-  const abort = (): void => void socket.destroy(cancelled(signal?.reason));
+  const abort = (): void => void socket.destroy(reasonOf(signal));
   signal?.addEventListener('abort', abort, { once: true });
   if (signal?.aborted) abort();
   try {
@@ -21,7 +21,7 @@ export async function connectLocally(address: Endpoint, signal?: AbortSignal): P
     return socket;
   } catch (cause) {
     socket.destroy();
-    if (signal?.aborted) throw cancelled(signal.reason);
+    if (signal?.aborted) throw reasonOf(signal);
     throw unreachable(address, cause);
   } finally {
     signal?.removeEventListener('abort', abort);

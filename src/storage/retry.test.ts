@@ -76,6 +76,17 @@ describe('what failed for a passing reason', () => {
     };
     await expect(withRetries(task, { clock, signal: stop.signal })).rejects.toMatchObject({ code: 'cancelled' });
   });
+
+  it('ends with what it was stopped for', async () => {
+    const { clock } = waitingClock();
+    const stop = new AbortController();
+    const lost = new HoldfastError({ code: 'repository.lock-lost', message: 'lost', remedy: 'again' });
+    const task = async () => {
+      stop.abort(lost);
+      throw failure('later');
+    };
+    await expect(withRetries(task, { clock, signal: stop.signal })).rejects.toBe(lost);
+  });
 });
 
 it('What fails for good, by cancelling or by a fault of the program is not tried again', async () => {

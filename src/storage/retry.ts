@@ -37,7 +37,7 @@ export const retryAfterMs = 'retryAfterMs';
 /**
  * Runs `task` until it succeeds, fails with an error whose `retry` is `never` (or that is none of ours), or the policy is
  * used up; then the last error is thrown. A `retryAfterMs` in the error's context is heeded. `attempt` counts from 0: what
- * must not happen twice has to ask, after a failure, whether it has happened. Waits end at once with `cancelled`.
+ * must not happen twice has to ask, after a failure, whether it has happened. Waits end at once with what `signal` was aborted for.
  */
 export async function withRetries<T>(task: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
   const { clock, signal, policy = defaultRetryPolicy } = options;
@@ -50,7 +50,10 @@ export async function withRetries<T>(task: (attempt: number) => Promise<T>, opti
       if (attempt + 1 >= policy.attempts || !isPassing(error)) throw error;
       const waitMs = waitBefore(error, attempt, options);
       if (clock.monotonicMs() - startedMs + waitMs > policy.withinMs) throw error;
-      await clock.sleep(waitMs, { signal });
+      await clock.sleep(waitMs, { signal }).catch((stopped: unknown) => {
+        throwIfCancelled(signal);
+        throw stopped;
+      });
     }
   }
 }

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import mysql from 'mysql2';
-import { cancelled, HoldfastError } from '../../base/errors.ts';
+import { cancelled, HoldfastError, reasonOf } from '../../base/errors.ts';
 import type { SecretReference } from '../../base/secret-reference.ts';
 import type { Host } from '../../hosts/host.ts';
 import type { SourceContext } from '../driver.ts';
@@ -43,7 +43,7 @@ export class Session implements AsyncDisposable {
   readonly #connection: Connection;
   readonly #signal: AbortSignal;
   readonly #closed: Promise<unknown>;
-  readonly #abort = (): void => this.#fail(cancelled(this.#signal.reason));
+  readonly #abort = (): void => this.#fail(reasonOf(this.#signal));
   readonly #pending = new Set<(error: unknown) => void>();
   #failure: unknown;
   #busy = false;
@@ -132,7 +132,7 @@ export class Session implements AsyncDisposable {
         this.#connection.query({ sql, ...options }, (error, rows) => (error ? reject(error) : resolve(rows)));
       });
     } catch (error) {
-      throw this.#signal.aborted ? cancelled(this.#signal.reason) : error;
+      throw this.#signal.aborted ? reasonOf(this.#signal) : error;
     }
   }
 
@@ -211,7 +211,7 @@ export async function openSessionAt({ host, place, password, tls, signal }: Sess
     return session;
   } catch (error) {
     stream.destroy();
-    throw signal.aborted ? cancelled(signal.reason) : explainRefusal(error, place);
+    throw signal.aborted ? reasonOf(signal) : explainRefusal(error, place);
   }
 }
 

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { cancelled, HoldfastError, messageOf } from '../../base/errors.ts';
+import { HoldfastError, messageOf, reasonOf } from '../../base/errors.ts';
 import type { Address, Host } from '../../hosts/host.ts';
 import { Connection, ErrorReply } from '../../protocols/redis/connection.ts';
 import type { SourceContext } from '../driver.ts';
@@ -35,7 +35,7 @@ export async function connect(source: SourceContext<Settings>): Promise<Connecti
   const place = placeOf(source.settings);
   const stream = await open(source.host, place, source);
   const connection = new Connection(stream, place.title);
-  const abort = (): void => void stream.destroy(cancelled(source.signal.reason));
+  const abort = (): void => void stream.destroy(reasonOf(source.signal));
   source.signal.addEventListener('abort', abort, { once: true });
   stream.once('close', () => source.signal.removeEventListener('abort', abort));
   try {
@@ -43,7 +43,7 @@ export async function connect(source: SourceContext<Settings>): Promise<Connecti
     return connection;
   } catch (error) {
     await connection[Symbol.asyncDispose]();
-    throw source.signal.aborted ? cancelled(source.signal.reason) : error;
+    throw source.signal.aborted ? reasonOf(source.signal) : error;
   }
 }
 

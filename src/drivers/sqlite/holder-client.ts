@@ -1,6 +1,6 @@
 /** Our side of the process that holds SQLite's locks. */
 import { fileURLToPath } from 'node:url';
-import { cancelled, HoldfastError, messageOf } from '../../base/errors.ts';
+import { HoldfastError, messageOf, reasonOf } from '../../base/errors.ts';
 import type { Host, HostProcess } from '../../hosts/host.ts';
 import { type Answers, type Failure, type Question, type Reply, readOnlyRollback, sqliteCode } from './messages.ts';
 
@@ -112,7 +112,7 @@ export async function endOf(
   const why = await process.exit.then(explainExit, (error: unknown) =>
     error instanceof Error ? error : new Error(messageOf(error)),
   );
-  return signal?.aborted ? cancelled(signal.reason) : why;
+  return signal?.aborted ? reasonOf(signal) : why;
 }
 
 function failureOf(failure: Failure): Error {

@@ -1,7 +1,7 @@
 /** Programs on the host. */
 import { randomBytes } from 'node:crypto';
 import type { ClientChannel } from 'ssh2';
-import { cancelled, HoldfastError, throwIfCancelled } from '../../base/errors.ts';
+import { HoldfastError, reasonOf, throwIfCancelled } from '../../base/errors.ts';
 import { printableName } from '../../base/names.ts';
 import type { Links, Session } from '../../protocols/ssh/links.ts';
 import type { HostCommand, HostProcess } from '../host.ts';
@@ -133,7 +133,7 @@ class FarProcess implements HostProcess {
   kill(): void {
     if (this.#killed || this.#closed) return;
     this.#killed = true;
-    this.#output.discard(cancelled(this.#parts.command.signal?.reason));
+    this.#output.discard(reasonOf(this.#parts.command.signal));
     this.#channel.resume();
     if (this.#id !== '') void this.#killTree();
   }

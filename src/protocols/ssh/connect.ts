@@ -1,7 +1,7 @@
 /** Byte streams to what listens on the host, or is reachable from it. */
 import { Duplex } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
-import { cancelled, throwIfCancelled } from '../../base/errors.ts';
+import { reasonOf, throwIfCancelled } from '../../base/errors.ts';
 import type { Endpoint } from '../connect-locally.ts';
 import type { Link } from './link.ts';
 import type { Links } from './links.ts';
@@ -12,7 +12,7 @@ export async function connectThere(links: Links, address: Endpoint, signal?: Abo
   const link = await links.any(signal);
   const opening = link.forward(address);
   const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(cancelled(signal?.reason));
+  const abort = (): void => aborted.reject(reasonOf(signal));
   signal?.addEventListener('abort', abort, { once: true });
   try {
     return new ForwardedStream(await Promise.race([opening, aborted.promise]), link);

@@ -25,6 +25,8 @@ const settleMs = 200;
 const mostWrites = 3;
 /** A lock is one small write: one that is incomplete for this long is no longer being written. */
 const tornMs = 2000;
+/** Times a lock that cannot be read is read again. */
+const mostLooks = 4;
 
 /** Locks held by this very process: not stale although their pid is ours. */
 const own = new Set<string>();
@@ -121,25 +123,33 @@ async function readLock(repository: Repository, id: string): Promise<StoredLock 
 
 /**
  * A lock whose bytes are not those it is named after, and do not change any more, was never stored whole: nobody holds it,
- * since whoever takes a lock looks at it again.
+ * since whoever takes a lock looks at it again. It is read until it is whole, or came twice as it was before: a bit that
+ * flips on the way makes no difference for long.
  */
 async function lookAgain(repository: Repository, id: string): Promise<StoredLock | 'gone' | 'unreadable'> {
   const { storage, clock } = repository;
   const name = unpackedName('locks', id);
   try {
-    const before = await storage.get(name);
-    await clock.sleep(tornMs);
-    const after = await storage.get(name);
-    if (sha256Hex(after) === id) {
-      const lock = decodeLock(await loadUnpacked(repository, 'locks', id));
-      return { ...lock, id, stale: isStale(lock, id, clock) };
+    let before = await storage.get(name);
+    for (let looks = 0; looks < mostLooks; looks++) {
+      await clock.sleep(tornMs);
+      const after = await storage.get(name);
+      if (sha256Hex(after) === id) {
+        const lock = decodeLock(await loadUnpacked(repository, 'locks', id));
+        return { ...lock, id, stale: isStale(lock, id, clock) };
+      }
+      if (Buffer.compare(before, after) === 0) return nobodys(id);
+      before = after;
     }
-    if (Buffer.compare(before, after) !== 0) return 'unreadable';
+    return 'unreadable';
   } catch (error) {
     if (hasCode(error, 'storage.not-found')) return 'gone';
     if (hasCode(error, 'repository.damaged', 'repository.unsupported')) return 'unreadable';
     throw error;
   }
+}
+
+function nobodys(id: string): StoredLock {
   return { id, stale: true, timeMs: 0, exclusive: false, hostname: '', username: '', pid: 0, uid: 0, gid: 0 };
 }
 

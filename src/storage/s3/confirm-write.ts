@@ -50,7 +50,7 @@ async function faultOfWrite(
   const look = { doing: `look at ${name}`, method: 'HEAD', key, accept: [404] } as const;
   const found = await service.send({ ...look, signal }).catch((error: unknown) => {
     // Written is written: whoever stops now is told so.
-    if (hasCode(error, 'cancelled')) return service.send({ ...look, regardless: true });
+    if (hasCode(error, 'cancelled') || signal?.aborted) return service.send({ ...look, regardless: true });
     throw error;
   });
   if (found.status === 404) return 'it is not there';
