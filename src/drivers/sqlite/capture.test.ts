@@ -97,8 +97,7 @@ describe('while programs have it open', () => {
     seedBank({ path });
     const writer = await startWriter({ path, perSecond: 0, transfers: 20 });
     const outcome = backUp(sourceOf(host, { path, maxWalBytes: 200_000 }), place.path('copy.db'), async () => {
-      expect(holderId()).toBeGreaterThan(0);
-      // Its lock is given up in the midst of the backup, not at its end.
+      // Its lock is given up in the midst of the backup, not at its end; on a busy machine before this is called.
       await expect.poll(holderId).toBeUndefined();
     });
     await expect(outcome).rejects.toMatchObject({
