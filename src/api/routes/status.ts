@@ -50,7 +50,10 @@ export const statusRoutes: readonly Route[] = [
     where: ({ source, repository }) => ({ ...(source === undefined ? {} : { sources: [source] }), in: repository }),
     filter: (output, { uses }) => {
       const view = viewOf(uses.principal, 'viewer', uses.config);
-      return { proofs: output.proofs.filter((one) => view.source(one.source)) };
+      return {
+        proofs: output.proofs.filter((one) => view.source(one.source)),
+        failed: output.failed.filter((one) => view.repository(one.repository)),
+      };
     },
   }),
 ];

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
-import type { Match } from '../../operations/snapshots/find.ts';
+import type { FindOutput, Match } from '../../operations/snapshots/find.ts';
 import type { Face } from '../face.ts';
 import { emitList } from '../list-writer.ts';
 import { nodeLine } from '../node-line.ts';
 import { shortId } from '../table.ts';
+import { tellFailed } from '../tell-failed.ts';
 
 export function add(program: Command, face: Face): void {
   program
@@ -21,9 +22,11 @@ export function add(program: Command, face: Face): void {
         key: 'matches',
         line: (one: Match) => `${nodeLine(one)}  in ${one.snapshots.map((s) => shortId(s.id)).join(' ')}`,
       };
-      const output = await emitList<Match, { count: number }>(face, form, (emit) =>
+      const output = await emitList<Match, FindOutput>(face, form, (emit) =>
         face.run(find, find.input.parse({ patterns, ...options }), { ...uses, emit }),
       );
+      tellFailed(output.failed, face);
+      if (output.failed.length > 0) face.exitStatus = 1;
       if (output.count === 0) face.screen.say('nothing found');
     });
 }

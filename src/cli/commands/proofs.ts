@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../../base/bytes.ts';
 import type { Face } from '../face.ts';
 import { shortId, table } from '../table.ts';
+import { tellFailed } from '../tell-failed.ts';
 
 export function add(program: Command, face: Face): void {
   program
@@ -12,8 +13,10 @@ export function add(program: Command, face: Face): void {
     .action(async (source: string | undefined, options: { repository?: string }) => {
       const { proofs } = await import('../../operations/snapshots/proofs.ts');
       await face.perform(proofs, { source, ...options }, await face.uses(options.repository), {
-        text: (output) =>
-          output.proofs.length === 0
+        wrong: (output) => output.failed.length > 0,
+        text: (output) => {
+          tellFailed(output.failed, face);
+          return output.proofs.length === 0
             ? 'nothing was proven yet; make a drill with: holdfast drill --all'
             : table(output.proofs, [
                 { title: 'TIME (UTC)', value: (one) => one.time.slice(0, 19).replace('T', ' ') },
@@ -28,7 +31,8 @@ export function add(program: Command, face: Face): void {
                   align: 'right',
                   value: (one) => `${one.checksTotal - one.checksFailed}/${one.checksTotal}`,
                 },
-              ]),
+              ]);
+        },
       });
     });
 }

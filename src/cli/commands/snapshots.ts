@@ -3,6 +3,7 @@ import { formatBytes, formatDuration } from '../../base/bytes.ts';
 import type { SnapshotView } from '../../operations/snapshots/snapshot-view.ts';
 import type { Face } from '../face.ts';
 import { type Column, counted, localTime, shortId, table } from '../table.ts';
+import { tellFailed } from '../tell-failed.ts';
 
 export function add(program: Command, face: Face): void {
   program
@@ -16,7 +17,7 @@ export function add(program: Command, face: Face): void {
       await face.perform(snapshots, { source, ...options }, await face.uses(options.repository), {
         wrong: (output) => output.failed.length > 0,
         text: (output) => {
-          for (const one of output.failed) face.screen.say(`✗ ${one.repository}: ${one.message}\n    ${one.remedy}`);
+          tellFailed(output.failed, face);
           return output.snapshots.length === 0 ? 'no snapshots' : describe(output.snapshots);
         },
       });

@@ -96,8 +96,8 @@ const listProofs = tool({
   annotations: reading,
   run: async ({ source: name, limit: most }, { uses }) => {
     requireSource(name, proofs.permission, uses);
-    const found = await proofs.run({ source: name }, uses);
-    return { total: found.proofs.length, proofs: found.proofs.slice(-most).toReversed() };
+    const { proofs: made, failed } = await proofs.run({ source: name }, uses);
+    return { total: made.length, proofs: made.slice(-most).toReversed(), failed };
   },
 });
 

@@ -1,7 +1,7 @@
 /** Searches snapshots for files. */
 import { z } from 'zod';
 import { hasCode } from '../../base/errors.ts';
-import { find, type Match } from '../../operations/snapshots/find.ts';
+import { type FindOutput, find, type Match } from '../../operations/snapshots/find.ts';
 import { requireRepository, requireSource } from '../rights.ts';
 import { reading, type Tool, tool } from './tool.ts';
 
@@ -23,6 +23,7 @@ export const searchTool: Tool = tool({
     requireSource(source, find.permission, uses);
     requireRepository(repository, uses);
     const matches: unknown[] = [];
+    let failed: FindOutput['failed'] = [];
     const enough = new AbortController();
     const emit = (match: Match): void => {
       if (matches.length < limit) matches.push(shown(match));
@@ -30,11 +31,11 @@ export const searchTool: Tool = tool({
     };
     const signal = AbortSignal.any([uses.signal, enough.signal]);
     try {
-      await find.run({ source, patterns, repository, ignoreCase }, { ...uses, signal, emit });
+      ({ failed } = await find.run({ source, patterns, repository, ignoreCase }, { ...uses, signal, emit }));
     } catch (error) {
       if (!enough.signal.aborted || !(hasCode(error, 'cancelled') || error === enough.signal.reason)) throw error;
     }
-    return { matches, more: enough.signal.aborted };
+    return { matches, more: enough.signal.aborted, failed };
   },
 });
 

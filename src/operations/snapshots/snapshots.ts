@@ -1,11 +1,11 @@
 /** List snapshots, each with its last proof. */
 import { z } from 'zod';
-import { HoldfastError, hasCode } from '../../base/errors.ts';
+import { HoldfastError } from '../../base/errors.ts';
 import { isState } from '../../model/snapshot.ts';
 import { listPins, listProofs, listSnapshots } from '../../repository/index.ts';
-import { describeError } from '../describe-error.ts';
 import { type Execution, operation, type RepositoryAccess } from '../operation.ts';
-import { openNamed } from '../repositories/repository-access.ts';
+import { askEach, failedRepository } from '../repositories/ask-each.ts';
+import type { NamedRepository } from '../repositories/repository-access.ts';
 import { repositoriesToSearch } from './snapshot-access.ts';
 import { lastProofs, type SnapshotView, snapshotView, viewSnapshot } from './snapshot-view.ts';
 
@@ -19,7 +19,7 @@ const output = z.object({
   /** Oldest first. */
   snapshots: z.array(snapshotView),
   /** Repositories that could not be asked. */
-  failed: z.array(z.object({ repository: z.string(), code: z.string(), message: z.string(), remedy: z.string() })),
+  failed: z.array(failedRepository),
 });
 export type SnapshotsOutput = z.infer<typeof output>;
 
@@ -33,29 +33,15 @@ export const snapshots = operation({
   output,
   run: async (request: z.infer<typeof input>, uses: Uses): Promise<SnapshotsOutput> => {
     const names = repositoriesToSearch(request.source ?? '', request.repository, uses);
-    const answers = await Promise.allSettled(names.map((name) => listIn(name, request.all, uses)));
-    const failed = answers.flatMap((answer, i) =>
-      answer.status === 'rejected' ? [{ repository: names[i], error: answer.reason as unknown }] : [],
-    );
-    if (failed.length > 0 && failed.length === names.length) throw failed[0].error;
-    const cancelled = failed.find(({ error }) => hasCode(error, 'cancelled'));
-    if (cancelled) throw cancelled.error;
-    const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+    const { answers, failed } = await askEach(names, uses, (opened) => listIn(opened, request.all, uses));
+    const found = answers.flat();
     const shown = found.filter((one) => request.source === undefined || one.source === request.source);
     if (shown.length === 0 && request.source !== undefined) requireKnown(request.source, uses);
-    return {
-      snapshots: shown.sort((a, b) => a.timeMs - b.timeMs),
-      failed: failed.map(({ repository, error }) => {
-        const { code, message, remedy } = describeError(error);
-        return { repository, code, message, remedy };
-      }),
-    };
+    return { snapshots: shown.sort((a, b) => a.timeMs - b.timeMs), failed };
   },
 });
 
-async function listIn(name: string, all: boolean, uses: Uses): Promise<SnapshotView[]> {
-  await using opened = await openNamed(name, uses);
-  const { repository } = opened;
+async function listIn({ name, repository }: NamedRepository, all: boolean, uses: Uses): Promise<SnapshotView[]> {
   const [stored, pins, proofs] = await Promise.all([
     listSnapshots(repository, uses.signal),
     listPins(repository, uses.signal),
