@@ -6,6 +6,7 @@
 import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { printableName, systemPath } from '../../base/names.ts';
+import { namesBelow } from '../names-below.ts';
 import { writeFailure } from './failures.ts';
 import { openPathOnly } from './long-paths.ts';
 import type { SystemPath } from './syscalls.ts';
@@ -35,7 +36,7 @@ export class Directories implements Disposable {
 
   /** The place of `path`, whose parent directories exist. */
   place(path: string): Place {
-    const components = this.#components(path);
+    const components = namesBelow(this.#root, path);
     const name = components.pop();
     if (name === undefined) return { at: `/proc/self/fd/${this.#rootFd}`, directory: this.#rootFd };
     const directory = this.#reach(components, false, path);
@@ -44,26 +45,12 @@ export class Directories implements Disposable {
 
   /** Makes `path` and what is missing above it. */
   make(path: string): void {
-    this.#reach(this.#components(path), true, path);
+    this.#reach(namesBelow(this.#root, path), true, path);
   }
 
   [Symbol.dispose](): void {
     for (const fd of this.#open.values()) closeSync(fd);
     this.#open.clear();
-  }
-
-  #components(path: string): string[] {
-    const below = this.#root === '/' ? path : path.slice(this.#root.length);
-    const components = below === '' || below === '/' ? [] : below.slice(1).split('/');
-    const safe = path.startsWith(this.#root) && (components.length === 0 || below.startsWith('/'));
-    if (!safe || components.some((name) => name === '' || name === '.' || name === '..' || name.includes('\0'))) {
-      throw new HoldfastError({
-        code: 'restore.target-invalid',
-        message: `${printableName(path)} does not lie in the restore's directory ${printableName(this.#root)}`,
-        remedy: 'The snapshot holds a name no file system allows: check the repository, and exclude that entry.',
-      });
-    }
-    return components;
   }
 
   /** Opens the directory, from the nearest one that is open. Of a very deep path only the ends are kept open. */

@@ -7,6 +7,7 @@ import { HoldfastError } from '../../base/errors.ts';
 import { encodeName, printableName } from '../../base/names.ts';
 import type { SftpClient } from '../../protocols/sftp/client.ts';
 import { statuses } from '../../protocols/sftp/packets.ts';
+import { namesBelow } from '../names-below.ts';
 import { hasStatus, writeFailure } from './failures.ts';
 import type { SftpSession } from './sftp-session.ts';
 import { typeOf } from './types.ts';
@@ -31,7 +32,7 @@ export class Directories {
 
   /** Where `path` is on the host; the directory it is in exists and is one. */
   async place(path: string): Promise<string> {
-    const components = this.#components(path);
+    const components = namesBelow(this.#root, path);
     const name = components.pop();
     if (name === undefined) return this.#real || '/';
     return `${await this.#reach(components, false, path)}/${name}`;
@@ -39,26 +40,12 @@ export class Directories {
 
   /** Makes `path` and what is missing above it. */
   async make(path: string): Promise<void> {
-    await this.#reach(this.#components(path), true, path);
+    await this.#reach(namesBelow(this.#root, path), true, path);
   }
 
   /** `at` gave way to something else. */
   forget(at: string): void {
     this.#known.delete(at);
-  }
-
-  #components(path: string): string[] {
-    const below = this.#root === '/' ? path : path.slice(this.#root.length);
-    const components = below === '' || below === '/' ? [] : below.slice(1).split('/');
-    const safe = path.startsWith(this.#root) && (components.length === 0 || below.startsWith('/'));
-    if (!safe || components.some((name) => name === '' || name === '.' || name === '..' || name.includes('\0'))) {
-      throw new HoldfastError({
-        code: 'restore.target-invalid',
-        message: `${printableName(path)} does not lie in the restore's directory ${printableName(this.#root)}`,
-        remedy: 'The snapshot holds a name no file system allows: check the repository, and exclude that entry.',
-      });
-    }
-    return components;
   }
 
   async #reach(components: readonly string[], make: boolean, path: string): Promise<string> {

@@ -85,40 +85,12 @@ function withCatalogue({ uses }: ToolContext) {
 
 /** What a reader needs; what the operation gave is long, and in the log in other words. */
 function viewRun(run: RunRecord): object {
-  const {
-    id: runId,
-    kind,
-    source,
-    repository,
-    host,
-    policy,
-    trigger,
-    state,
-    attempt,
-    error,
-    bytes,
-    addedBytes,
-    snapshot,
-  } = run;
-  const { queuedAtMs, startedAtMs, endedAtMs, progress, askedBy } = run;
+  const { id: runId, kind, source, repository, host, policy, trigger, state, attempt } = run;
+  const { queuedAtMs, startedAtMs, endedAtMs, progress, askedBy, error, bytes, addedBytes, snapshot } = run;
   const time = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : formatInstant(ms));
   return {
-    ...{
-      id: runId,
-      kind,
-      source,
-      repository,
-      host,
-      policy,
-      trigger,
-      state,
-      attempt,
-      askedBy,
-      error,
-      bytes,
-      addedBytes,
-      snapshot,
-    },
+    ...{ id: runId, kind, source, repository, host, policy, trigger, state, attempt },
+    ...{ askedBy, error, bytes, addedBytes, snapshot },
     ...{ queued: time(queuedAtMs), started: time(startedAtMs), ended: time(endedAtMs) },
     ...(state === 'running' ? { progress } : {}),
   };
