@@ -106,6 +106,15 @@ describe('the present database and the restored one', () => {
     expect(await count()).toBe(10);
   });
 
+  test('a server named as the target is the one that is restored to, also from a source that is reached over a socket', async () => {
+    const url = `postgres://postgres@127.0.0.1:${server.port}`;
+    const near = await sourceOf(server, 'shop', { socket: server.folder });
+    const at = async (target: string) => (await restoreTo(near, stored, { target, dryRun: true })).steps.join();
+    expect(await at(`${url}/copy`)).toContain(`copy at ${url} beside`);
+    expect(await at(`postgres://postgres@:${server.port}/copy`)).toContain(`@${server.folder}:${server.port} beside`);
+    expect(await at('copy')).toContain(`@${server.folder}:${server.port} beside`);
+  });
+
   test('a prepared transaction stops a restore before anything is touched', async () => {
     const client = await server.client('shop');
     await client.query("BEGIN; INSERT INTO orders VALUES (99); PREPARE TRANSACTION 'half'");

@@ -12,6 +12,8 @@ export interface Place {
   /** Without a database in the URL: `postgres`. */
   readonly database: string;
   readonly host: string;
+  /** The URL has a host. */
+  readonly isNamed: boolean;
   readonly port: number;
   readonly socketDirectory?: string;
   /** Without database: `postgres://user@host:5432`. */
@@ -26,7 +28,7 @@ export function placeOf({ url, socket }: Pick<Settings, 'url' | 'socket'>): Plac
   const bare = host.replace(/^\[|\]$/g, '') || '127.0.0.1';
   const title =
     socket === undefined ? `postgres://${user}@${host || '127.0.0.1'}:${port}` : `postgres://${user}@${socket}:${port}`;
-  return { ...plain, host: bare, socketDirectory: socket, title };
+  return { ...plain, host: bare, isNamed: host !== '', socketDirectory: socket, title };
 }
 
 export function addressOf(place: Place): Address {

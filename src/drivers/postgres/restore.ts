@@ -190,6 +190,8 @@ function targetOf(
     settings: {
       ...source.settings,
       ...parsed.data,
+      // A socket goes before the host: that of the source would lead back to its own server.
+      socket: placeOf(parsed.data).isNamed ? undefined : source.settings.socket,
       password: source.settings.password,
       binDirectory: source.settings.binDirectory,
     },
