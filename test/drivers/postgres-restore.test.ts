@@ -196,6 +196,27 @@ describe('the present database and the restored one', () => {
   });
 });
 
+test('what checks allow and materialised views hold does not depend on where and how a database is filled', async () => {
+  await server.run('postgres', 'CREATE DATABASE moments');
+  await server.run('postgres', "ALTER ROLE ALL SET timezone = 'Asia/Tokyo'");
+  await server.run('postgres', "ALTER DATABASE moments SET default_text_search_config = 'german'");
+  await server.run('postgres', "ALTER DATABASE moments SET app.tenant = 'blue'");
+  await server.run(
+    'moments',
+    `CREATE TABLE sales (at timestamptz, day date CHECK (at::date = day)); INSERT INTO sales VALUES ('2026-05-01 23:30Z', '2026-05-02');
+     CREATE MATERIALIZED VIEW daily AS SELECT at::date::text AS day, to_tsvector('Häuser')::text AS word, current_setting('app.tenant') AS tenant FROM sales`,
+  );
+  const source = await sourceOf(server, 'moments', { fingerprint: 'off' });
+  const stored = await bench.backUp(source);
+  await server.run('postgres', 'ALTER ROLE ALL RESET timezone');
+  await restoreTo(source, stored, { target: 'again' });
+  const daily = [['2026-05-02', "'haus':1", 'blue']];
+  expect(await server.run('again', 'TABLE daily')).toEqual(daily);
+  expect(await server.run('moments', 'TABLE daily')).toEqual(daily);
+  expect((await read(stored, '/.holdfast/runbook.md')).toString()).toContain("PGTZ='Asia/Tokyo' pg_restore");
+  await dropAll();
+});
+
 describe('at another server', () => {
   let other: PostgresServer;
   beforeAll(async () => {

@@ -14,7 +14,7 @@ import { type Held, hold, lockAttempts, sharedLockTimeoutMs } from './held.ts';
 import { findLeftOut } from './left-out.ts';
 import type { Source } from './place.ts';
 import { type Programs, programIn } from './programs.ts';
-import type { Reach } from './reach.ts';
+import { type Reach, sameEveryDay } from './reach.ts';
 import { type DatabaseFacts, dumpFolder, readDatabaseFacts, readRelations } from './source-facts.ts';
 import { databaseWord, fileNameOf } from './sql-text.ts';
 
@@ -199,7 +199,7 @@ export class DatabaseDump implements AsyncDisposable {
         ...(selection.breadth === 'schemas' && programs.major >= 14 ? ['--extension=*'] : []),
         `--dbname=${databaseWord(this.database)}`,
       ],
-      env: reach.env,
+      env: { ...reach.env, ...sameEveryDay },
       signal: source.signal,
     });
     await this.#process.endInput();

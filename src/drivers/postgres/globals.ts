@@ -3,7 +3,7 @@ import { explainProgram } from './failures.ts';
 import type { Source } from './place.ts';
 import { placeOf } from './place.ts';
 import { type Programs, programIn } from './programs.ts';
-import type { Reach } from './reach.ts';
+import { type Reach, sameEveryDay } from './reach.ts';
 
 /** A few KiB; the whole text is held. */
 export async function dumpGlobals(
@@ -20,7 +20,7 @@ export async function dumpGlobals(
       // A name with other characters could be taken for a connection string; then it finds one by itself.
       ...(/^\w+$/.test(database) ? [`--database=${database}`] : []),
     ],
-    env: reach.env,
+    env: { ...reach.env, ...sameEveryDay },
     signal: source.signal,
   });
   try {

@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
+import { HoldfastError, messageOf, throwIfCancelled } from '../../base/errors.ts';
 import type { HostProcess } from '../../hosts/host.ts';
 import type { SnapshotContents } from '../driver.ts';
 import { explainProgram } from './failures.ts';
@@ -36,13 +36,13 @@ export interface LoadOptions {
 
 /** Fills an empty database. Every complaint of pg_restore is an error, `restore.failed`. Returns the bytes read from the snapshot. */
 export async function load(loader: Loader, facts: DatabaseFacts, options: LoadOptions): Promise<number> {
-  await prepare(loader, facts, options);
+  const timezone = await prepare(loader, facts, options);
   const list = options.entries === undefined ? undefined : await listFile(options.entries);
   try {
     const bytes =
       facts.format === 'custom'
-        ? await loadStream(loader, facts, options, list?.path)
-        : await loadDirectory(loader, facts, options, list?.path);
+        ? await loadStream(loader, facts, { ...options, timezone }, list?.path)
+        : await loadDirectory(loader, facts, { ...options, timezone }, list?.path);
     await applyProperties(loader, facts, options);
     return bytes;
   } finally {
@@ -50,11 +50,34 @@ export async function load(loader: Loader, facts: DatabaseFacts, options: LoadOp
   }
 }
 
-async function prepare(loader: Loader, facts: DatabaseFacts, { name, entries }: LoadOptions): Promise<void> {
-  const statements = statementsBefore(facts, entries !== undefined);
-  if (statements.length === 0) return;
+interface Loading extends LoadOptions {
+  readonly timezone: string | undefined;
+}
+
+/** Returns the time zone to fill it in; `undefined`: the server's own. */
+async function prepare(
+  loader: Loader,
+  facts: DatabaseFacts,
+  { name, entries }: LoadOptions,
+): Promise<string | undefined> {
   await using session = await openSession(loader.source, name);
-  for (const statement of statements) await session.query(statement);
+  for (const statement of statementsBefore(facts, name, entries !== undefined)) await session.query(statement);
+  return await knownTimezone(session, facts);
+}
+
+/**
+ * The source's, if this server knows it: in another, a moment is on another day, which checks may refuse and materialised views
+ * would show.
+ */
+async function knownTimezone(session: Session, { timezone }: DatabaseFacts): Promise<string | undefined> {
+  if (timezone === undefined) return undefined;
+  try {
+    await session.query("SELECT pg_catalog.set_config('TimeZone', $1, true)", [timezone]);
+    return timezone;
+  } catch (error) {
+    if (!/^cannot read .*: invalid value for parameter/.test(messageOf(error))) throw error;
+    return undefined;
+  }
 }
 
 async function listFile(entries: string): Promise<{ path: string; remove: () => Promise<void> }> {
@@ -66,7 +89,7 @@ async function listFile(entries: string): Promise<{ path: string; remove: () => 
 async function loadStream(
   loader: Loader,
   facts: DatabaseFacts,
-  options: LoadOptions,
+  options: Loading,
   list: string | undefined,
 ): Promise<number> {
   const process = await start(loader, options, [
@@ -102,7 +125,7 @@ async function loadStream(
 async function loadDirectory(
   loader: Loader,
   facts: DatabaseFacts,
-  options: LoadOptions,
+  options: Loading,
   list: string | undefined,
 ): Promise<number> {
   const { programs, contents, source, spool } = loader;
@@ -132,7 +155,11 @@ async function loadDirectory(
   }
 }
 
-async function start(loader: Loader, { name, withOwners }: LoadOptions, what: readonly string[]): Promise<HostProcess> {
+async function start(
+  loader: Loader,
+  { name, withOwners, timezone }: Loading,
+  what: readonly string[],
+): Promise<HostProcess> {
   const { programs, reach, source } = loader;
   return await programs.host.run({
     argv: [
@@ -144,7 +171,7 @@ async function start(loader: Loader, { name, withOwners }: LoadOptions, what: re
       `--dbname=${databaseWord(name)}`,
       ...what,
     ],
-    env: reach.env,
+    env: { ...reach.env, ...(timezone !== undefined && { PGTZ: timezone }) },
     signal: source.signal,
   });
 }

@@ -8,6 +8,9 @@ export interface Reach extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** For programs that write: the same data gives the same bytes on every day of the year. */
+export const sameEveryDay = { PGTZ: 'UTC' } as const;
+
 /** For a program on `at`. A server on another machine is reached through the source's host. */
 export async function reachServer(source: Source, at: Host): Promise<Reach> {
   const place = placeOf(source.settings);
@@ -49,8 +52,6 @@ async function fixedEnvironment(source: Source, place: Place): Promise<Record<st
     PGSERVICEFILE: '/dev/null/none',
     PGGSSENCMODE: 'disable',
     PGCONNECT_TIMEOUT: '30',
-    // The same data gives the same bytes on every day of the year.
-    PGTZ: 'UTC',
     LC_ALL: 'C',
   };
 }

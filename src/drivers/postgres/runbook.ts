@@ -51,7 +51,7 @@ export async function nativeSteps(contents: SnapshotContents): Promise<NativeSte
 }
 
 function steps(database: DatabaseFacts, { globals }: SourceFacts): string[] {
-  const { name } = database;
+  const { name, timezone } = database;
   const word = shellWord(`dbname='${name.replace(/[\\']/g, '\\$&')}'`);
   const inside = (sql: string): string => `psql -d ${word} -c ${shellWord(`${sql};`)}`;
   const outside = (sql: string): string => `psql -d postgres -c ${shellWord(`${sql};`)}`;
@@ -62,8 +62,8 @@ function steps(database: DatabaseFacts, { globals }: SourceFacts): string[] {
     ...(extensions.length > 0 ? [`# needs the extensions: ${extensions.join(', ')}`] : []),
     ...(globals ? [] : [`# needs the roles: ${database.roles.join(', ')}`]),
     outside(createDatabase(database, name)),
-    ...statementsBefore(database, false).map(inside),
-    `pg_restore --exit-on-error -d ${word} ${shellWord(database.path.slice(1))}`,
+    ...statementsBefore(database, name, false).map(inside),
+    `${timezone === undefined ? '' : `PGTZ=${shellWord(timezone)} `}pg_restore --exit-on-error -d ${word} ${shellWord(database.path.slice(1))}`,
     ...statementsAfter(database, name, true).map(outside),
   ];
 }

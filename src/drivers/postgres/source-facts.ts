@@ -24,6 +24,8 @@ const database = z.object({
   locale: z.string().optional(),
   icuRules: z.string().optional(),
   connectionLimit: z.number(),
+  /** What a session there begins with. Older snapshots do not say so. */
+  timezone: z.string().optional(),
   comment: z.string().optional(),
   /** Absent: the default. */
   grants: z.array(grant).optional(),
@@ -104,7 +106,8 @@ SELECT d.oid, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), to_jso
   (SELECT jsonb_agg(DISTINCT r.rolname) FROM pg_roles r WHERE r.rolname !~ '^pg_' AND (r.oid IN (10, d.datdba) OR r.oid IN (SELECT s.refobjid FROM pg_shdepend s WHERE s.dbid = d.oid AND s.refclassid = 'pg_authid'::regclass)
     OR r.oid IN (SELECT grantee FROM aclexplode(d.datacl)) OR r.oid IN (SELECT setrole FROM pg_db_role_setting s WHERE s.setdatabase = d.oid))),
   (SELECT coalesce(jsonb_agg(nspname), '[]') FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
-  (SELECT coalesce(jsonb_agg(t.spcname ORDER BY t.spcname), '[]') FROM pg_tablespace t WHERE t.spcname !~ '^pg_' AND (t.oid = d.dattablespace OR t.oid IN (SELECT c.reltablespace FROM pg_class c)))
+  (SELECT coalesce(jsonb_agg(t.spcname ORDER BY t.spcname), '[]') FROM pg_tablespace t WHERE t.spcname !~ '^pg_' AND (t.oid = d.dattablespace OR t.oid IN (SELECT c.reltablespace FROM pg_class c))),
+  (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone')
 FROM pg_database d WHERE d.datname = current_database()`;
 
 export async function readDatabaseFacts(
@@ -134,6 +137,7 @@ export async function readDatabaseFacts(
     roles,
     schemas,
     tablespaces,
+    timezone,
   ] = row;
   const providers: Record<string, string> = { c: 'libc', i: 'icu', b: 'builtin' };
   return {
@@ -146,6 +150,7 @@ export async function readDatabaseFacts(
     ...(locale && { locale }),
     ...(icuRules && { icuRules }),
     connectionLimit: Number(limit),
+    timezone: String(timezone),
     ...(comment && { comment }),
     ...(acl && { grants: JSON.parse(acl) as DatabaseFacts['grants'] }),
     settings: JSON.parse(settings ?? '[]') as DatabaseFacts['settings'],

@@ -3,10 +3,26 @@ import { type DatabaseFacts, makesPublic } from './source-facts.ts';
 import { quoteName, quoteText } from './sql-text.ts';
 
 /**
- * In the empty database. Dumps of tables hold neither their schemas nor the extensions they use, dumps of schemas not those
- * that extensions are in. `isSelecting`: only some entries of the dump are restored.
+ * In the empty database `name`, by another session than the one that fills it. Its settings come first, as with `pg_restore
+ * --create`: what checks allow and materialised views hold may depend on them. Dumps of tables hold neither their schemas nor the
+ * extensions they use, dumps of schemas not those that extensions are in. `isSelecting`: only some entries of the dump are restored.
  */
-export function statementsBefore(facts: DatabaseFacts, isSelecting: boolean): string[] {
+export function statementsBefore(facts: DatabaseFacts, name: string, isSelecting: boolean): string[] {
+  const settings = setEverywhere(facts, name, (setting) => !hindering.test(setting));
+  return [...settings, ...makeSurroundings(facts, isSelecting)];
+}
+
+/** Settings that would stop or end the sessions that fill a database. */
+const hindering = /^(?:default_transaction_read_only|role|\w+_timeout)=/i;
+
+function setEverywhere({ settings }: DatabaseFacts, name: string, isMeant: (setting: string) => boolean): string[] {
+  return settings
+    .filter(({ role }) => role === '')
+    .flatMap((one) => one.settings.filter(isMeant))
+    .map((setting) => `ALTER DATABASE ${quoteName(name)} SET ${assignment(setting)}`);
+}
+
+function makeSurroundings(facts: DatabaseFacts, isSelecting: boolean): string[] {
   const { breadth, madeSchemas, schemas } = facts;
   const extensions = facts.extensions.filter(({ name }) => name !== 'plpgsql');
   const makeSchema = (name: string): string => `CREATE SCHEMA IF NOT EXISTS ${quoteName(name)}`;
@@ -27,14 +43,12 @@ export function statementsBefore(facts: DatabaseFacts, isSelecting: boolean): st
 /** What belongs to the database itself, and to no dump of it. */
 export function statementsAfter(facts: DatabaseFacts, name: string, withOwners: boolean): string[] {
   const database = quoteName(name);
-  const set = facts.settings
-    .filter(({ role }) => role === '' || withOwners)
+  const ofRoles = facts.settings
+    .filter(({ role }) => role !== '' && withOwners)
     .flatMap(({ role, settings }) =>
-      settings.map(
-        (one) =>
-          `ALTER ${role === '' ? `DATABASE ${database}` : `ROLE ${quoteName(role)} IN DATABASE ${database}`} SET ${assignment(one)}`,
-      ),
+      settings.map((one) => `ALTER ROLE ${quoteName(role)} IN DATABASE ${database} SET ${assignment(one)}`),
     );
+  const set = [...setEverywhere(facts, name, (setting) => hindering.test(setting)), ...ofRoles];
   const comment = facts.comment === undefined ? [] : [`COMMENT ON DATABASE ${database} IS ${quoteText(facts.comment)}`];
   const limit =
     facts.connectionLimit >= 0 ? [`ALTER DATABASE ${database} CONNECTION LIMIT ${facts.connectionLimit}`] : [];
