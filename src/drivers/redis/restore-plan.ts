@@ -9,6 +9,8 @@ import { dumpPath } from './backup.ts';
 export interface DatabasePlan {
   keys: number;
   expiring: number;
+  /** Those that can go by themselves: they expire, or all of a hash's fields may. */
+  fading: number;
   /** Their time has passed: they are left out. */
   expired: number;
 }
@@ -22,7 +24,7 @@ export interface RestorePlan {
   readonly needs: number;
   readonly largestBytes: number;
   readonly largestKey: RdbKey | undefined;
-  /** Of the source's server, if it noted it. */
+  /** Of the source's server, if it noted it: the part of it that the chosen keys take. */
   readonly usedMemoryBytes: number;
 }
 
@@ -82,15 +84,21 @@ class Planner implements RdbVisitor, RestorePlan {
   needs = 0;
   largestBytes = 0;
   largestKey: RdbKey | undefined;
-  usedMemoryBytes = 0;
+  #usedMemoryBytes = 0;
+  #allBytes = 0;
+  #chosenBytes = 0;
   readonly #choose: Choose;
 
   constructor(choose: Choose) {
     this.#choose = choose;
   }
 
+  get usedMemoryBytes(): number {
+    return this.#allBytes === 0 ? 0 : Math.ceil((this.#usedMemoryBytes * this.#chosenBytes) / this.#allBytes);
+  }
+
   aux(name: string, value: string): void {
-    if (name === 'used-mem') this.usedMemoryBytes = Number(value) || 0;
+    if (name === 'used-mem') this.#usedMemoryBytes = Number(value) || 0;
   }
 
   library(): void {
@@ -101,16 +109,21 @@ class Planner implements RdbVisitor, RestorePlan {
 
   keyEnd(key: RdbKey, bytes: number): void {
     const choice = this.#choose(key);
+    // The name takes memory, too, and with it no key is of size 0.
+    const stored = bytes + key.name.byteLength;
+    this.#allBytes += stored;
     if (choice === 'leave') return;
-    const plan = this.databases.get(key.database) ?? { keys: 0, expiring: 0, expired: 0 };
+    const plan = this.databases.get(key.database) ?? { keys: 0, expiring: 0, fading: 0, expired: 0 };
     this.databases.set(key.database, plan);
     if (choice === 'expired') {
       plan.expired++;
       return;
     }
+    this.#chosenBytes += stored;
     this.keys++;
     plan.keys++;
     if (key.expiresAtMs !== undefined) plan.expiring++;
+    if (key.expiresAtMs !== undefined || hasFieldsThatExpire(key)) plan.fading++;
     if (key.kind === 'module') this.moduleKeys++;
     this.needs = Math.max(this.needs, key.since);
     if (bytes <= this.largestBytes) return;
@@ -118,3 +131,10 @@ class Planner implements RdbVisitor, RestorePlan {
     this.largestKey = key;
   }
 }
+
+/** Types of their own, which servers use for no other hashes: from 7.4 of Redis and 9 of Valkey on. */
+function hasFieldsThatExpire({ kind, since }: RdbKey): boolean {
+  return kind === 'hash' && since >= firstWithFieldExpiry;
+}
+
+const firstWithFieldExpiry = 12;
