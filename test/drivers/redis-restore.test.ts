@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Secret } from '../../src/base/secrets.ts';
-import { type RedisServer, startRedis } from '../servers/redis.ts';
+import { type RedisClient, type RedisServer, startRedis } from '../servers/redis.ts';
 import { seedRedis } from '../servers/redis-data.ts';
 import { bench, factsOf, installed, programs, restore, type Source, sourceOf, useBench } from './redis-trial.ts';
 
@@ -50,6 +50,9 @@ describe.runIf(installed)('a restore', () => {
       ['CONFIG', 'SET', 'maxmemory', '6mb'],
     ]);
     await expect(restore(sourceOf(from), stored, into)).rejects.toMatchObject({ code: 'restore.target-invalid' });
+    // There is room for a part of it.
+    await restore(sourceOf(from), stored, { ...into, include: ['key:7'] });
+    await target.run('DEL', 'key:7');
     // A server whose memory fills up while keys are restored refuses one of them.
     await target.run('CONFIG', 'SET', 'maxmemory', '0');
     const restoring = restore(sourceOf(from), stored, into);
@@ -126,6 +129,47 @@ describe.runIf(installed)('a restore', () => {
     expect(await (await to.client()).run('GET', 'string')).toEqual(Buffer.from('hello'));
   });
 
+  test('by a user who may not ask what there is empties no database that others use', async () => {
+    await using server = await startRedis();
+    const client = await server.client();
+    await client.run('SET', 'key', 'stored');
+    const stored = await bench.backUp(sourceOf(server));
+    await client.all([
+      ['SET', 'key', 'newer'],
+      ['SELECT', '15'],
+      ['SET', 'precious', 'content'],
+    ]);
+    const some = '~* +ping +select +dbsize +exists +restore +flushdb +config|get';
+    const half = await userOf(server, { name: 'half', word: 'a', rights: some });
+    const whole = await userOf(server, { name: 'whole', word: 'b', rights: `${some} +swapdb` });
+    // Nor is anything left where the last step is refused.
+    await expect(restore(sourceOf(server), stored, { targetSource: half })).rejects.toThrow(
+      /SWAPDB.*; database 0 is as it was$/,
+    );
+    expect(await holds(client)).toEqual(['db0:keys=1', 'db15:keys=1']);
+    await restore(sourceOf(server), stored, { targetSource: whole });
+    expect(await holds(client)).toEqual(['db0:keys=1', 'db14:keys=1', 'db15:keys=1']);
+    expect(await client.run('GET', 'precious')).toEqual(Buffer.from('content'));
+  });
+
+  test('leaves what others wrote meanwhile into the database that it loads into', async () => {
+    await using from = await startRedis({ options: ['--enable-debug-command', 'yes'] });
+    await using to = await startRedis();
+    const [source, target] = [await from.client(), await to.client()];
+    await source.run('DEBUG', 'POPULATE', '20000', 'key', '2000');
+    const stored = await bench.backUp(sourceOf(from));
+    await target.run('SET', 'present', 'content');
+    const restoring = restore(sourceOf(from), stored, { target: to.url });
+    restoring.catch(() => undefined);
+    while (!(await holds(target)).some((one) => one.startsWith('db15'))) await setTimeout(1);
+    await target.all([
+      ['SELECT', '15'],
+      ['SET', 'precious', 'content'],
+    ]);
+    await expect(restoring).rejects.toMatchObject({ code: 'restore.failed' });
+    expect(await target.run('GET', 'precious')).toEqual(Buffer.from('content'));
+  });
+
   test('needs no more rights than the documentation says, and so does a backup', async () => {
     await using server = await startRedis();
     await using target = await startRedis();
@@ -133,24 +177,8 @@ describe.runIf(installed)('a restore', () => {
     const page = readFileSync(new URL('../../docs/drivers/redis.md', import.meta.url), 'utf8');
     const grants = [...page.matchAll(/^ACL SETUSER (\w+) on >(\S+) (.*)$/gm)];
     expect(grants.map(([, user]) => user)).toEqual(['backup', 'restorer']);
-    const asUser = async ({ url }: RedisServer, [, user, word, rights]: RegExpMatchArray): Promise<Source> => {
-      await (await (url === server.url ? server : target).client()).run(
-        'ACL',
-        'SETUSER',
-        user,
-        'on',
-        `>${word}`,
-        ...rights.split(' '),
-      );
-      return {
-        ...sourceOf(server),
-        settings: {
-          ...sourceOf(server).settings,
-          url: url.replace('//', `//${user}@`),
-          password: { from: 'clear', secret: new Secret(word) },
-        },
-      };
-    };
+    const asUser = async (there: RedisServer, [, name, word, rights]: RegExpMatchArray): Promise<Source> =>
+      await userOf(there, { name, word, rights });
     const stored = await bench.backUp(await asUser(server, grants[0]));
     const targetSource = await asUser(target, grants[1]);
     await restore(sourceOf(server), stored, { targetSource });
@@ -221,3 +249,19 @@ describe.runIf(installed)('a restore', () => {
     await expect(restore(source, stored, { target: '/nowhere', include: ['a'] })).rejects.toThrow('in part');
   });
 });
+
+/** A source of a server that signs in as a user of its own. */
+async function userOf(
+  server: RedisServer,
+  { name, word, rights }: { name: string; word: string; rights: string },
+): Promise<Source> {
+  await (await server.client()).run('ACL', 'SETUSER', name, 'on', `>${word}`, ...rights.split(' '));
+  const { settings, ...rest } = sourceOf(server);
+  const url = server.url.replace('//', `//${name}@`);
+  return { ...rest, settings: { ...settings, url, password: { from: 'clear', secret: new Secret(word) } } };
+}
+
+/** Databases with keys, and how many each has. */
+async function holds(client: RedisClient): Promise<readonly string[]> {
+  return String(await client.run('INFO', 'keyspace')).match(/db\d+:keys=\d+/g) ?? [];
+}

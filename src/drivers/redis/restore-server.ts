@@ -11,6 +11,7 @@ import { watchConnection } from '../../protocols/redis/replica.ts';
 import type { RestoreOutcome, RestoreRequest, SnapshotContents, SourceContext } from '../driver.ts';
 import { connect, refusal } from './connect.ts';
 import { type Command, Pipeline } from './pipeline.ts';
+import { type Aside, changePlaces, chooseAside, clearAside, count, keptAside, nothingAside } from './restore-aside.ts';
 import { type Choose, chooser, isPart, planRestore, type RestorePlan, readDump } from './restore-plan.ts';
 import { accepted, examineTarget, mustBeOk, type Target } from './restore-target.ts';
 import type { Settings } from './settings.ts';
@@ -25,7 +26,7 @@ interface Work {
   readonly plan: RestorePlan;
   readonly target: Target;
   /** Where keys of a database go while they are not complete, if not straight there. */
-  readonly aside: ReadonlyMap<number, number>;
+  readonly aside: Aside;
 }
 
 /** Errors: `restore.target-exists`, `restore.target-invalid` before anything is touched; `restore.failed` with what was done by then. */
@@ -39,7 +40,7 @@ export async function restoreToServer(
   await using connection = await connect(source);
   await using _watch = watching(source, connection);
   const target = await examineTarget(source, connection, plan);
-  const aside = isPart(request) ? new Map<number, number>() : chooseAside(target, plan, request);
+  const aside = isPart(request) ? nothingAside() : await chooseAside(target, plan, request);
   const work: Work = { source, contents, request, choose, plan, target, aside };
   if (isPart(request) && !request.overwrite) await refuseExisting(work);
   const steps = describe(work);
@@ -49,14 +50,14 @@ export async function restoreToServer(
   return { steps, bytes, files: 1, problems };
 }
 
-/** Everything up to the last step. What was loaded beside is of no use if it is not complete. */
+/** Everything up to the last step. */
 async function load(work: Work): Promise<{ bytes: number; problems: string[] }> {
   try {
     const bytes = await restoreKeys(work);
     await checkCounts(work);
     return { bytes, problems: isPart(work.request) ? [] : await restoreFunctions(work) };
   } catch (error) {
-    await clearAside(work);
+    await clearAside(work, error);
     throw error;
   }
 }
@@ -72,60 +73,35 @@ function watching(source: Source, connection: Connection): AsyncDisposable {
   };
 }
 
-/** An empty database for each that holds keys; neither the data nor the server's own keys may need it. */
-function chooseAside(target: Target, plan: RestorePlan, request: RestoreRequest): Map<number, number> {
-  const aside = new Map<number, number>();
-  const isFree = (index: number): boolean => !target.keys.has(index) && !plan.databases.has(index);
-  const free = Array.from({ length: target.databases }, (_, i) => target.databases - 1 - i).filter(isFree);
-  for (const index of plan.databases.keys()) {
-    if (!target.keys.has(index)) continue;
-    const place = free.shift();
-    if (place === undefined) throw noRoom(target, index, request);
-    aside.set(index, place);
-  }
-  return aside;
-}
-
-function noRoom({ title, keys, databases }: Target, index: number, { overwrite }: RestoreRequest): HoldfastError {
-  const flush = overwrite
-    ? `empty database ${index} yourself with FLUSHDB`
-    : `keep a copy by backing ${title} up, then empty database ${index} with FLUSHDB`;
-  return new HoldfastError({
-    code: 'restore.target-exists',
-    message: `database ${index} of ${title} holds ${keys.get(index)} keys, and none of its ${databases} databases is empty to load the others beside them`,
-    remedy: `Raise «databases» of the server, or ${flush}; or restore chosen keys with --include, or into another server or a directory.`,
-  });
-}
-
 function describe(work: Work): string[] {
   const { plan, target, aside, request } = work;
   const steps = [...plan.databases].toSorted(([a], [b]) => a - b).flatMap(([index]) => describeDatabase(work, index));
   if (plan.databases.size === 0) steps.push('restore no key: none is chosen');
   if (plan.libraries > 0 && !isPart(request)) steps.push(`load the libraries of functions: ${plan.libraries}`);
   if (plan.moduleKeys > 0) steps.push(`${count(plan.moduleKeys)} need the module that wrote them on the server`);
-  for (const [index, place] of aside) {
+  for (const [index, place] of aside.places) {
     steps.push(`swap database ${index} with ${place} in one step`);
     if (request.overwrite) steps.push(`remove the ${count(target.keys.get(index)!)} that were in database ${index}`);
     else steps.push(keptAside(target, index, place));
   }
-  return steps;
+  return isPart(request) ? steps : [...steps, ...untouched(work)];
+}
+
+/** A server that was told to go back to a snapshot still holds what came into other databases since. */
+function untouched({ plan, target }: Work): string[] {
+  const others = [...target.keys].filter(([index]) => !plan.databases.has(index)).toSorted(([a], [b]) => a - b);
+  return others.map(
+    ([index, keys]) => `leave database ${index} as it is (${count(keys)}): the snapshot has none in it`,
+  );
 }
 
 function describeDatabase({ plan, target, aside, request }: Work, index: number): string[] {
   const { keys, expiring, expired } = plan.databases.get(index)!;
-  const into = `database ${aside.get(index) ?? index} of ${target.title}`;
+  const into = `database ${aside.places.get(index) ?? index} of ${target.title}`;
   const some = expiring > 0 ? ` (${expiring} that will expire)` : '';
   const replaces = isPart(request) && request.overwrite ? ', replacing keys of the same name' : '';
   const left = expired > 0 ? [`leave out ${count(expired)} whose time has passed since the backup`] : [];
   return [`restore ${count(keys)}${some} into ${into}${replaces}`, ...left];
-}
-
-function keptAside({ keys }: Target, index: number, place: number): string {
-  return `what was in database ${index} (${count(keys.get(index)!)}) is kept in database ${place}: FLUSHDB there when it is not needed`;
-}
-
-function count(keys: number): string {
-  return keys === 1 ? '1 key' : `${keys} keys`;
 }
 
 /** Chosen keys go beside others: none of them may be there. */
@@ -173,7 +149,9 @@ async function restoreKeys(work: Work): Promise<number> {
     keyEnd: (key, length, raw) => {
       if (raw === undefined) return;
       bytes += length;
-      sending.add(key, aside.get(key.database) ?? key.database, raw);
+      const place = aside.places.get(key.database) ?? key.database;
+      sending.add(key, place, raw);
+      aside.sent.set(place, (aside.sent.get(place) ?? 0) + 1);
     },
   };
   await readDump(source.signal, contents, visitor, () => sending.flush());
@@ -212,52 +190,29 @@ class Sending {
   }
 }
 
-function notRestored(
-  target: Target,
-  aside: ReadonlyMap<number, number>,
-  { about }: Command,
-  reply: ErrorReply,
-): HoldfastError {
+function notRestored(target: Target, aside: Aside, { about }: Command, reply: ErrorReply): HoldfastError {
   if (reply.kind === 'NOPERM') return refusal(target, 'RESTORE', reply);
-  const left = aside.size > 0 ? 'What was there is untouched' : 'What was restored before it stays there';
+  const left = aside.places.size > 0 ? 'What was there is untouched' : 'What was restored before it stays there';
   const reason = /bad data format/i.test(reply.message)
     ? `${reply.message} (a module it needs may be missing)`
     : reply.message;
   return new HoldfastError({
     code: 'restore.failed',
+    context: { reply: reply.message.slice(0, 300) },
     message: `${target.title} does not take ${about}: ${reason}`,
     remedy: `${left}. ${/^OOM/.test(reply.message) ? 'Raise maxmemory.' : 'Look at the log of the server; leave the key out with --exclude, or restore into a directory.'}`,
   });
 }
 
-/** The databases were empty before. */
-async function clearAside({ target, aside, source }: Work): Promise<void> {
-  if (aside.size === 0) return;
-  try {
-    // A connection of its own: replies to what was sent ahead are still to come on the other.
-    await using connection = await connect({ ...source, signal: new AbortController().signal });
-    for (const index of aside.values()) {
-      await mustBeOk({ ...target, connection }, 'SELECT', index);
-      await mustBeOk({ ...target, connection }, 'FLUSHDB');
-    }
-  } catch {
-    source.report({
-      type: 'warning',
-      code: 'restore.failed',
-      message: `database(s) ${[...aside.values()].join(', ')} of ${target.title} hold a part of the restored keys: FLUSHDB there`,
-    });
-  }
-}
-
-/** Nobody else knows of a database that was empty: there the count is exact, but for keys that expired meanwhile. */
+/** Nobody else knows of a database that was empty: there the count is exact, but for keys that went meanwhile as their time came. */
 async function checkCounts(work: Work): Promise<void> {
   const { plan, target, aside, request } = work;
   if (isPart(request)) return;
-  for (const [index, { keys, expiring }] of plan.databases) {
-    const place = aside.get(index) ?? index;
+  for (const [index, { keys, fading }] of plan.databases) {
+    const place = aside.places.get(index) ?? index;
     await mustBeOk(target, 'SELECT', place);
     const found = Number(await accepted(target, 'DBSIZE'));
-    if (found >= keys - expiring && (found <= keys || !aside.has(index))) continue;
+    if (found >= keys - fading && (found <= keys || !aside.places.has(index))) continue;
     throw new HoldfastError({
       code: 'restore.failed',
       message: `database ${place} of ${target.title} holds ${found} keys after ${keys} were restored`,
@@ -279,14 +234,4 @@ async function restoreFunctions({ source, contents, target, plan, request }: Wor
     problems.push(`the library ${name} was not loaded: ${reply.message}`);
   }
   return problems;
-}
-
-async function changePlaces({ target, aside, request, source }: Work): Promise<void> {
-  for (const [index, place] of aside) {
-    await mustBeOk(target, 'SWAPDB', index, place);
-    if (request.overwrite) {
-      await mustBeOk(target, 'SELECT', place);
-      await mustBeOk(target, 'FLUSHDB');
-    } else source.report({ type: 'note', message: keptAside(target, index, place) });
-  }
 }
