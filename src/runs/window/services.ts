@@ -7,8 +7,11 @@ import { type Service, titleOf } from '../../model/window.ts';
 
 /** A container engine kills what does not stop in time itself: so much longer it may take to say so. */
 const engineGraceMs = 30_000;
+/** How often a unit that is about to end is looked at. */
+const lookEveryMs = 250;
 
 export interface Services {
+  /** One that somebody else is stopping or restarting is waited for: until it stands still it writes. */
   isRunning(service: Service, limits: Limits): Promise<boolean>;
   /** Returns when it does not run. Never cut short by cancelling: a stop that goes on behind a start would win. */
   stop(service: Service, limits: Limits): Promise<void>;
@@ -28,7 +31,7 @@ export function servicesOn(machine: Host, control: () => Promise<ContainerContro
       await withEngine(service, limits, async () => (await control()).stop(service.name, limits.timeoutMs));
     },
     async start(service, limits) {
-      if (service.kind === 'unit') return await ofUnit(machine, 'start', service, limits);
+      if (service.kind === 'unit') return await startUnit(machine, service, limits);
       await withEngine(service, limits, async () => (await control()).start(service.name));
     },
   };
@@ -50,14 +53,42 @@ async function ofUnit(machine: Host, verb: 'stop' | 'start', service: Service, {
   });
 }
 
+/** systemd calls a service started as soon as it has tried: one that ends at once is found to have failed. */
+async function startUnit(machine: Host, service: Service, limits: Limits): Promise<void> {
+  await ofUnit(machine, 'start', service, limits);
+  if ((await stateOfUnit(machine, service.name, limits)) !== 'failed') return;
+  throw new HoldfastError({
+    code: 'host.command-failed',
+    message: `${titleOf(service)} failed as soon as it was started`,
+    remedy: 'Its log says why (journalctl -u NAME); start it by hand.',
+  });
+}
+
 async function isUnitActive(machine: Host, name: string, limits: Limits): Promise<boolean> {
+  const { clock, timeoutMs } = limits;
+  const untilMs = clock.monotonicMs() + timeoutMs;
+  for (;;) {
+    const state = await stateOfUnit(machine, name, limits);
+    if (state !== 'deactivating') return ['active', 'activating', 'reloading', 'refreshing'].includes(state);
+    if (clock.monotonicMs() >= untilMs) throw neverStops(machine, name);
+    await clock.sleep(lookEveryMs, { signal: limits.signal });
+  }
+}
+
+function neverStops(machine: Host, name: string): HoldfastError {
+  return new HoldfastError({
+    code: 'host.command-failed',
+    message: `somebody stops the service ${name} on ${machine.name}, and it did not end in time`,
+    remedy: 'Look what it waits for (systemctl status NAME), or set a longer timeout.',
+  });
+}
+
+async function stateOfUnit(machine: Host, name: string, limits: Limits): Promise<string> {
   const argv = ['systemctl', 'show', '--property=LoadState', '--property=ActiveState', '--', name];
   const { status, stdout, words } = await runToEnd(machine, { argv }, limits);
   const facts = new Map(stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
   const active = facts.get('ActiveState');
-  if (status === 0 && active !== undefined && facts.get('LoadState') !== 'not-found') {
-    return ['active', 'activating', 'reloading', 'refreshing'].includes(active);
-  }
+  if (status === 0 && active !== undefined && facts.get('LoadState') !== 'not-found') return active;
   throw new HoldfastError({
     code: 'host.command-failed',
     message:

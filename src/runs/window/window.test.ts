@@ -313,6 +313,27 @@ test('services of systemd are asked about, stopped and started by their names', 
   );
 });
 
+test('a service that is about to end is waited for, and one that ends at once was not started', async () => {
+  const states = join(folder, 'states');
+  await using _ = program(
+    'systemctl',
+    `[ "$1" = show ] || exit 0
+     echo LoadState=loaded; echo ActiveState=$(head -n 1 ${states}); sed -i 1d ${states}`,
+  );
+  const services = servicesOn(host, async () => new Machine());
+  const app = { kind: 'unit', name: 'app' } as const;
+  writeFileSync(states, 'deactivating\ndeactivating\ninactive\n');
+  expect(await services.isRunning(app, limits)).toBe(false);
+  expect(readFileSync(states, 'utf8')).toBe('');
+  // It was restarted.
+  writeFileSync(states, 'deactivating\nactive\n');
+  expect(await services.isRunning(app, limits)).toBe(true);
+  writeFileSync(states, 'deactivating\n'.repeat(9));
+  await expect(services.isRunning(app, { ...limits, timeoutMs: 300 })).rejects.toThrow('did not end in time');
+  writeFileSync(states, 'failed\n');
+  await expect(services.start(app, limits)).rejects.toThrow('failed as soon as it was started');
+});
+
 test('containers of a machine without an API are stopped and started by its docker program', async () => {
   await using _ = program(
     'docker',
