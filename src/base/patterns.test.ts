@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compilePatterns, compileSelection } from './patterns.ts';
@@ -118,4 +119,52 @@ test('a literal name matches itself, whatever it holds', () => {
       expect(matches(`/${escaped}`, `/${name}`)).toBe(true);
     }),
   );
+});
+
+/** The meaning of a pattern, tried out: slow, and easy to see through. */
+function fitsPlainly(pattern: readonly string[], path: readonly string[]): boolean {
+  const [first, ...rest] = pattern;
+  if (first === undefined) return true;
+  if (first !== '**') return path.length > 0 && nameFits(first, path[0]) && fitsPlainly(rest, path.slice(1));
+  if (rest.length === 0) return path.length > 0;
+  return path.some((_, at) => fitsPlainly(rest, path.slice(at)));
+}
+
+function nameFits(pattern: string, name: string): boolean {
+  if (pattern === '') return name === '';
+  if (pattern.startsWith('*')) {
+    return Array.from({ length: name.length + 1 }, (_, at) => at).some((at) =>
+      nameFits(pattern.slice(1), name.slice(at)),
+    );
+  }
+  return (pattern[0] === '?' ? name !== '' : pattern[0] === name[0]) && nameFits(pattern.slice(1), name.slice(1));
+}
+
+test('a pattern fits what trying out all there is says it fits', () => {
+  const parts = fc.array(fc.oneof(fc.constant('**'), fc.stringMatching(/^[ab*?]{1,6}$/)), {
+    minLength: 1,
+    maxLength: 5,
+  });
+  const names = fc.array(fc.stringMatching(/^[ab]{1,6}$/), { minLength: 1, maxLength: 6 });
+  fc.assert(
+    fc.property(parts, names, (given, path) => {
+      const pattern = given.map((part) => (/^\*+$/.test(part) && part.length > 2 ? '**' : part));
+      expect(matches(`/${pattern.join('/')}`, `/${path.join('/')}`)).toBe(fitsPlainly(pattern, path));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test.each([
+  `${'*?'.repeat(40)}*Z`,
+  `/srv/${'*a'.repeat(40)}`,
+  `${'**/*/'.repeat(40)}Z`,
+  `/${'**/s*/'.repeat(40)}*a*b*`,
+])('no pattern keeps a server from its other work: %s', (pattern) => {
+  const path = `/srv/${'a-rather-ordinary-name/'.repeat(40)}that-has-more-than-a-few-letters.pdf`;
+  const look = (): boolean => {
+    const set = compilePatterns([pattern]);
+    return set.matches(path, false) || set.mayMatchBelow(`${path}Z`);
+  };
+  expect(() => runInNewContext('look()', { look }, { timeout: 10_000 }) as boolean).not.toThrow();
 });

@@ -9,7 +9,9 @@
  * - a leading `!` takes back what an earlier pattern matched; the last pattern that fits decides
  *
  * These are restic's patterns, with gitignore's meaning of a trailing `/` and of a trailing `**`. Paths are absolute, see
- * `names.ts`. Matching takes polynomial time in the path's length: patterns come from the operator, paths from anyone.
+ * `names.ts`. Patterns and paths come from anyone: whoever may search a snapshot writes some. So matching never tries one star
+ * against another. Of what stands between two stars the first place that fits is taken for good, since a later one would
+ * only leave less room for what follows; the same holds for what stands between two `**`.
  */
 import { HoldfastError } from './errors.ts';
 
@@ -76,7 +78,9 @@ function compile(text: string, flags: string): Pattern {
   if (body === '' || components.includes('..') || (components.length === 0 && !anchored)) {
     throw malformed(text, 'it names no path');
   }
-  const sources = components.map((part) => (/^\*\*+$/.test(part) ? undefined : componentSource(part, text)));
+  const sources = components.map((part, at) =>
+    /^\*\*+$/.test(part) ? undefined : componentSource(part, { text, name: `c${at}` }),
+  );
   try {
     return {
       negated,
@@ -92,14 +96,30 @@ function compile(text: string, flags: string): Pattern {
 function fitsSource(sources: readonly (string | undefined)[], anchored: boolean, directoriesOnly: boolean): string {
   const start = anchored ? '^/' : '(?:^|/)';
   if (sources.length === 0) return start;
-  const body = sources
-    .map((source, at) => {
-      const isLast = at === sources.length - 1;
-      if (source === undefined) return isLast ? '[^/]+' : sources[at - 1] === undefined && at > 0 ? '' : '(?:[^/]+/)*';
-      return isLast ? source : `${source}/`;
+  const end = directoriesOnly ? '/' : '(?:/|$)';
+  // What stands between two `**`, each component with the slash after it.
+  const runs: string[] = [''];
+  for (const [at, source] of sources.entries()) {
+    const isLast = at === sources.length - 1;
+    if (source !== undefined) runs.push(`${runs.pop()}${source}${isLast ? end : '/'}`);
+    else if (isLast) runs.push(`${runs.pop()}[^/]+${end}`);
+    else if (at === 0 || sources[at - 1] !== undefined) runs.push('');
+  }
+  return `${start}${joined(runs, '(?:[^/]+/)', 'd')}`;
+}
+
+/**
+ * Pieces with any number of `one` between them. All but the first and the last are looked for once, from the left: what is
+ * in a lookahead is not tried anew. `name`: of the groups, for each call within a regular expression another one.
+ */
+export function joined(pieces: readonly string[], one: string, name: string): string {
+  return pieces
+    .map((piece, at) => {
+      if (at === 0) return piece;
+      const group = `${name}_${at}`;
+      return at === pieces.length - 1 ? `${one}*${piece}` : `(?=(?<${group}>${one}*?${piece}))\\k<${group}>`;
     })
     .join('');
-  return `${start}${body}${directoriesOnly ? '/' : '(?:/|$)'}`;
 }
 
 /** `/a/*` becomes `(?:/a(?:/[^/]*(?:/.*)?)?)?`: every path on the way, and everything below the end. */
@@ -112,15 +132,21 @@ function leadsToSource(sources: readonly (string | undefined)[]): string {
 /** A set in brackets (a `]` in first place is a member), an escaped character, a run of stars, or any one character. */
 const tokens = /\[[!^]?\]?(?:\\.|[^\]\\])*\]|\\.|\*+|./gsu;
 
-function componentSource(part: string, text: string): string {
-  return part.replace(tokens, (token) => {
-    if (token === '[') throw malformed(text, 'a bracket is not closed');
-    if (token === '\\') throw malformed(text, 'nothing follows the last backslash');
-    if (token.startsWith('[')) return setSource(token.slice(1, -1));
-    if (token.startsWith('*')) return '[^/]*';
-    if (token === '?') return '[^/]';
-    return literal(token.startsWith('\\') ? token.slice(1) : token);
-  });
+function componentSource(part: string, { text, name }: { readonly text: string; readonly name: string }): string {
+  const pieces: string[] = [''];
+  for (const [token] of part.matchAll(tokens)) {
+    if (token.startsWith('*')) pieces.push('');
+    else pieces.push(`${pieces.pop()}${characterSource(token, text)}`);
+  }
+  return joined(pieces, '[^/]', name);
+}
+
+function characterSource(token: string, text: string): string {
+  if (token === '[') throw malformed(text, 'a bracket is not closed');
+  if (token === '\\') throw malformed(text, 'nothing follows the last backslash');
+  if (token.startsWith('[')) return setSource(token.slice(1, -1));
+  if (token === '?') return '[^/]';
+  return literal(token.startsWith('\\') ? token.slice(1) : token);
 }
 
 function setSource(content: string): string {

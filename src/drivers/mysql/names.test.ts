@@ -28,6 +28,9 @@ test('patterns choose whole names', () => {
     false,
     true,
   ]);
+  const isOdd = matcher(['*a*b?*c']);
+  expect(['abc', 'abxc', 'xaxbbxcxc', 'ab\u{1f600}c', 'abcx'].map(isOdd)).toEqual([false, true, true, true, false]);
+  expect(matcher([`${'*?'.repeat(30)}*Z`])('a'.repeat(64))).toBe(false);
   expect(quoteName('a`b')).toBe('`a``b`');
 });
 

@@ -1,4 +1,5 @@
 /** Names of databases, tables and accounts: quoted in SQL, chosen by patterns, and as file names. */
+import { joined } from '../../base/patterns.ts';
 
 export const systemDatabases: ReadonlySet<string> = new Set([
   'mysql',
@@ -34,8 +35,8 @@ export function isDatabase(column: string, name: string): string {
 
 /** `a*` and `?` as in a shell, everything else literally. */
 export function matcher(patterns: readonly string[]): (name: string) => boolean {
-  const sources = patterns.map((pattern) => pattern.replace(/[\^$\\.+()[\]{}|/]/g, '\\$&'));
-  const forms = sources.map((source) => new RegExp(`^${source.replaceAll('*', '[^]*').replaceAll('?', '[^]')}$`, 'u'));
+  const sources = patterns.map((pattern) => pattern.replace(/[\^$\\.+()[\]{}|/]/g, '\\$&').replaceAll('?', '[^]'));
+  const forms = sources.map((source) => new RegExp(`^${joined(source.split(/\*+/), '[^]', 'star')}$`, 'u'));
   return (name) => forms.some((form) => form.test(name));
 }
 
