@@ -66,6 +66,19 @@ test('who was revoked is refused, and joins again under the same name with a new
   await expect(revokeAgent(catalogue, 'nobody')).rejects.toMatchObject({ code: 'agent.unknown' });
 });
 
+test('of several tokens for one name the first that is used ends the others: nobody takes the place of who joined', async () => {
+  const [forgotten, used] = [
+    await createEnrolment(catalogue, { agent: 'far', replace: false }),
+    await createEnrolment(catalogue, { agent: 'far', replace: false }),
+  ];
+  const other = await createEnrolment(catalogue, { agent: 'other', replace: false });
+  await redeemEnrolment(catalogue, { secret: used.secret, keyHash: 'k1', facts: {} });
+  const stranger = redeemEnrolment(catalogue, { secret: forgotten.secret, keyHash: 'k2', facts: {} });
+  await expect(stranger).rejects.toMatchObject({ code: 'agent.refused' });
+  expect(await agentOfKey(catalogue, 'k1')).toBe('far');
+  expect(await redeemEnrolment(catalogue, { secret: other.secret, keyHash: 'k3', facts: {} })).toBe('other');
+});
+
 test('the authority is made once, for its user only, and its loss is not covered up', async () => {
   const place = { directory: folder, nowMs, mayMake: async () => !(await hasAgents(catalogue)) };
   const [one, two] = await Promise.all([openAuthority(place), openAuthority(place)]);

@@ -49,13 +49,16 @@ export async function agentOfSecret(catalogue: Catalogue, secret: string): Promi
     .selectAll()
     .where('tokenHash', '=', hashOf(secret))
     .executeTakeFirst();
-  if (!found) throw refused('this server has not given out the token');
+  if (!found) throw refused('this server has not given out the token, or has taken it back since');
   if (found.usedAtMs !== null) throw refused('the token was used before');
   if (found.expiresAtMs <= (await catalogue.nowMs())) throw refused('the token is older than an hour');
   return found.agent;
 }
 
-/** Uses the secret up and remembers the key, both or neither: of two who come with the same token one is let in. `agent.refused`. */
+/**
+ * Uses the secret up and remembers the key, both or neither: of two who come with the same token one is let in. Other tokens
+ * for that name end: with one that was forgotten somewhere, a stranger would take the place of who has joined. `agent.refused`.
+ */
 export async function redeemEnrolment(
   catalogue: Catalogue,
   { secret, keyHash, facts }: { readonly secret: string; readonly keyHash: string; readonly facts: object },
@@ -70,6 +73,7 @@ export async function redeemEnrolment(
       .where('usedAtMs', 'is', null)
       .executeTakeFirstOrThrow();
     if (Number(numUpdatedRows) !== 1) throw refused('the token was used before');
+    await db.deleteFrom('enrolment').where('agent', '=', name).where('usedAtMs', 'is', null).execute();
     const row = { keyHash, enrolledAtMs: nowMs, revokedAtMs: null, seenAtMs: null, version: null };
     const values = { ...row, id: sortableId(nowMs), facts: JSON.stringify(facts) };
     await db
