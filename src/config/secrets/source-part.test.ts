@@ -69,6 +69,28 @@ test('a source on the machine itself is one of this machine there', () => {
   expect(part.text).not.toContain('in-the-clear');
 });
 
+test('a machine may be called like a repository, a container, or anything else that is said of a source', () => {
+  const config = parseConfig(
+    '/etc/holdfast.yaml',
+    Buffer.from(`
+repositories: { nas: { url: "rest:http://store.example/nas", password: { env: NAS } } }
+hosts: { nas: { agent: nas }, box: { docker: nas, on: nas } }
+sources:
+  dump: { driver: command, host: nas, command: [dump-it], filename: nas, repository: nas }
+  boxed: { driver: sqlite, host: box, path: /x.db, repository: nas }
+`),
+    known,
+  );
+  const partOf = (source: string): unknown =>
+    JSON.parse(sourcePart(config, known, { sources: [source], machine: 'nas' }).text);
+  const dump = { driver: 'command', command: ['dump-it'], filename: 'nas', repository: 'nas' };
+  expect(partOf('dump')).toMatchObject({ sources: { dump } });
+  expect(partOf('boxed')).toMatchObject({
+    hosts: { box: { docker: 'nas' } },
+    sources: { boxed: { repository: 'nas' } },
+  });
+});
+
 test('a source that an agent reads must not be stored in a folder of the server', () => {
   const { warnings } = parseConfig('/etc/holdfast.yaml', Buffer.from(text), known);
   const found = warnings.filter(({ message }) => message.includes('by the agent on «far»'));

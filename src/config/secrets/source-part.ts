@@ -49,20 +49,13 @@ export function sourcePart(config: Config, known: Known, request: PartRequest): 
   ]);
   const policies = sources.flatMap(({ policy }) => policy ?? []);
   const hosts = sources.flatMap(({ host }) => wayTo(host, config, request.machine));
+  const references = known.hostKinds.flatMap((kind) => kind.references ?? []);
+  const there = (keys: readonly string[]) => (value: unknown) => without(value, keys, request.machine);
   const part = {
     repositories: entries(whole, 'repositories', repositories),
-    hosts: Object.fromEntries(
-      Object.entries(entries(whole, 'hosts', hosts)).map(([name, value]) => [name, without(value, request.machine)]),
-    ),
-    policies: Object.fromEntries(
-      Object.entries(entries(whole, 'policies', policies)).map(([name, value]) => [name, onlyRepositories(value)]),
-    ),
-    sources: Object.fromEntries(
-      Object.entries(entries(whole, 'sources', request.sources)).map(([name, value]) => [
-        name,
-        without(value, request.machine),
-      ]),
-    ),
+    hosts: mapped(entries(whole, 'hosts', hosts), there(references)),
+    policies: mapped(entries(whole, 'policies', policies), onlyRepositories),
+    sources: mapped(entries(whole, 'sources', request.sources), there(['host'])),
   };
   const filled = Object.fromEntries(Object.entries(part).filter(([, value]) => Object.keys(value).length > 0));
   return requireClean(takeSecrets(filled, config), known);
@@ -90,9 +83,13 @@ function onlyRepositories(policy: unknown): unknown {
   return { repositories: places };
 }
 
-/** There, the machine is the one that reads it: nothing leads to it. */
-function without(value: unknown, machine: string): unknown {
-  return pick(value, (_key, inner) => inner !== machine);
+/** There, the machine is the one that reads it: nothing leads to it. Other settings may hold the same word, like a repository's name. */
+function without(value: unknown, keys: readonly string[], machine: string): unknown {
+  return pick(value, (key, inner) => !(keys.includes(key) && inner === machine));
+}
+
+function mapped(values: Values, change: (value: unknown) => unknown): Values {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]));
 }
 
 function pick(value: unknown, wanted: (key: string, inner: unknown) => boolean): unknown {
