@@ -170,6 +170,14 @@ describe('the platform in a configuration', () => {
     ).toContain('server.oidc.roles.g.nn names the workspace «nn»');
   });
 
+  it('refuses proxies that are no addresses: nobody would be told that they are not believed', () => {
+    const proxies = (one: string) => errorsOf(`${good}server: { trustedProxies: ["${one}"] }`)[0] ?? 'nothing is wrong';
+    for (const one of ['10.0.0', 'fe80', '10.0.0.0/33', '2001:db8::/129', '1.2.3.4:80']) {
+      expect(proxies(one)).toContain('server.trustedProxies[0] is no IP address');
+    }
+    for (const one of ['10.0.0.0/8', '10.0.0.1/32', '2001:db8::/32', '::1']) expect(proxies(one)).toContain('nothing');
+  });
+
   it('refuses what contradicts itself, is empty or unknown', () => {
     expect(wrong('every: 6h', 'every: 6h, schedule: "0 1 * * *"')).toContain('has both schedule and every');
     expect(wrong('every: 6h', 'every: 5s')).toContain('policies.dumps.every is less than a minute');

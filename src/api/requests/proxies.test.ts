@@ -21,6 +21,10 @@ describe('who asks, behind proxies', () => {
     expect(of('6.6.6.6, 2001:db9::1, 2001:db8::5')).toBe('2001:db9::1');
     expect(of('not an address')).toBe('10.0.0.1');
     expect(of('10.0.0.5, 10.0.0.6')).toBe('10.0.0.5');
+    expect(of('6.6.6.6, 9.9.9.9:5678')).toBe('9.9.9.9');
+    expect(of('6.6.6.6, [2001:db9::1]:5678, [2001:db8::5]')).toBe('2001:db9::1');
+    expect(of('6.6.6.6, unknown')).toBe('10.0.0.1');
+    expect(of('6.6.6.6, unknown, 10.0.0.7')).toBe('10.0.0.7');
   });
 
   it('is an IPv4 address also where the socket is one of IPv6', () => {

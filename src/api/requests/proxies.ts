@@ -23,10 +23,11 @@ export function forwardedBy(trusted: readonly string[]): ReadForwarded {
     const nearest = plainAddress(peer);
     const host = headers.get('host') ?? '';
     if (!isListed(list, nearest)) return { address: nearest, secure, host };
-    const chain = (headers.get('x-forwarded-for') ?? '')
+    const written = (headers.get('x-forwarded-for') ?? '')
       .split(',')
-      .map((one) => plainAddress(one.trim()))
-      .filter((one) => isIP(one) !== 0);
+      .map((one) => plainAddress(withoutPort(one.trim())));
+    // What is no address vouches for nothing: whatever stands before it, anybody may have written.
+    const chain = written.slice(written.findLastIndex((one) => isIP(one) === 0) + 1);
     const address = chain.findLast((one) => !isListed(list, one)) ?? chain[0] ?? nearest;
     const scheme = headers.get('x-forwarded-proto')?.split(',').at(-1)?.trim();
     const given = headers.get('x-forwarded-host')?.split(',').at(-1)?.trim();
@@ -46,6 +47,12 @@ function add(list: BlockList, entry: string): void {
 function isListed(list: BlockList, address: string): boolean {
   const kind = isIP(address);
   return kind !== 0 && list.check(address, kind === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** Some proxies write the port, too: `1.2.3.4:5678`, `[2001:db8::1]:5678`. */
+function withoutPort(entry: string): string {
+  const match = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d{1,5})?$/.exec(entry);
+  return match?.[1] ?? match?.[2] ?? entry;
 }
 
 /** IPv4 as IPv6 has it (`::ffff:1.2.3.4`) is IPv4. */

@@ -1,4 +1,5 @@
 /** `server:`. */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { secretSetting } from '../../base/secret-reference.ts';
 import { expandPath } from '../expand-path.ts';
@@ -18,10 +19,13 @@ const webUrl = z
   .regex(/^https?:\/\/[^\s/?#]+[^\s?#]*$/, 'an address like https://backup.example')
   .describe('an address like https://backup.example');
 
+const networkForm = 'an IP address or a network like 10.0.0.0/8';
+const notNetwork = 'is no IP address and no network';
 const network = z
   .string()
-  .regex(/^[0-9a-fA-F:.]+(?:\/\d{1,3})?$/, 'an IP address or a network like 10.0.0.0/8')
-  .describe('an IP address or a network like 10.0.0.0/8');
+  .regex(/^[0-9a-fA-F:.]+(?:\/\d{1,3})?$/, notNetwork)
+  .refine(isNetwork, notNetwork)
+  .describe(networkForm);
 
 const catalogue = z.union([
   name,
@@ -92,6 +96,12 @@ export const serverSection = z.strictObject({
     .describe('{ open: false, textfile: /var/lib/node_exporter/holdfast.prom }'),
   oidc: oidc.optional().describe('{ issuer: https://id.example, clientId: holdfast, clientSecret: { env: NAME } }'),
 });
+
+function isNetwork(text: string): boolean {
+  const [address, prefix = '0'] = text.split('/');
+  const family = isIP(address);
+  return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128);
+}
 
 export function readServer(reading: Reading): ServerConfig {
   const given = 'server' in reading.value ? reading.value.server : {};
