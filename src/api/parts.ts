@@ -47,6 +47,7 @@ export interface ApiParts {
   renderMetrics(uses: ApiUses): Promise<string>;
   /** Aborted when the server stops: streams end, requests that take long are cancelled. */
   readonly stopping: AbortSignal;
+  /** Read anew for each request: they follow the configuration. */
   readonly settings: ApiSettings;
 }
 

@@ -111,7 +111,7 @@ interface Together {
 }
 
 async function apiParts({ configuration, closing, ...parts }: Together & { closing: AbortSignal }): Promise<ApiParts> {
-  const { url, trustedProxies, metrics } = configuration.access().config.server;
+  const server = () => configuration.access().config.server;
   return {
     ...parts,
     access: configuration.access,
@@ -120,7 +120,18 @@ async function apiParts({ configuration, closing, ...parts }: Together & { closi
     readiness: () => readinessOf(parts.catalogue, closing, parts.log),
     renderMetrics,
     stopping: closing,
-    settings: { url, trustedProxies, openMetrics: metrics.open, mostBodyBytes },
+    settings: {
+      get url() {
+        return server().url;
+      },
+      get trustedProxies() {
+        return server().trustedProxies;
+      },
+      get openMetrics() {
+        return server().metrics.open;
+      },
+      mostBodyBytes,
+    },
   };
 }
 

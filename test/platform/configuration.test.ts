@@ -90,6 +90,19 @@ describe('a running server', () => {
     change('', '');
   });
 
+  test('lets nobody read its metrics without a token any more, and is called by another address, as soon as its file says so', async () => {
+    const metrics = async (): Promise<number> => (await fetch(`${serving.url}/metrics`)).status;
+    const front = async (): Promise<string> => await (await fetch(serving.url)).text();
+    change('server: {', 'server: { url: "https://backup.example", metrics: { open: true },');
+    await serving.ok('apply');
+    expect(await metrics()).toBe(200);
+    expect(await front()).toContain('--server https://backup.example');
+    change('', '');
+    await serving.ok('apply');
+    expect(await metrics()).toBe(401);
+    expect(await front()).not.toContain('backup.example');
+  });
+
   test('does not start without its key while secrets are sealed, and makes none', async () => {
     const body = JSON.stringify({ value: { ssh: 'root@box', password: 'geheim-geheim-geheim' } });
     expect(
