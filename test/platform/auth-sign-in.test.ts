@@ -303,6 +303,25 @@ describeAuth('signing in', (trial) => {
       await expect(late).rejects.toEqual(failing('auth.refused', /over/));
     });
 
+    test('who guesses from many networks locks nobody out where they have signed in before', async () => {
+      const anna = await enrol('anna');
+      trial().advance(80 * day);
+      await tidyAuth({}, trial().uses);
+      const flow = await begin('anna');
+      const give = (code: string, address?: string) =>
+        signInWithSecondFactor({ flow, code }, from(address), trial().uses);
+      for (let i = 0; i < 21; i++) {
+        const guess = give(`${100_000 + i}`, `2001:db8:0:${Math.floor(i / 10)}::1`);
+        await expect(guess).rejects.toEqual(failing(i < 20 ? 'auth.refused' : 'auth.limited'));
+      }
+      await expect(give(anna.code(), '203.0.113.1')).rejects.toEqual(failing('auth.limited'));
+      for (let i = 0; i < 9; i++) await expect(give('100000')).rejects.toEqual(failing('auth.refused'));
+      await give(anna.code());
+      trial().advance(91 * day);
+      await tidyAuth({}, trial().uses);
+      expect(await trial().uses.catalogue.db.selectFrom('attempt').selectAll().execute()).toEqual([]);
+    });
+
     test('a recovery code works once, however it is typed, and new ones replace the old', async () => {
       const anna = await enrol('anna');
       const [first, second] = anna.recoveryCodes.map((one) => one.reveal());

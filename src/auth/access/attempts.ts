@@ -3,7 +3,8 @@
  * at once get no further than one after another; one that succeeds is given back.
  *
  * Per account and address few, per address more, per account from everywhere many: who attacks from one place locks himself
- * out, not the person whose name he uses. Only passwords and codes are limited; a passkey or a provider still lets in.
+ * out, not the person whose name he uses. Nor does who attacks from many places lock out that person where they have signed
+ * in before. Only passwords and codes are limited; a passkey or a provider still lets in.
  */
 import { HoldfastError } from '../../base/errors.ts';
 import { recordHappening } from '../../catalogue/happenings.ts';
@@ -11,12 +12,16 @@ import type { Database } from '../../catalogue/open.ts';
 import type { AuthUses } from '../auth-uses.ts';
 import { hashOf } from './random-text.ts';
 
-export const attemptWindowMs = 15 * 60_000;
+const attemptWindowMs = 15 * 60_000;
 const limits = { pair: 10, address: 40 };
 /** Of one account from everywhere; codes have a million values only. */
 const accountLimit = (what: string): number => (what === 'code' ? 20 : 100);
 /** What is merely begun costs a row until it is tidied away; a whole office may share an address. */
 const begunPerAddress = 300;
+const dayMs = 86_400_000;
+/** How long it is known that somebody signed in from a network. */
+const knownMs = 90 * dayMs;
+const knownPrefix = 'known/';
 
 export interface Attempt {
   /** Where it is counted. */
@@ -34,7 +39,7 @@ export async function countAttempt(
   const windowMs = nowMs - (nowMs % attemptWindowMs);
   const place = networkOf(address);
   // Names are kept as hashes: people type passwords where the name belongs.
-  const who = account === undefined ? undefined : hashOf(account).slice(0, 32);
+  const who = account === undefined ? undefined : whoOf(account);
   const counted: [string, number][] = [
     [`${what}/address/${place}`, what === 'begin' ? begunPerAddress : limits.address],
   ];
@@ -44,7 +49,10 @@ export async function countAttempt(
   for (const [key, limit] of counted) {
     const count = await increase(key, windowMs, uses.catalogue.db);
     if (count === limit + 1) await tell(place, count, uses);
-    if (count > limit) throw limited(windowMs + attemptWindowMs - nowMs);
+    const isOfAll = key === `${what}/account/${who}`;
+    if (count > limit && !(isOfAll && (await isKnown(knownKey(who!, place), uses)))) {
+      throw limited(windowMs + attemptWindowMs - nowMs);
+    }
   }
   return { keys: counted.map(([key]) => key), windowMs };
 }
@@ -58,6 +66,56 @@ export async function giveBack({ keys, windowMs }: Attempt, { catalogue }: AuthU
     .where('windowMs', '=', windowMs)
     .where('count', '>', 0)
     .execute();
+}
+
+/** Somebody signed in from there. `names`: whatever their attempts are counted by. */
+export async function rememberPlace(
+  names: readonly string[],
+  address: string,
+  { clock }: Pick<AuthUses, 'clock'>,
+  db: Database,
+): Promise<void> {
+  const nowMs = clock.nowMs();
+  const windowMs = nowMs - (nowMs % dayMs);
+  const rows = names.map((name) => ({ key: knownKey(whoOf(name), networkOf(address)), windowMs, count: 1 }));
+  await db
+    .insertInto('attempt')
+    .values(rows)
+    .onConflict((conflict) => conflict.columns(['key', 'windowMs']).doNothing())
+    .execute();
+}
+
+/** Removes what counts no longer. */
+export async function tidyAttempts({ catalogue, clock }: AuthUses): Promise<void> {
+  const nowMs = clock.nowMs();
+  await catalogue.db
+    .deleteFrom('attempt')
+    .where((eb) =>
+      eb.or([
+        eb('windowMs', '<', nowMs - knownMs),
+        eb.and([eb('windowMs', '<', nowMs - 2 * attemptWindowMs), eb('key', 'not like', `${knownPrefix}%`)]),
+      ]),
+    )
+    .execute();
+}
+
+async function isKnown(key: string, { catalogue, clock }: AuthUses): Promise<boolean> {
+  const row = await catalogue.db
+    .selectFrom('attempt')
+    .select('key')
+    .where('key', '=', key)
+    .where('windowMs', '>=', clock.nowMs() - knownMs)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+function knownKey(who: string, place: string): string {
+  return `${knownPrefix}${who}/${place}`;
+}
+
+function whoOf(account: string): string {
+  return hashOf(account).slice(0, 32);
 }
 
 /** Whoever has an IPv6 network has all addresses of it: those count together. */

@@ -7,6 +7,7 @@ import { accountByName } from '../accounts/find-account.ts';
 import { requireMayRule } from '../accounts/rights.ts';
 import type { Asker, AuthUses, Origin } from '../auth-uses.ts';
 import { actorOf, refused } from '../auth-uses.ts';
+import { rememberPlace } from './attempts.ts';
 import { recordAudit } from './audit.ts';
 import { hashOf, newSecretText } from './random-text.ts';
 
@@ -64,6 +65,7 @@ export async function startSession(
     })
     .execute();
   await db.updateTable('account').set({ lastSeenAtMs: nowMs }).where('id', '=', account.id).execute();
+  await rememberPlace([account.name, account.id], origin.address, uses, db);
   const entry = { actor: account.name, action: 'sign-in', outcome: 'done', address: origin.address } as const;
   await recordAudit({ ...entry, facts: { method } }, uses, db);
   return { userId: account.id, name: account.name, session: new Secret(session), expiresAtMs };

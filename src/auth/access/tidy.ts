@@ -1,6 +1,6 @@
 /** What is over is removed: the daemon calls it once an hour. */
 import type { AuthUses } from '../auth-uses.ts';
-import { attemptWindowMs } from './attempts.ts';
+import { tidyAttempts } from './attempts.ts';
 import { idleMs } from './sessions.ts';
 
 /** How long the audit log is kept unless somebody says otherwise. */
@@ -19,10 +19,7 @@ export async function tidyAuth(
     .where((eb) => eb.or([eb('expiresAtMs', '<=', nowMs), eb('seenAtMs', '<=', nowMs - idleMs)]))
     .execute();
   await db.deleteFrom('flow').where('expiresAtMs', '<=', nowMs).execute();
-  await db
-    .deleteFrom('attempt')
-    .where('windowMs', '<', nowMs - 2 * attemptWindowMs)
-    .execute();
+  await tidyAttempts({ catalogue, clock });
   await db
     .deleteFrom('token')
     .where('revokedAtMs', '<', nowMs - revokedTokenMs)
