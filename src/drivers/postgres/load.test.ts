@@ -12,6 +12,8 @@ test('that an older server does not know one setting is no failure, however ofte
   expect(
     isOnlyUnknownTimeout(`${one}${one}${one}pg_restore: pg_restore: error: error: ${complaint}${complaint}${summary}`),
   ).toBe(true);
+  const german = one.replace(/ERROR.*/, 'FEHLER:  unbekannter Konfigurationsparameter »transaction_timeout«');
+  expect(isOnlyUnknownTimeout(`${german}${summary}`)).toBe(true);
   expect(isOnlyUnknownTimeout(`pg_restore: while INITIALIZING:\n${one}${summary}`)).toBe(true);
 });
 

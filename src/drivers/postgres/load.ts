@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HoldfastError, messageOf, throwIfCancelled } from '../../base/errors.ts';
+import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
 import type { HostProcess } from '../../hosts/host.ts';
 import type { SnapshotContents } from '../driver.ts';
 import { explainProgram } from './failures.ts';
@@ -75,9 +75,14 @@ async function knownTimezone(session: Session, { timezone }: DatabaseFacts): Pro
     await session.query("SELECT pg_catalog.set_config('TimeZone', $1, true)", [timezone]);
     return timezone;
   } catch (error) {
-    if (!/^cannot read .*: invalid value for parameter/.test(messageOf(error))) throw error;
+    if (!isInvalidValue(error)) throw error;
     return undefined;
   }
+}
+
+function isInvalidValue(error: unknown): boolean {
+  const { cause } = error as { readonly cause?: { readonly code?: unknown } };
+  return cause?.code === '22023';
 }
 
 async function listFile(entries: string): Promise<{ path: string; remove: () => Promise<void> }> {
@@ -209,7 +214,8 @@ async function judge(loader: Loader, facts: DatabaseFacts, process: HostProcess)
 
 /** What it writes at once when it complains of that; with several jobs these pieces come in any order. */
 const aboutTimeout = [
-  'could not execute query: ERROR: {2}unrecognized configuration parameter "transaction_timeout"\\nCommand was: SET transaction_timeout = 0;',
+  // The server says so in its own language.
+  'could not execute query: [^\\n]*transaction_timeout[^\\n]*\\nCommand was: SET transaction_timeout = 0;',
   'warning: errors ignored on restore: \\d+',
   'while (?:INITIALIZING|PROCESSING TOC):',
   'pg_restore: |error: |\\s+',
