@@ -11,6 +11,7 @@ export default defineConfig({
     // Programs that must start first take their time on a machine that is busy.
     expect: { poll: { timeout: 20_000 } },
     pool: 'forks',
+    globalSetup: ['test/servers/restic.ts'],
     // Tests leave nothing behind; those of the cache have a folder of their own.
     env: { HOLDFAST_CACHE: 'off' },
     // Two cores are what most machines of CI have; test/run-projects.ts raises it where tests mostly wait.

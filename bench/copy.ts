@@ -2,7 +2,7 @@
  * Copying between two repositories on one disk, against `restic copy`: everything, then nothing new, then a little that is
  * new. Both programs copy the same repositories, which restic made; each into places of its own, in turn, with its defaults.
  *
- *   node bench/copy.ts [--size-mib 512] [--files 20000] [--rounds 3] [--restic restic-0.19] [--place /var/tmp]
+ *   node bench/copy.ts [--size-mib 512] [--files 20000] [--rounds 3] [--restic restic-new] [--place /var/tmp]
  *
  * Prints medians and ratios (restic ÷ Holdfast; above 1 means Holdfast is faster).
  */
@@ -11,6 +11,7 @@ import { randomBytes } from 'node:crypto';
 import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { setup as putResticOnPath } from '../test/servers/restic.ts';
 import { type Measurement, measure, median } from './measure.ts';
 
 const { values } = parseArgs({
@@ -18,10 +19,11 @@ const { values } = parseArgs({
     'size-mib': { type: 'string', default: '512' },
     files: { type: 'string', default: '20000' },
     rounds: { type: 'string', default: '3' },
-    restic: { type: 'string', default: 'restic-0.19' },
+    restic: { type: 'string', default: 'restic-new' },
     place: { type: 'string', default: '/var/tmp' },
   },
 });
+await putResticOnPath();
 const rounds = Number(values.rounds);
 const holdfast = new URL('../bin/holdfast', import.meta.url).pathname;
 const work = mkdtempSync(join(values.place, 'holdfast-bench-copy-'));

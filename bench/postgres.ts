@@ -7,16 +7,7 @@
  * Scale 1 is a database of 1.2 GB. Prints medians: wall, CPU of the programs on this side, CPU of the server, bytes stored.
  * Every round begins with empty repositories. `pg_dump` at its best ratio runs in the first round only.
  */
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -24,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { clientPrograms, type PostgresRelease, type PostgresServer, startPostgres } from '../test/servers/postgres.ts';
+import { setup as putResticOnPath } from '../test/servers/restic.ts';
 import { measure, median } from './measure.ts';
 import { seedShop, workInShop } from './postgres-shop.ts';
 
@@ -36,9 +28,10 @@ const { values } = parseArgs({
     only: { type: 'string' },
   },
 });
+await putResticOnPath();
 const release = Number(values.release) as PostgresRelease;
 const holdfast = fileURLToPath(new URL('../bin/holdfast', import.meta.url));
-const restic = existsSync('/usr/local/bin/restic-0.19') ? '/usr/local/bin/restic-0.19' : 'restic';
+const restic = 'restic-new';
 const database = 'shop';
 
 interface Way {

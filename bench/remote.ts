@@ -3,7 +3,7 @@
  * round trip of some milliseconds. The same data, the same servers, in turns; every restore is compared.
  *
  *   node bench/remote.ts [--storage s3|sftp] [--latency-ms 30] [--size-mib 192,768] [--files 4000] [--rounds 3]
- *     [--restic restic-0.19] [--endpoint URL] [--log FILE]
+ *     [--restic restic-new] [--endpoint URL] [--log FILE]
  *
  * What was restored stays until the end: ext4 makes new files slowly for minutes after it removed many, at the expense of
  * whoever comes next.
@@ -22,6 +22,7 @@ import { systemClock } from '../src/base/clock.ts';
 import { openStorage } from '../src/storage/open.ts';
 import { storageKinds } from '../src/storage/registry.ts';
 import { startCephGateway } from '../test/servers/ceph-rgw.ts';
+import { setup as putResticOnPath } from '../test/servers/restic.ts';
 import type { S3Server } from '../test/servers/s3-moto.ts';
 import { startSshd } from '../test/servers/sshd.ts';
 import { type Measurement, measure, median } from './measure.ts';
@@ -33,12 +34,13 @@ const { values } = parseArgs({
     'size-mib': { type: 'string', default: '192,768' },
     files: { type: 'string', default: '4000' },
     rounds: { type: 'string', default: '3' },
-    restic: { type: 'string', default: 'restic-0.19' },
+    restic: { type: 'string', default: 'restic-new' },
     endpoint: { type: 'string' },
     log: { type: 'string' },
     place: { type: 'string', default: '/var/tmp' },
   },
 });
+await putResticOnPath();
 
 const holdfast = new URL('../bin/holdfast', import.meta.url).pathname;
 const password = 'bench';

@@ -1,7 +1,7 @@
 /**
  * Holdfast against restic: the same work on the same machine in the same run, both with their defaults.
  *
- *   node bench/restic.ts [--size-mib 2048] [--files 50000] [--rounds 3] [--restic restic] [--place /var/tmp] [--sets small,random,database]
+ *   node bench/restic.ts [--size-mib 2048] [--files 50000] [--rounds 3] [--restic restic-new] [--place /var/tmp] [--sets small,random,database]
  *
  * Prints medians and ratios (restic ÷ Holdfast; above 1 means Holdfast is faster or smaller).
  */
@@ -9,6 +9,7 @@ import { createCipheriv, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, mkdtempSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { setup as putResticOnPath } from '../test/servers/restic.ts';
 import { type Measurement, measure, median } from './measure.ts';
 
 const { values } = parseArgs({
@@ -16,11 +17,12 @@ const { values } = parseArgs({
     'size-mib': { type: 'string', default: '2048' },
     files: { type: 'string', default: '50000' },
     rounds: { type: 'string', default: '3' },
-    restic: { type: 'string', default: 'restic' },
+    restic: { type: 'string', default: 'restic-new' },
     place: { type: 'string', default: '/var/tmp' },
     sets: { type: 'string', default: 'small,random,database' },
   },
 });
+await putResticOnPath();
 let asideCount = 0;
 const sizeMiB = Number(values['size-mib']);
 const rounds = Number(values.rounds);

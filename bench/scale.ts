@@ -4,7 +4,7 @@
  * reads for any of this; trees and snapshots are real. A tenth of the packs is needed by nobody: prune removes them.
  *
  *   node bench/scale.ts make PLACE [--snapshots 10000] [--blobs 5000000]
- *   node bench/scale.ts measure PLACE [--rounds 3] [--restic restic-0.19] [--real]
+ *   node bench/scale.ts measure PLACE [--rounds 3] [--restic restic-new] [--real]
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes, randomFillSync } from 'node:crypto';
@@ -25,6 +25,7 @@ import {
 } from '../src/repository/index.ts';
 import { openStorage } from '../src/storage/open.ts';
 import { storageKinds } from '../src/storage/registry.ts';
+import { setup as putResticOnPath } from '../test/servers/restic.ts';
 import { measure, median } from './measure.ts';
 
 const { values, positionals } = parseArgs({
@@ -33,10 +34,11 @@ const { values, positionals } = parseArgs({
     snapshots: { type: 'string', default: '10000' },
     blobs: { type: 'string', default: '5000000' },
     rounds: { type: 'string', default: '3' },
-    restic: { type: 'string', default: 'restic-0.19' },
+    restic: { type: 'string', default: 'restic-new' },
     real: { type: 'boolean', default: false },
   },
 });
+await putResticOnPath();
 const password = 'scale';
 const blobsPerPack = 400;
 const packsPerIndexFile = 125;

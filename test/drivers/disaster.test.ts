@@ -180,7 +180,7 @@ describe('with the recovery kit', () => {
     return [...withRestic.matchAll(/```sh\n([\s\S]*?)\n```/g)].map(([, box]) => box);
   }
 
-  test.each(['restic', 'restic-0.19'])(
+  test.each(['restic', 'restic-new'])(
     'its commands, typed as they are, bring everything back with %s',
     async (restic) => {
       await loseEverything();

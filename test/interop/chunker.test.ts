@@ -41,7 +41,7 @@ function chunkIds(data: Uint8Array, polynomial: bigint): string[] {
   return ends.map((end, i) => hash('sha256', data.subarray(ends[i - 1] ?? 0, end)));
 }
 
-describe.each(['restic', 'restic-0.19'])('%s', (program) => {
+describe.each(['restic', 'restic-new'])('%s', (program) => {
   const place = join(base, program);
   const repository = join(place, 'repository');
   const source = join(place, 'source');

@@ -83,15 +83,15 @@ test('restic stores the very same tree of the same files', async () => {
   // holes are stored in larger blobs than restic's chunker makes of zeros
   const exclude = ['*/dangling', 'deep/sparse'];
   const { snapshot } = await store({ exclude });
-  restic('restic-0.19', 'backup', '--quiet', '--force', ...exclude.flatMap((one) => ['--exclude', one]), tree);
-  const [theirs] = JSON.parse(restic('restic-0.19', 'snapshots', '--json', 'latest')) as { id: string }[];
+  restic('restic-new', 'backup', '--quiet', '--force', ...exclude.flatMap((one) => ['--exclude', one]), tree);
+  const [theirs] = JSON.parse(restic('restic-new', 'snapshots', '--json', 'latest')) as { id: string }[];
   expect(theirs.id).not.toBe(snapshot.id);
   // the directory of temporary files above may have changed in between
-  const [ours, other] = [snapshot.id, theirs.id].map((id) => restic('restic-0.19', 'cat', 'tree', `${id}:${base}`));
+  const [ours, other] = [snapshot.id, theirs.id].map((id) => restic('restic-new', 'cat', 'tree', `${id}:${base}`));
   expect(other).toBe(ours);
 });
 
-describe.each(['restic', 'restic-0.19'])('%s', (program) => {
+describe.each(['restic', 'restic-new'])('%s', (program) => {
   test('restores what was stored, as a drill sees it', async () => {
     const result = await store();
     const directory = join(base, `restored-${program}`);

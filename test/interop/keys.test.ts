@@ -14,20 +14,20 @@ interface ResticKey {
 test('each opens what the other one added a password to, and not what it removed', async () => {
   for (const name of ['first', 'sécond']) writeFileSync(both.path(`home/${name}`), `the ${name} password`);
   both.restic('restic', 'init');
-  both.restic('restic-0.19', 'key', 'add', '--new-password-file', both.path('home/first'));
+  both.restic('restic-new', 'key', 'add', '--new-password-file', both.path('home/first'));
   both.configure(['source'], 'home/first');
   both.holdfastBackup('source');
   both.holdfast('repo', 'key', 'add', 'both', '--new-password-file', both.path('home/sécond'));
   both.env.RESTIC_PASSWORD_FILE = both.path('home/sécond');
   expect(both.snapshots('restic')).toHaveLength(1);
-  const theirs = JSON.parse(both.restic('restic-0.19', 'key', 'list', '--json')) as ResticKey[];
+  const theirs = JSON.parse(both.restic('restic-new', 'key', 'list', '--json')) as ResticKey[];
   expect(theirs).toHaveLength(3);
   const ours = both.holdfast('repo', 'key', 'list', 'both');
   expect(theirs.every(({ id }) => ours.includes(id.slice(0, 8)))).toBe(true);
   // Each removes a key it does not use; then that opens nothing any more.
   both.configure(['source'], 'home/sécond');
   const [one, other] = theirs.filter((key) => !key.current);
-  both.restic('restic-0.19', 'key', 'remove', one.id);
+  both.restic('restic-new', 'key', 'remove', one.id);
   both.holdfast('repo', 'key', 'remove', 'both', other.id);
   expect((JSON.parse(both.restic('restic', 'key', 'list', '--json')) as ResticKey[]).length).toBe(1);
   both.configure(['source'], 'home/first');

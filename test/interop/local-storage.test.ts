@@ -26,7 +26,7 @@ async function copy(from: Storage, to: Storage): Promise<number> {
   return copied;
 }
 
-describe.each(['restic', 'restic-0.19'])('%s', (program) => {
+describe.each(['restic', 'restic-new'])('%s', (program) => {
   const place = join(base, program);
   const repository = join(place, 'repository');
   const ours = join(place, 'ours');

@@ -21,7 +21,7 @@ beforeAll(async () => {
   both.holdfastBackup('source');
 });
 beforeEach(() => {
-  stored = both.snapshots('restic-0.19').length;
+  stored = both.snapshots('restic-new').length;
   expect(both.locks()).toEqual([]);
 });
 afterAll(() => both[Symbol.dispose]());
@@ -47,7 +47,7 @@ async function stoppedWithLock(program: ResticProgram | 'holdfast', ...args: str
     const met = await Promise.race([locked, ended.then(() => false)]);
     watcher.close();
     if (met) return { child: child!, ended };
-    stored = both.snapshots('restic-0.19').length;
+    stored = both.snapshots('restic-new').length;
   }
 }
 

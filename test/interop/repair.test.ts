@@ -24,7 +24,7 @@ afterAll(() => rmSync(base, { recursive: true }));
 const source = join(base, 'source');
 const env = { ...process.env, RESTIC_PASSWORD: 'a password', RESTIC_CACHE_DIR: join(base, 'cache') };
 const restic = (repo: string, ...args: string[]): string =>
-  execFileSync('restic-0.19', ['-r', repo, ...args], { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
+  execFileSync('restic-new', ['-r', repo, ...args], { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
 
 function noise(name: string, length: number): Buffer {
   return createHash('shake256', { outputLength: length }).update(name).digest();

@@ -76,7 +76,7 @@ function askRestic(place: string, keep: Retention, zone: string): ResticGroup[] 
   const args = [...given, ...argumentsFor(keep)];
   const env = { ...process.env, RESTIC_PASSWORD: 'a password', TZ: zone };
   const stdio = ['ignore', 'pipe', 'pipe'] as const;
-  const text = execFileSync('restic-0.19', args, { encoding: 'utf8', env, stdio: [...stdio], maxBuffer: 1 << 28 });
+  const text = execFileSync('restic-new', args, { encoding: 'utf8', env, stdio: [...stdio], maxBuffer: 1 << 28 });
   return JSON.parse(text) as ResticGroup[];
 }
 

@@ -21,7 +21,7 @@ function change(round: number): void {
 }
 
 test('all of them end well, and all they stored can be restored', async () => {
-  both.restic('restic-0.19', 'init');
+  both.restic('restic-new', 'init');
   for (let round = 0; round < rounds; round++) {
     change(round);
     const ended = await Promise.all([
@@ -32,10 +32,10 @@ test('all of them end well, and all they stored can be restored', async () => {
     for (const one of ended) expect(one).toMatchObject({ status: 0 });
   }
   expect(both.locks()).toEqual([]);
-  const snapshots = both.snapshots('restic-0.19');
+  const snapshots = both.snapshots('restic-new');
   expect(snapshots).toHaveLength(4 * rounds);
   both.holdfast('repo', 'check', 'both', '--read-data');
-  expect(both.restic('restic-0.19', 'check', '--read-data')).toContain('no errors were found');
+  expect(both.restic('restic-new', 'check', '--read-data')).toContain('no errors were found');
   const newest = ['alike', 'apart'].map((name) => snapshots.findLast(({ paths }) => paths[0] === both.path(name))!);
   for (const { id, paths } of newest) {
     both.holdfast('restore', id, '--to', `restored-${id}`);

@@ -41,7 +41,7 @@ function noisyFile(name: string, length: number): Buffer {
   return createHash('shake256', { outputLength: length }).update(name).digest();
 }
 
-describe.each(['restic', 'restic-0.19'])('%s', (program) => {
+describe.each(['restic', 'restic-new'])('%s', (program) => {
   const place = join(base, program);
   const source = join(place, 'source');
   const env = { ...process.env, RESTIC_PASSWORD: password, RESTIC_CACHE_DIR: join(place, 'cache') };

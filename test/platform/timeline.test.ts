@@ -169,7 +169,7 @@ test.runIf(nights > 1)(
 function restic(repository: string, ...args: readonly string[]): string {
   const env = { ...process.env, RESTIC_PASSWORD: 'a homelab', RESTIC_CACHE_DIR: join(homelab.folder, 'cache') };
   const all = ['-r', join(homelab.folder, repository), ...args];
-  return execFileSync('restic-0.19', all, { env, stdio: 'pipe', maxBuffer: 1 << 28 }).toString();
+  return execFileSync('restic-new', all, { env, stdio: 'pipe', maxBuffer: 1 << 28 }).toString();
 }
 
 function checkRepositories(): void {

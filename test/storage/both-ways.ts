@@ -9,7 +9,7 @@ const run = promisify(execFile);
 
 export interface BothWays {
   readonly trial: Trial;
-  /** Default: restic-0.19. */
+  /** Default: restic-new. */
   readonly restic?: string;
   /** The repository's entry, in YAML, without its password. */
   readonly entry: string;
@@ -24,7 +24,7 @@ const password = 'a password';
 
 export async function proveBothWays({
   trial,
-  restic: program = 'restic-0.19',
+  restic: program = 'restic-new',
   entry,
   place,
   env,

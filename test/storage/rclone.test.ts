@@ -72,7 +72,7 @@ test('a repository is made, written and proven through a remote of a config file
   expect(await trial.ok('proofs', '--repository', 'far')).toContain('docs');
   const secrets = { RESTIC_PASSWORD: 'a password', RESTIC_CACHE_DIR: trial.path('cache'), RCLONE_CONFIG: config };
   const restic = (...args: string[]): string =>
-    execFileSync('restic-0.19', ['-r', 'rclone:nas:shop/x', ...args], {
+    execFileSync('restic-new', ['-r', 'rclone:nas:shop/x', ...args], {
       encoding: 'utf8',
       env: { ...trial.env, ...secrets },
     });

@@ -68,7 +68,7 @@ function contents(folder: string): string {
 
 describe.each([
   ['sftp', 'restic'],
-  ['rest', 'restic-0.19'],
+  ['rest', 'restic-new'],
 ])('%s', (name, program) => {
   test('is made, filled, proven by a drill, and checked', async () => {
     await trial.ok('repo', 'init', name);

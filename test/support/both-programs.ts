@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export const resticPrograms = ['restic', 'restic-0.19'] as const;
+export const resticPrograms = ['restic', 'restic-new'] as const;
 export type ResticProgram = (typeof resticPrograms)[number];
 
 const holdfastProgram = fileURLToPath(new URL('../../bin/holdfast', import.meta.url));

@@ -6,7 +6,7 @@
 #   test/vectors/make-restic-vectors.sh [OLD_RESTIC] [NEW_RESTIC] [sealed-only]
 set -euo pipefail
 old=${1:-restic}
-new=${2:-restic-0.19}
+new=${2:-restic-new}
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 times=$(mktemp -d -p /dev/shm)
