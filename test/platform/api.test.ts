@@ -9,6 +9,7 @@ import { listAudit } from '../../src/auth/access/audit.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createLog } from '../../src/base/log.ts';
 import { Secret } from '../../src/base/secrets.ts';
+import { recordHappening } from '../../src/catalogue/happenings.ts';
 import { type Catalogue, openCatalogue } from '../../src/catalogue/open.ts';
 import { drivers } from '../../src/drivers/registry.ts';
 import { hostKinds, localHost } from '../../src/hosts/registry.ts';
@@ -133,6 +134,34 @@ describe('who asks', () => {
     expect((await ask('/api/sources/secret', { token: 'admin:default:notes' })).status).toBe(403);
     expect((await ask('/api/sources/none', { token: 'admin:default:notes' })).status).toBe(403);
     expect((await ask('/api/sources/none', { token: 'admin' })).status).toBe(404);
+  });
+
+  it('hears no more of a source that has come to another workspace', async () => {
+    const { config } = access;
+    const inWorkspace = (workspace: string): SourceAccess => {
+      const sources = new Map([...config.sources].map(([name, source]) => [name, { ...source, workspace }]));
+      return { ...access, config: { ...config, sources } };
+    };
+    let now = inWorkspace('default');
+    let laterMs = 0;
+    const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + laterMs };
+    const following = createApp({ ...partsOf(), clock, access: () => now });
+    const { token } = await person('viewer:default');
+    const request = new Request('http://localhost/api/events/stream', {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const response = await following.fetch(request, { peer: '::1', secure: false });
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    const happens = (title: string) =>
+      recordHappening(catalogue, { type: 'backup.succeeded', title, source: 'notes', facts: {} });
+    const heard = async (): Promise<string> => (await reader.read()).value ?? 'the end';
+    expect(await heard()).toContain('retry');
+    await happens('the first');
+    expect(await heard()).toContain('the first');
+    now = inWorkspace('elsewhere');
+    laterMs = 60_000;
+    await happens('the second');
+    expect(await heard()).toBe('the end');
   });
 
   it('reads only the snapshots a token is held to, whatever it calls them', async () => {

@@ -6,6 +6,7 @@ import { timeOfSortableId } from '../../base/sortable-id.ts';
 import { followHappenings, newestHappening } from '../../catalogue/happenings.ts';
 import { tailLog } from '../../catalogue/run-log.ts';
 import { getRun } from '../../catalogue/runs.ts';
+import type { Config } from '../../operations/configuration/configuration.ts';
 import { showRun } from '../../operations/runs/show-run.ts';
 import { eventStream, type ServerEvent } from '../answers/event-stream.ts';
 import { viewOf } from '../authorize.ts';
@@ -59,17 +60,20 @@ export const streamRoutes: readonly Route[] = [
 
 function streamFor(call: Call, open: (signal: AbortSignal) => AsyncIterable<ServerEvent>): Response {
   const { clock, signal } = call.uses;
-  const before = rightsOf(call.caller);
+  const before = rightsOf(call.caller, call.uses.config);
   // With other rights than it began with it ends, too: whoever listens comes back, with what may be seen now.
   const stillAllowed = async (): Promise<void> => {
-    if (rightsOf(await authenticate(call.facts.credentials, call.parts)) === before) return;
+    const caller = await authenticate(call.facts.credentials, call.parts);
+    if (rightsOf(caller, call.parts.access().config) === before) return;
     throw new HoldfastError({ code: 'auth.required', message: 'the rights were changed', remedy: 'Connect again.' });
   };
   return eventStream(open, { clock, signal, stillAllowed });
 }
 
-function rightsOf({ principal }: Authenticated): string {
-  return JSON.stringify([[...principal.roles], principal.sources && [...principal.sources]]);
+/** What the caller may see depends on the configuration, too: a source may come to another workspace. */
+function rightsOf({ principal }: Authenticated, config: Config): string {
+  const { visible } = viewOf(principal, 'viewer', config);
+  return JSON.stringify([[...principal.roles], principal.sources && [...principal.sources], visible]);
 }
 
 function eventId(text: string): string {
