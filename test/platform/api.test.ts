@@ -295,6 +295,25 @@ describe('an answer', () => {
     expect((await problem(response)).code).toBe('snapshot.unknown');
   });
 
+  it('to who hangs up in the middle of a request is no fault of ours', async () => {
+    const body = new ReadableStream({
+      pull: (controller) => controller.error(Object.assign(new Error('aborted'), { code: 'ECONNRESET' })),
+    });
+    const headers = { 'content-type': 'application/json' };
+    const request = new Request('http://localhost/api/sign-in/password', {
+      method: 'POST',
+      headers,
+      body,
+      duplex: 'half',
+    });
+    const response = await app.fetch(request, { peer: '::1', secure: false });
+    expect(response.status).toBe(400);
+    expect(await problem(response)).toMatchObject({
+      code: 'request.invalid',
+      detail: expect.stringContaining('cut off'),
+    });
+  });
+
   it('to a fault of ours has a number and nothing else', async () => {
     const broken = createApp({
       ...partsOf(),

@@ -1,5 +1,6 @@
 /** Path, query and body of a request as one object, by the schemas of its route. */
 import { z } from 'zod';
+import { systemCode } from '../../base/errors.ts';
 import { RequestError } from '../answers/problem.ts';
 import type { Route } from '../route.ts';
 
@@ -45,12 +46,22 @@ async function readText(request: Request, most: number): Promise<string> {
   if (!request.body) return '';
   const parts: Uint8Array[] = [];
   let bytes = 0;
-  for await (const part of request.body) {
+  for await (const part of untilCutOff(request.body)) {
     bytes += part.byteLength;
     if (bytes > most) throw tooLarge();
     parts.push(part);
   }
   return Buffer.concat(parts).toString('utf8');
+}
+
+/** Who hangs up in the middle is no fault of ours, and reads no answer. */
+async function* untilCutOff(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (cause) {
+    if (systemCode(cause) !== 'ECONNRESET') throw cause;
+    throw new RequestError(400, 'the request was cut off before its end', 'Send it again.');
+  }
 }
 
 /** Text becomes what the schema asks for, where it can; the schema judges the rest. */
