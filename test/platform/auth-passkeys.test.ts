@@ -104,6 +104,22 @@ describeAuth('passkeys', (trial) => {
     await expect(enter((asked) => assert(anna.passkey, asked, site.url))).rejects.toEqual(failing('auth.refused'));
   });
 
+  test('the last one stays where nothing else would let its owner in', async () => {
+    const anna = await enrol('anna');
+    const { db } = trial().uses.catalogue;
+    await db.updateTable('account').set({ passwordHash: null }).execute();
+    const [{ id }] = await listPasskeys(anna.userId, trial().uses);
+    const remove = () => removePasskey({ ...anna, id }, '::1', trial().uses);
+    await expect(remove()).rejects.toEqual(failing('auth.forbidden', /no way left/));
+    expect(await listPasskeys(anna.userId, trial().uses)).toHaveLength(1);
+    await db
+      .insertInto('identity')
+      .values({ issuer: 'https://id.example', subject: 'a', userId: anna.userId })
+      .execute();
+    await remove();
+    expect(await listPasskeys(anna.userId, trial().uses)).toEqual([]);
+  });
+
   test('where browsers know none, that is said', async () => {
     for (const url of ['http://backup.example', 'https://192.0.2.1', 'https://[2001:db8::1]:8321']) {
       const begun = beginPasskeySignIn({ url }, '192.0.2.7', trial().uses);

@@ -1,8 +1,8 @@
 /** Accounts as rows, by what names them. */
-import type { Selectable } from 'kysely';
+import type { ExpressionBuilder, Selectable } from 'kysely';
 import { HoldfastError } from '../../base/errors.ts';
 import type { Database } from '../../catalogue/open.ts';
-import type { UserTable } from '../../catalogue/tables.ts';
+import type { Tables, UserTable } from '../../catalogue/tables.ts';
 import { unknownUser } from '../auth-uses.ts';
 import { effectiveRoles, type HeldRole, heldRolesOf } from './held-roles.ts';
 
@@ -74,16 +74,19 @@ export async function canAnOwnerSignIn(db: Database): Promise<boolean> {
     .selectFrom('account as a')
     .select('a.id')
     .where('a.id', 'in', owners)
-    .where((eb) =>
-      eb.or([
-        eb('a.passwordHash', 'is not', null),
-        eb.exists(eb.selectFrom('passkey as p').select('p.id').whereRef('p.userId', '=', 'a.id')),
-        eb.exists(eb.selectFrom('identity as i').select('i.subject').whereRef('i.userId', '=', 'a.id')),
-      ]),
-    )
+    .where((eb) => hasWayIn(eb))
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;
+}
+
+/** That the account `a` has a way to sign in: a password, a passkey, or a provider. */
+export function hasWayIn(eb: ExpressionBuilder<Tables & { a: UserTable }, 'a'>) {
+  return eb.or([
+    eb('a.passwordHash', 'is not', null),
+    eb.exists(eb.selectFrom('passkey as p').select('p.id').whereRef('p.userId', '=', 'a.id')),
+    eb.exists(eb.selectFrom('identity as i').select('i.subject').whereRef('i.userId', '=', 'a.id')),
+  ]);
 }
 
 async function ownersOf(db: Database): Promise<string[]> {

@@ -2,7 +2,7 @@
 import type { Database } from '../../catalogue/open.ts';
 import { isAtLeast, type Principal, type Role, roleIn } from '../../model/principal.ts';
 import { type Asker, type AuthUses, exclusively, forbidden, type Transacting } from '../auth-uses.ts';
-import { type Account, countOwners, heldRoles } from './find-account.ts';
+import { type Account, countOwners, hasWayIn, heldRoles } from './find-account.ts';
 import { effectiveRoles, heldRolesOf } from './held-roles.ts';
 
 /**
@@ -57,4 +57,16 @@ export async function wouldLoseOwner(
   const now = effectiveRoles(await heldRoles(account.id, db)).get('*');
   if (account.disabled !== 0 || now !== 'owner' || effectiveRoles(heldRolesOf(then)).get('*') === 'owner') return false;
   return (await countOwners(db)) === 1;
+}
+
+/** Of who takes one of their own ways in away, once it is gone: `auth.forbidden` unless there is another one. */
+export async function requireWayIn(userId: string, db: Database): Promise<void> {
+  const row = await db
+    .selectFrom('account as a')
+    .select('a.id')
+    .where('a.id', '=', userId)
+    .where((eb) => hasWayIn(eb))
+    .executeTakeFirst();
+  if (row !== undefined) return;
+  throw forbidden('there would be no way left to sign in', 'Set a password, or add a passkey, first.');
 }

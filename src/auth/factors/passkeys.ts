@@ -12,8 +12,8 @@ import { recordAudit } from '../access/audit.ts';
 import { beginFlow, takeFlow } from '../access/flows.ts';
 import { requireRecentSignIn, type SignedIn, startSession } from '../access/sessions.ts';
 import { accountById, accountByName } from '../accounts/find-account.ts';
-import { requireMayRule } from '../accounts/rights.ts';
-import { type Asker, type AuthUses, actorOf, forbidden, type Origin, refused } from '../auth-uses.ts';
+import { requireMayRule, requireWayIn } from '../accounts/rights.ts';
+import { type Asker, type AuthUses, actorOf, exclusively, forbidden, type Origin, refused } from '../auth-uses.ts';
 
 /** As people reach the server: `https://backup.example`. Passkeys belong to its host name. */
 export interface Site {
@@ -217,7 +217,7 @@ export async function listPasskeys(userId: string, { catalogue }: Pick<AuthUses,
   return rows.map(({ lastUsedAtMs, ...rest }) => ({ ...rest, ...(lastUsedAtMs === null ? {} : { lastUsedAtMs }) }));
 }
 
-/** One's own. `user.unknown`. */
+/** One's own. `user.unknown`; `auth.forbidden` if nothing else would let one in. */
 export async function removePasskey(
   {
     userId,
@@ -228,16 +228,21 @@ export async function removePasskey(
   uses: AuthUses,
 ): Promise<void> {
   requireRecentSignIn(session, uses);
-  const { name } = await accountById(userId, uses.catalogue.db);
-  const { numDeletedRows } = await uses.catalogue.db
-    .deleteFrom('passkey')
-    .where('id', '=', storable(id))
-    .where('userId', '=', userId)
-    .executeTakeFirstOrThrow();
-  if (numDeletedRows === 0n) {
-    throw new HoldfastError({ code: 'user.unknown', message: 'there is no such passkey', remedy: 'List them again.' });
-  }
-  await recordAudit({ actor: name, action: 'user.remove-passkey', subject: name, outcome: 'done', address }, uses);
+  await exclusively(uses, async (db) => {
+    const { name } = await accountById(userId, db);
+    const { numDeletedRows } = await db
+      .deleteFrom('passkey')
+      .where('id', '=', storable(id))
+      .where('userId', '=', userId)
+      .executeTakeFirstOrThrow();
+    if (numDeletedRows === 0n) {
+      const remedy = 'List them again.';
+      throw new HoldfastError({ code: 'user.unknown', message: 'there is no such passkey', remedy });
+    }
+    await requireWayIn(userId, db);
+    const entry = { actor: name, action: 'user.remove-passkey', subject: name, outcome: 'done', address } as const;
+    await recordAudit(entry, uses, db);
+  });
 }
 
 /** All passkeys of somebody whose device was lost, by who rules over them; gives how many. */

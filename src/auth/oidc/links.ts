@@ -2,8 +2,8 @@
 import { recordAudit } from '../access/audit.ts';
 import { requireRecentSignIn } from '../access/sessions.ts';
 import { accountById } from '../accounts/find-account.ts';
-import { keepingAnOwner } from '../accounts/rights.ts';
-import { type AuthUses, forbidden } from '../auth-uses.ts';
+import { keepingAnOwner, requireWayIn } from '../accounts/rights.ts';
+import type { AuthUses } from '../auth-uses.ts';
 
 /** Their issuers. */
 export async function listLinks(userId: string, { catalogue }: Pick<AuthUses, 'catalogue'>): Promise<string[]> {
@@ -27,13 +27,10 @@ export async function removeLinks(
 ): Promise<void> {
   requireRecentSignIn(session, uses);
   await keepingAnOwner(uses, async (db) => {
-    const { name, passwordHash } = await accountById(userId, db);
-    const passkey = await db.selectFrom('passkey').select('id').where('userId', '=', userId).executeTakeFirst();
-    if (passwordHash === null && passkey === undefined) {
-      throw forbidden('there would be no way left to sign in', 'Set a password or add a passkey first.');
-    }
+    const { name } = await accountById(userId, db);
     const { numDeletedRows } = await db.deleteFrom('identity').where('userId', '=', userId).executeTakeFirstOrThrow();
     await db.deleteFrom('membership').where('userId', '=', userId).where('origin', '=', 'oidc').execute();
+    await requireWayIn(userId, db);
     if (numDeletedRows === 0n) return;
     await recordAudit({ actor: name, action: 'user.unlink', subject: name, outcome: 'done', address }, uses, db);
   });
