@@ -101,6 +101,17 @@ describe('over stdio', () => {
     expect([foreign.isError, foreign.value.error.code]).toEqual([true, 'snapshot.unknown']);
   });
 
+  test('another snapshot than the one that was agreed to is not restored', async () => {
+    const input = { source: 'notes', to: trial.path('restored-newest') };
+    const plan = await call(client, 'restore', input);
+    trial.write('notes/plan.txt', 'another plan');
+    await trial.ok('backup', 'notes');
+    const refused = await call(client, 'restore', { ...input, confirmation: plan.value.confirmation });
+    expect([refused.isError, refused.value.error?.code]).toEqual([true, 'request.invalid']);
+    expect(existsSync(input.to)).toBe(false);
+    expect((await call(client, 'restore', input)).value.plan.snapshot).not.toBe(plan.value.plan.snapshot);
+  });
+
   test('the runbook is a resource, and questions people ask are prompts', async () => {
     const { resources } = await client.listResources();
     expect(resources.map((one) => one.uri).sort()).toEqual(['runbook://app', 'runbook://notes']);

@@ -154,7 +154,8 @@ async function guarded(
   { uses, parts }: ToolContext,
   action: Action,
 ): Promise<unknown> {
-  const intent = { principal: uses.principal.name, tool: name, input };
+  // Also what the input means now: with a newer snapshot, the newest is another one than the person agreed to.
+  const intent = { principal: uses.principal.name, tool: name, input: [input, action.input] };
   if (given === undefined) {
     const plan = await action.plan();
     const { token, expiresAtMs } = parts.confirmations.issue(intent);
