@@ -7,7 +7,7 @@ import { problemResponse, RequestError } from './answers/problem.ts';
 import { openApiDocument } from './openapi.ts';
 import type { ApiParts } from './parts.ts';
 import { factsOf } from './requests/facts.ts';
-import { forwardedBy, type ReadForwarded } from './requests/proxies.ts';
+import { forwardedAsSet } from './requests/proxies.ts';
 import { answersHead, type Route, route } from './route.ts';
 import { routes as allRoutes } from './routes/index.ts';
 
@@ -25,7 +25,7 @@ export interface App {
 
 export function createApp(parts: ApiParts, others: readonly Route[] = allRoutes): App {
   const routes: readonly Route[] = [...others, documentRoute(() => routes)];
-  const forwarded = followingProxies(parts);
+  const forwarded = forwardedAsSet(parts.settings);
   const app = new Hono<Bindings>({ strict: true });
   const factsFor = (request: Request, path: string, connection: Connection) =>
     factsOf(request, path, forwarded({ ...connection, headers: request.headers }), parts.settings.url);
@@ -50,19 +50,6 @@ export function createApp(parts: ApiParts, others: readonly Route[] = allRoutes)
       const response = await app.fetch(request, { connection });
       return secured(response, forwarded({ ...connection, headers: request.headers }).secure);
     },
-  };
-}
-
-/** The list is another one as soon as the configuration says another. */
-function followingProxies({ settings }: ApiParts): ReadForwarded {
-  let trusted = settings.trustedProxies;
-  let read = forwardedBy(trusted);
-  return (direct) => {
-    if (settings.trustedProxies !== trusted) {
-      trusted = settings.trustedProxies;
-      read = forwardedBy(trusted);
-    }
-    return read(direct);
   };
 }
 

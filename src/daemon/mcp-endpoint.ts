@@ -1,7 +1,9 @@
 /** `/mcp`: what an assistant may ask and do here, under the role of the token it brings. */
 
 import { problemResponse, RequestError } from '../api/answers/problem.ts';
-import type { App, Connection } from '../api/app.ts';
+import type { App } from '../api/app.ts';
+import type { ApiSettings } from '../api/parts.ts';
+import { forwardedAsSet } from '../api/requests/proxies.ts';
 import { authenticate, recordAudit } from '../auth/index.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
@@ -18,17 +20,20 @@ export interface McpEndpoint {
   readonly catalogue: Catalogue;
   readonly access: () => SourceAccess;
   readonly stopping: AbortSignal;
+  readonly settings: Pick<ApiSettings, 'trustedProxies'>;
 }
 
 /** The app, with this path before it. Cookies do not count here: a page in a browser cannot ask in somebody's name. */
 export function withMcp(app: App, endpoint: McpEndpoint): App {
   const confirmations = new Confirmations(endpoint.clock);
+  const forwarded = forwardedAsSet(endpoint.settings);
   return {
     fetch: async (request, connection) => {
       const { pathname, origin } = new URL(request.url);
       if (pathname !== '/mcp') return await app.fetch(request, connection);
       try {
-        return await answer(request, connection, { endpoint, confirmations });
+        const { address } = forwarded({ ...connection, headers: request.headers });
+        return await answer(request, address, { endpoint, confirmations });
       } catch (error) {
         const { log, clock } = endpoint;
         return problemResponse(error, { path: pathname, origin, log, clock });
@@ -39,7 +44,7 @@ export function withMcp(app: App, endpoint: McpEndpoint): App {
 
 async function answer(
   request: Request,
-  { peer }: Connection,
+  address: string,
   { endpoint, confirmations }: { readonly endpoint: McpEndpoint; readonly confirmations: Confirmations },
 ): Promise<Response> {
   const { clock, catalogue, access, stopping } = endpoint;
@@ -60,8 +65,7 @@ async function answer(
       ...{ clock, catalogue, principal, report: silent },
       signal: AbortSignal.any([signal, stopping, request.signal]),
     }),
-    record: async (entry) =>
-      await recordAudit({ ...entry, actor: principal.name, address: peer }, { catalogue, clock }),
+    record: async (entry) => await recordAudit({ ...entry, actor: principal.name, address }, { catalogue, clock }),
   };
   const { answerMcp } = await import('../mcp/http.ts');
   return await answerMcp(request, parts);

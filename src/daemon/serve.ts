@@ -67,8 +67,8 @@ export async function serve(request: ServeRequest): Promise<void> {
   const parts = { clock, catalogue, log };
   // Runs end by `stop`, not by the signal that asks the server to: they get a while.
   const execution = { clock, signal: new AbortController().signal };
-  const api = createApp(await apiParts({ ...parts, configuration, closing: closing.signal }));
-  const app = withMcp(api, { ...parts, access, stopping: closing.signal });
+  const api = await apiParts({ ...parts, configuration, closing: closing.signal });
+  const app = withMcp(createApp(api), api);
   const settings = { ...access().config.server, ...listenOf(request) };
   await using http = await listen({ app, settings, clock, log, secret: secretReader({ ...access(), signal }) });
   const started = Promise.withResolvers<Runs>();

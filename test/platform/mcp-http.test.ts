@@ -60,7 +60,10 @@ describe('over HTTP', () => {
     });
     const app = withMcp(
       { fetch: async () => new Response('elsewhere', { status: 418 }) },
-      { clock, catalogue, log: createLog({ level: 'silent' }), access: () => access, stopping },
+      {
+        ...{ clock, catalogue, log: createLog({ level: 'silent' }), access: () => access, stopping },
+        settings: { trustedProxies: ['127.0.0.1'] },
+      },
     );
     server = createServer(getRequestListener((request) => app.fetch(request, { peer: '127.0.0.1', secure: false })));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -77,7 +80,7 @@ describe('over HTTP', () => {
   async function session(held: string): Promise<Client> {
     const { token } = await addPerson(catalogue, held);
     const client = new Client({ name: 'test', version: '1' });
-    const headers = { authorization: `Bearer ${token}` };
+    const headers = { authorization: `Bearer ${token}`, 'x-forwarded-for': '203.0.113.9' };
     await client.connect(new StreamableHTTPClientTransport(url, { requestInit: { headers } }));
     clients.push(client);
     return client;
@@ -142,7 +145,9 @@ describe('over HTTP', () => {
     const named = await call(client, 'restore', { source: 'notes', to: 'notes' });
     expect([named.isError, named.value.error.code]).toEqual([true, 'restore.target-invalid']);
     const { entries } = await listAudit({ action: 'mcp' }, { catalogue });
-    expect(entries.filter((one) => one.outcome === 'refused').length).toBeGreaterThanOrEqual(5);
+    const refused = entries.filter((one) => one.outcome === 'refused');
+    expect(refused.length).toBeGreaterThanOrEqual(5);
+    expect(new Set(refused.map((one) => one.address))).toEqual(new Set(['203.0.113.9']));
   });
 
   test('a backup is queued once, by exactly what was agreed to', async () => {

@@ -35,6 +35,19 @@ export function forwardedBy(trusted: readonly string[]): ReadForwarded {
   };
 }
 
+/** The same by settings that may change: then the list is another one. */
+export function forwardedAsSet(settings: { readonly trustedProxies: readonly string[] }): ReadForwarded {
+  let trusted = settings.trustedProxies;
+  let read = forwardedBy(trusted);
+  return (direct) => {
+    if (settings.trustedProxies !== trusted) {
+      trusted = settings.trustedProxies;
+      read = forwardedBy(trusted);
+    }
+    return read(direct);
+  };
+}
+
 function add(list: BlockList, entry: string): void {
   const [address, prefix] = entry.split('/');
   const kind = isIP(address);
