@@ -26,7 +26,7 @@ export interface LabelTree {
 const ownLabels = new Set(['throwaway', 'owner']);
 /** Settings that are about this machine, or that run something. */
 const forbidden =
-  /^(?:host|window|drill|limits|workspace|client|binDirectory|socket|socketDirectory|image|tls)(?:\.|$)|director(?:y|ies)\b|program/i;
+  /^(?:host|window|drill|verify|limits|workspace|client|binDirectory|socket|socketDirectory|image|tls)(?:\.|$)|director(?:y|ies)\b|program/i;
 const placesOfSecrets = new Set(['file', 'env', 'command', 'vault', 'stored']);
 
 export function readLabels(labels: Readonly<Record<string, string>>): LabelTree {

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { parseConfig } from '../../../config/index.ts';
 import { drivers } from '../../../drivers/registry.ts';
 import type { ContainerEngine, SeenContainer } from '../../../hosts/host.ts';
 import { hostKinds } from '../../../hosts/registry.ts';
 import { channelKinds } from '../../../notify/registry.ts';
 import { storageKinds } from '../../../storage/registry.ts';
+import { readLabels } from './label-tree.ts';
 import { readContainerLabels, readContainerSecret } from './read-containers.ts';
 
 const known = { drivers, hostKinds, storageKinds, channelKinds };
@@ -12,6 +14,10 @@ const file = Buffer.from(`
 repositories: { nas: { url: /nas, password: { env: PW } } }
 policies: { nightly: { schedule: "0 2 * * *", repositories: [nas] } }
 `);
+
+interface Described {
+  readonly description?: string;
+}
 
 interface Stand {
   readonly name: string;
@@ -148,6 +154,7 @@ describe('labels of containers', () => {
       },
       { 'holdfast.driver': 'command', 'holdfast.command': '[x]', 'holdfast.secrets': '{ A: { file: /etc/shadow } }' },
       { 'holdfast.driver': 'postgres', 'holdfast.url': 'postgres://a@b/c', 'holdfast.binDirectory': '/evil' },
+      { 'holdfast.driver': 'command', 'holdfast.command': '[x]', 'holdfast.verify': '[sh, -c, id]' },
       { 'holdfast.driver': 'files', 'holdfast.__proto__.x': 'y', 'holdfast.paths': '[/]' },
       { 'holdfast.driver': 'files', 'holdfast.paths': '{ "__proto__": { "x": 1 } }' },
     ];
@@ -165,6 +172,20 @@ describe('labels of containers', () => {
       password: { container: 'evil', variable: 'PW' },
     });
     expect(other.config.sources.get('evil')?.host).toBe('container-evil');
+  });
+
+  it('set nothing that a driver says is of this machine', () => {
+    // Whether something is done there, not what or where.
+    const harmless = ['postgres.format', 'sqlite.copyFirst', 'sqlite.hold'];
+    const allowed = drivers.flatMap(({ name, settings }) => {
+      const { properties = {} } = z.toJSONSchema(settings, { io: 'input', unrepresentable: 'any' });
+      const here = Object.entries(properties).filter(([, one]) =>
+        /this machine/.test(String((one as Described).description)),
+      );
+      const taken = here.filter(([key]) => readLabels({ [`holdfast.${key}`]: 'x' }).faults.length === 0);
+      return taken.map(([key]) => `${name}.${key}`);
+    });
+    expect(allowed.filter((one) => !harmless.includes(one))).toEqual([]);
   });
 
   it('have their secrets read when they are needed, and say what is not there', async () => {
