@@ -23,16 +23,22 @@ export function referenceTo({ name, service }: SeenContainer): string {
   return service ?? name;
 }
 
-/** `taken`: names of sources that other containers have already. */
+export interface Others {
+  /** Names of sources that other containers have already. */
+  readonly taken: ReadonlySet<string>;
+  /** Services that more than one container says it is: it would not be known which one is reached. */
+  readonly shared: ReadonlySet<string>;
+}
+
 export function declare(
   container: SeenContainer,
   environment: ReadonlyMap<string, string>,
-  taken: ReadonlySet<string>,
+  { taken, shared }: Others,
 ): Labelled {
   const tree = readLabels(container.labels);
   const title = `container ${container.name}`;
   const name = tree.name ?? freeName(container, taken);
-  const own = referenceTo(container);
+  const own = shared.has(container.service ?? '') ? container.name : referenceTo(container);
   const secret = (variable: string): unknown => ({ container: `${own}#${variable}` });
   const driver = tree.value.driver ?? driverOfImage(container.image);
   const faults = [...tree.faults, ...faultsOf({ name, driver, taken })];

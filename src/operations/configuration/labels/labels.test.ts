@@ -174,6 +174,24 @@ describe('labels of containers', () => {
     expect(other.config.sources.get('evil')?.host).toBe('container-evil');
   });
 
+  it('reach no other container by saying that they are its service', async () => {
+    const { config } = await configOf(
+      { name: 'shop-db-1', service: 'shop/db', labels: {} },
+      {
+        name: 'evil',
+        service: 'shop/db',
+        image: 'example/evil',
+        labels: {
+          ...{ 'holdfast.driver': 'command', 'holdfast.command': '[id]', 'holdfast.policy': 'nightly' },
+          'holdfast.secrets': '{ A: { container: PW } }',
+        },
+      },
+    );
+    const [source] = config.sources.values();
+    expect(config.hosts.get(source.host)?.settings).toEqual({ docker: 'evil' });
+    expect(source.settings).toMatchObject({ secrets: { A: { container: 'evil', variable: 'PW' } } });
+  });
+
   it('set nothing that a driver says is of this machine', () => {
     // Whether something is done there, not what or where.
     const harmless = ['postgres.format', 'sqlite.copyFirst', 'sqlite.hold'];

@@ -2,7 +2,7 @@
 import { HoldfastError } from '../../../base/errors.ts';
 import { Secret } from '../../../base/secrets.ts';
 import type { Declared, Problem } from '../../../config/index.ts';
-import type { ContainerEngine } from '../../../hosts/host.ts';
+import type { ContainerEngine, SeenContainer } from '../../../hosts/host.ts';
 import type { SourceAccess } from '../../operation.ts';
 import type { LabelReading } from '../config-store.ts';
 import { declare, hasLabels } from './declare.ts';
@@ -16,14 +16,21 @@ export async function readContainerLabels(uses: Uses): Promise<LabelReading> {
     const declared: Declared[] = [];
     const problems: Problem[] = [];
     const taken = new Set<string>();
+    const shared = sharedServices(containers);
     for (const container of containers.filter(hasLabels).toSorted((a, b) => a.name.localeCompare(b.name))) {
-      const read = declare(container, await engine.environment(container.id), taken);
+      const read = declare(container, await engine.environment(container.id), { taken, shared });
       taken.add(read.source);
       declared.push(...read.declared);
       problems.push(...read.problems);
     }
     return { declared, problems };
   });
+}
+
+/** What service a container is says a label, too: an image may claim to be that of another one. */
+function sharedServices(containers: readonly SeenContainer[]): Set<string> {
+  const services = containers.flatMap(({ service }) => service ?? []);
+  return new Set(services.filter((one, at) => services.indexOf(one) !== at));
 }
 
 /** A variable in a container's environment, read anew each time. `secret.unavailable`, `host.unreachable`. */
