@@ -5,6 +5,7 @@ import {
   beginOidc,
   completeOidc,
   createToken,
+  endAllSessions,
   listAccounts,
   listAudit,
   listLinks,
@@ -286,6 +287,16 @@ describeAuth('a provider', (trial) => {
     expect(await enter('robert', { groups: [] })).toMatchObject({ name: 'bob' });
     trial().advance(hour);
     await expect(begin(at(), { linkTo: eve })).rejects.toEqual(failing('auth.refused', /too long ago/));
+  });
+
+  test('a session that was ended meanwhile links nothing', async () => {
+    const bob = await trial().person('bob', 'operator');
+    server.people.set('robert', { groups: [] });
+    const { url, flow } = await begin(at(), { linkTo: bob });
+    const query = await signInAtProvider(url, 'robert', server);
+    await endAllSessions('bob', local, trial().uses);
+    await expect(complete(at(), query, flow)).rejects.toEqual(failing('auth.refused', /has ended/));
+    expect(await listLinks(bob.userId, trial().uses)).toEqual([]);
   });
 
   test('a link is taken away again, with what the groups gave, if something else still lets one in', async () => {

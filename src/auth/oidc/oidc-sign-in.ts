@@ -17,7 +17,7 @@ import { storable } from '../../catalogue/transaction.ts';
 import { countAttempt, giveBack } from '../access/attempts.ts';
 import { recordAudit } from '../access/audit.ts';
 import { beginFlow, takeFlow } from '../access/flows.ts';
-import { requireRecentSignIn, type SignedIn, startSession } from '../access/sessions.ts';
+import { listSessions, requireRecentSignIn, type SignedIn, startSession } from '../access/sessions.ts';
 import { type AuthUses, type Origin, refused } from '../auth-uses.ts';
 import { groupsOf } from './group-roles.ts';
 import { accountOfIdentity, type Identity } from './identity.ts';
@@ -31,6 +31,8 @@ interface Begun {
   readonly verifier: string;
   readonly redirectUri: string;
   readonly returnTo: string;
+  /** The session that links the provider to its account. */
+  readonly session?: string;
 }
 
 /**
@@ -44,7 +46,10 @@ export async function beginOidc(
     readonly redirectUri: string;
     /** A path of this server to go on to; anything else becomes `/`. */
     readonly returnTo?: string;
-    readonly linkTo?: { readonly userId: string; readonly session: { readonly createdAtMs: number } };
+    readonly linkTo?: {
+      readonly userId: string;
+      readonly session: { readonly id: string; readonly createdAtMs: number };
+    };
     readonly address: string;
   },
   uses: AuthUses,
@@ -58,6 +63,7 @@ export async function beginOidc(
     verifier: randomPKCECodeVerifier(),
     redirectUri: begin.redirectUri,
     returnTo: ownPath(begin.returnTo),
+    ...(begin.linkTo === undefined ? {} : { session: begin.linkTo.session.id }),
   };
   const url = buildAuthorizationUrl(configuration, {
     redirect_uri: begin.redirectUri,
@@ -87,6 +93,7 @@ export async function completeOidc(
   try {
     if (back.flow === undefined) throw refused('this browser did not begin a sign-in', 'Begin again in this browser.');
     const begun = await takeFlow<Begun>('oidc', back.flow, uses);
+    if (begun.userId !== null) await requireStillSignedIn(begun.userId, begun.document, uses);
     const identity = await identityFrom(provider, back.query, begun.document);
     const account = await accountOfIdentity(identity, { settings: provider.settings, linkTo: begun.userId }, uses);
     const signedIn = await startSession(account, 'oidc', origin, uses);
@@ -102,6 +109,13 @@ export async function completeOidc(
     }
     throw error;
   }
+}
+
+/** Who signed a stolen session out must not get it back as a link to somebody else's identity. */
+async function requireStillSignedIn(userId: string, { session }: Begun, uses: AuthUses): Promise<void> {
+  const live = await listSessions(userId, uses);
+  if (live.some((one) => one.id === session)) return;
+  throw refused('the session that was to be linked to the provider has ended', 'Sign in, and link it again.');
 }
 
 async function identityFrom(provider: OidcProvider, query: string, begun: Begun): Promise<Identity> {
