@@ -1,4 +1,5 @@
 /** From a container with labels to the entries of the configuration they declare: a source, and its container as a host. */
+import { hash } from 'node:crypto';
 import { type Declared, formatPath, type Problem } from '../../../config/index.ts';
 import type { SeenContainer } from '../../../hosts/host.ts';
 import { type LabelFault, labelPrefix, readLabels } from './label-tree.ts';
@@ -10,6 +11,7 @@ export interface Labelled {
   readonly problems: readonly Problem[];
 }
 
+const longestName = 64;
 const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /** True if its labels are meant for this program. */
@@ -46,7 +48,7 @@ export function declare(
   if (faults.length > 0 || typeof driver !== 'string') return { source: name, declared: [], problems };
   const mounts = container.mounts.map(({ inside }) => inside);
   const preset = presetFor(driver, { image: container.image, environment, mounts, secret });
-  const value = { ...preset, ...ownSecrets(tree.value, secret), driver, host: `container-${name}`.slice(0, 64) };
+  const value = { ...preset, ...ownSecrets(tree.value, secret), driver, host: hostOf(name) };
   const entry = { origin: 'label', title } as const;
   const placeOf: Declared['placeOf'] = (path) => `label ${labelPrefix}${formatPath(path.slice(2))}`.replace(/\.$/, '');
   return {
@@ -57,6 +59,13 @@ export function declare(
       { ...entry, section: 'sources', name, value, placeOf },
     ],
   };
+}
+
+/** The entry of `hosts:` for a source's container: as long as a name may be, and another one for every source. */
+function hostOf(source: string): string {
+  const whole = `container-${source}`;
+  if (whole.length <= longestName) return whole;
+  return `${whole.slice(0, longestName - 13)}-${hash('sha256', source).slice(0, 12)}`;
 }
 
 /** The service's name; with its project's where another has it. */

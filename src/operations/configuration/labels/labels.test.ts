@@ -192,6 +192,18 @@ describe('labels of containers', () => {
     expect(source.settings).toMatchObject({ secrets: { A: { container: 'evil', variable: 'PW' } } });
   });
 
+  it('are of their own container however long its name is', async () => {
+    const start = 'a-customer-whose-environment-has-a-name-that-is-long-database-';
+    const [one, two] = [`${start}1`, `${start}2`];
+    const { config, errors } = await configOf(
+      { name: one, labels: { 'holdfast.policy': 'nightly' } },
+      { name: two, labels: { 'holdfast.policy': 'nightly' } },
+    );
+    expect(errors).toEqual([]);
+    const reached = [one, two].map((name) => config.hosts.get(config.sources.get(name)!.host)?.settings);
+    expect(reached).toEqual([{ docker: one }, { docker: two }]);
+  });
+
   it('set nothing that a driver says is of this machine', () => {
     // Whether something is done there, not what or where.
     const harmless = ['postgres.format', 'sqlite.copyFirst', 'sqlite.hold'];
