@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { ObjectId, serialize } from 'bson';
+import { ObjectId, serialize, Timestamp } from 'bson';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/base/errors.ts';
 import { capture, dumpPath } from '../../src/drivers/mongodb/backup.ts';
@@ -248,6 +248,26 @@ describe('a restore', () => {
     expect(server.store.value(aside, 0)?.balance).toBe(2);
     await mongodb.restore(source, stored.contents, { host, dryRun: false, overwrite: true });
     expect([...server.store.collections.keys()].filter((ns) => /before|restoring/.test(ns))).toHaveLength(3);
+  });
+
+  it('keeps empty timestamps, or says where the server does not', async () => {
+    await using server = await seeded();
+    server.store.create('bank.stamps');
+    const empty = Timestamp.fromBits(0, 0);
+    const raw = Buffer.from(serialize({ _id: empty, at: empty, within: { at: empty } }));
+    server.store.write([{ op: 'i', ns: 'bank.stamps', raw }]);
+    const source = sourceAt({ url: server.url, databases: ['bank'] });
+    await using stored = await (await bench.bench.backUp(source)).open();
+    for (const version of ['8.0.4', '4.4.29']) {
+      await using other = await MongoStandIn.start({ version });
+      const request = { host, dryRun: false, overwrite: false, target: other.url };
+      const { problems } = await mongodb.restore(source, stored.contents, request);
+      const [found] = other.store.values('bank.stamps');
+      const isKept = version === '8.0.4';
+      expect(found.at.equals(empty)).toBe(isKept);
+      expect(found.within.at.equals(empty)).toBe(true);
+      expect(problems).toEqual(isKept ? [] : [expect.stringContaining('1 document(s) of bank.stamps')]);
+    }
   });
 
   it('over a time series is refused, as it cannot be kept aside, unless told to overwrite', async () => {

@@ -1,5 +1,6 @@
 /** The commands of the stand-in for mongod. */
 import { Binary, type Document, deserialize, EJSON, Long, serialize, type Timestamp } from 'bson';
+import { elementsOf, type RawElement } from '../../src/protocols/mongodb/elements.ts';
 import { type Connection, type Cursor, type MongoStandIn, timestamp } from './mongo-stand-in.ts';
 import { type Change, keyOf, StandInError, splitNs } from './mongo-store.ts';
 import { cursorReply, type Request, rawField, Scram } from './mongo-wire.ts';
@@ -156,13 +157,16 @@ function listCollections(server: MongoStandIn, { database }: Request): Buffer {
 
 function insert(server: MongoStandIn, request: Request): Document {
   mustBePrimary(server);
+  const { bypassEmptyTsReplacement } = request.command;
+  if (bypassEmptyTsReplacement !== undefined && server.wireVersion < 13)
+    throw new StandInError(40415, 'Location40415', "BSON field 'insert.bypassEmptyTsReplacement' is an unknown field.");
   const ns = nsOf(request);
   const { options } = server.store.find(ns) ?? { options: {} };
   let n = 0;
   for (const [index, raw] of request.sequences.get('documents')!.entries()) {
     try {
       if (request.command.bypassDocumentValidation !== true) validate(raw, options);
-      server.store.write([{ op: 'i', ns, raw }]);
+      server.store.write([{ op: 'i', ns, raw: bypassEmptyTsReplacement === true ? raw : stamped(server, raw) }]);
       n++;
     } catch (error) {
       if (!(error instanceof StandInError)) throw error;
@@ -170,6 +174,15 @@ function insert(server: MongoStandIn, request: Request): Document {
     }
   }
   return { n };
+}
+
+/** Empty timestamps of a document itself, but for its `_id`, become the present time. */
+function stamped(server: MongoStandIn, raw: Buffer): Buffer {
+  const isEmpty = ({ type, name, value }: RawElement): boolean =>
+    type === 17 && name !== '_id' && value.every((byte) => byte === 0);
+  const copy = Buffer.from(raw);
+  for (const { value } of elementsOf(copy).filter(isEmpty)) value.writeBigUInt64LE(server.store.time + 1n);
+  return copy;
 }
 
 /** Of validators, only `$jsonSchema: {required}` is known here. */

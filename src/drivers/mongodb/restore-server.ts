@@ -29,8 +29,9 @@ export async function restoreToServer(
   const work: Work = { source, contents, request, dump, member, there, stamp, choose: chooser(request), loads: [] };
   planLoads(work);
   if (request.dryRun) return { steps: steps(work), bytes: dump.bytes, files: 1, problems: [] };
+  const problems: string[] = [];
   try {
-    await load(work, beforeReplay);
+    problems.push(...(await load(work, beforeReplay)));
     await changePlaces(work);
   } catch (error) {
     const remains = await undo(work);
@@ -44,25 +45,33 @@ export async function restoreToServer(
     throwIfCancelled(source.signal);
     throw withRemains(error, remains);
   }
-  return { steps: steps(work), bytes: dump.bytes, files: 1, problems: [] };
+  return { steps: steps(work), bytes: dump.bytes, files: 1, problems };
 }
 
-async function load(work: Work, beforeReplay: () => Promise<void>): Promise<void> {
+/** Gives what is not as it was stored, a sentence each. */
+async function load(work: Work, beforeReplay: () => Promise<void>): Promise<string[]> {
   const { loads, dump } = work;
   for (const one of loads) {
     if (one.of.kind === 'timeseries' && one.existing) await makeRoom(work, one, one.existing);
     if (one.of.kind !== 'view') await create(work, one);
   }
-  await loadDocuments(work, beforeReplay);
+  const stamped = await loadDocuments(work, beforeReplay);
   for (const one of loads) await createIndexes(work, one);
   if (!isPart(work.request) && dump.collections.some(isAccounts)) {
     await restoreAccounts(work.member, work.source.signal, work.contents);
   }
+  return [...stamped]
+    .filter(([, count]) => count > 0)
+    .map(
+      ([name, count]) =>
+        `${count} document(s) of ${name} have empty timestamps, in whose place this release of the server puts the present time: restore into a newer one (8.0) to keep them`,
+    );
 }
 
-/** Documents and oplog in the order of the archive. */
-async function loadDocuments(work: Work, beforeReplay: () => Promise<void>): Promise<void> {
+/** Documents and oplog in the order of the archive. Gives how many documents of which collections the server changed. */
+async function loadDocuments(work: Work, beforeReplay: () => Promise<void>): Promise<ReadonlyMap<string, number>> {
   const { source, contents, member, loads } = work;
+  const stamped = new Map<string, number>();
   const places = new Map(loads.map((one) => [dataNamespace(one.of), one]));
   const nameIn = (database: string, collection: string): string | undefined => {
     const place = places.get(`${database}.${collection}`);
@@ -79,8 +88,12 @@ async function loadDocuments(work: Work, beforeReplay: () => Promise<void>): Pro
       continue;
     }
     const name = nameIn(part.database, part.collection);
-    if (name !== undefined) await insertRaw(member, part.database, name, part.documents);
+    if (name === undefined) continue;
+    const count = await insertRaw(member, part.database, name, part.documents);
+    const title = `${part.database}.${part.collection}`;
+    stamped.set(title, (stamped.get(title) ?? 0) + count);
   }
+  return stamped;
 }
 
 async function createIndexes({ member, source }: Work, { of, name, definition }: Load): Promise<void> {
