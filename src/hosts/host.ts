@@ -134,7 +134,10 @@ export interface SeenVolume {
  * `compose-project/service`. `host.unreachable` when there is no such container or the engine does not answer.
  */
 export interface ContainerControl {
-  /** Asks it to stop and kills it after `timeoutMs`; returns when it does not run. Does nothing to one that does not run. */
+  /**
+   * Asks it to stop and kills it after `timeoutMs`; returns when it does not run. Does nothing to one that does not run, and
+   * refuses one that its engine would remove then: `host.command-failed`.
+   */
   stop(name: string, timeoutMs: number): Promise<void>;
   /** Starts it; returns when it runs. Does nothing to one that runs. `host.command-failed` if it does not start. */
   start(name: string): Promise<void>;

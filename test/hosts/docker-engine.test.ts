@@ -134,6 +134,13 @@ test('containers are stopped and started by name, id and compose service; what d
   await podman.command('rm', 'broken');
 });
 
+test('a container that would be removed with its volumes when it stops is not stopped', async () => {
+  await podman.command('run', '--rm', '-d', '-v', '/data', '--name', 'once', '--network', 'none', image, ...argv);
+  await expect(engine.control.stop('once', 100)).rejects.toThrow('--rm');
+  expect(await engine.control.isRunning('once')).toBe(true);
+  await podman.command('rm', '--force', '--time', '0', 'once');
+});
+
 test('where no engine answers there is none, also where somebody listens and says nothing', async () => {
   expect(await openContainerEngine('/nowhere/docker.sock')).toBeUndefined();
   const silent = createServer((client) => client.resume());

@@ -88,6 +88,24 @@ test('on a machine without an API the engine’s own program does it', async () 
       await control.start(name);
       expect(await running('web')).toBe('true');
     }
+    const image = await podman.command('inspect', '--format', '{{.Image}}', 'web');
+    await podman.command(
+      'run',
+      '--rm',
+      '-d',
+      '-v',
+      '/data',
+      '--name',
+      'once',
+      '--network',
+      'none',
+      image,
+      'sleep',
+      '1000',
+    );
+    await expect(control.stop('once', 100)).rejects.toThrow('--rm');
+    expect(await running('once')).toBe('true');
+    await podman.command('rm', '--force', '--time', '0', 'once');
     for (const name of ['nobody', 'shop/nobody']) await expect(control.isRunning(name)).rejects.toThrow(name);
   } finally {
     process.env.PATH = PATH;

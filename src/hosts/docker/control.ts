@@ -10,7 +10,8 @@ const notModified = 304;
 export function containerControl(api: EngineApi): ContainerControl {
   return {
     async stop(name, timeoutMs) {
-      const { container } = await findContainer(api, name);
+      const { container, facts } = await findContainer(api, name);
+      if (facts.State.Running && facts.HostConfig?.AutoRemove) throw wouldBeRemoved(name);
       try {
         await container.stop({ t: Math.max(0, Math.ceil(timeoutMs / 1000)) });
       } catch (error) {
@@ -39,6 +40,16 @@ const logs = 'Its log says why (docker logs); start it by hand.';
 async function runs(api: EngineApi, name: string): Promise<boolean> {
   const { facts } = await findContainer(api, name);
   return facts.State.Running;
+}
+
+/** The engine removes it as soon as it stands still, and its anonymous volumes with it. */
+function wouldBeRemoved(name: string): HoldfastError {
+  return new HoldfastError({
+    code: 'host.command-failed',
+    message: `the container ${name} is not stopped: it was started with --rm, so its engine would remove it, and its anonymous volumes with all data`,
+    remedy:
+      'Stop what starts it instead ({ service: NAME } for a unit of systemd, or run: steps), or start it without --rm.',
+  });
 }
 
 function notAsWanted(name: string, what: string, remedy: string, cause?: unknown): HoldfastError {

@@ -117,13 +117,16 @@ export function controlByProgram(machine: Host, limits: Pick<Limits, 'clock'>): 
     });
   };
   const inspect = `$engine inspect --type container --format '{{.State.Running}}' -- "$1"`;
+  // Its engine would remove it when it stands still, and its anonymous volumes with it.
+  const refuseRemoval = `[ "$($engine inspect --type container --format '{{.HostConfig.AutoRemove}} {{.State.Running}}' -- "$1")" != "true true" ] || { echo "it was started with --rm, so its engine would remove it, and its anonymous volumes with all data; stop what starts it instead, or start it without --rm" >&2; exit 1; }; `;
   const isRunning = async (name: string): Promise<boolean> =>
     (await must('cannot be inspected', inspect, [name, ''], waitMs)).trim() === 'true';
   return {
     isRunning,
     async stop(name, timeoutMs) {
       const seconds = String(Math.ceil(timeoutMs / 1000));
-      await must('could not be stopped', `$engine stop -t "$2" "$1"`, [name, seconds], timeoutMs + engineGraceMs);
+      const script = `${refuseRemoval}$engine stop -t "$2" "$1"`;
+      await must('could not be stopped', script, [name, seconds], timeoutMs + engineGraceMs);
     },
     async start(name) {
       await must('could not be started', `$engine start "$1"`, [name, ''], waitMs);
