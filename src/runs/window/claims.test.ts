@@ -32,6 +32,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const clock: Clock = { ...systemClock, sleep: (ms, options) => systemClock.sleep(ms < 2000 ? 1 : ms, options) };
 const services: Services = {
   isRunning: async ({ name }) => machine.running.has(name),
+  dependents: async () => [],
   stop: async ({ name }) => void machine.running.delete(name),
   start: async ({ name }) => {
     await machine.onStart(name);

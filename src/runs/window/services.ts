@@ -13,6 +13,8 @@ const lookEveryMs = 250;
 export interface Services {
   /** One that somebody else is stopping or restarting is waited for: until it stands still it writes. */
   isRunning(service: Service, limits: Limits): Promise<boolean>;
+  /** Those that run and would be stopped along with it, but not be started with it; the last that depends comes first. */
+  dependents(service: Service, limits: Limits): Promise<readonly Service[]>;
   /** Returns when it does not run. Never cut short by cancelling: a stop that goes on behind a start would win. */
   stop(service: Service, limits: Limits): Promise<void>;
   /** Returns when it runs. Does nothing to one that runs. */
@@ -26,6 +28,8 @@ export function servicesOn(machine: Host, control: () => Promise<ContainerContro
       if (service.kind === 'unit') return await isUnitActive(machine, service.name, limits);
       return await withEngine(service, limits, async () => (await control()).isRunning(service.name));
     },
+    dependents: async (service, limits) =>
+      service.kind === 'unit' ? await runningDependents(machine, service.name, limits) : [],
     async stop(service, limits) {
       if (service.kind === 'unit') return await ofUnit(machine, 'stop', service, limits);
       await withEngine(service, limits, async () => (await control()).stop(service.name, limits.timeoutMs));
@@ -64,12 +68,34 @@ async function startUnit(machine: Host, service: Service, limits: Limits): Promi
   });
 }
 
+/** Units whose stop systemd adds to that of the one they depend on, by the names of these properties (systemd.unit(5), «Requires=»). */
+const stopsAlong = ['RequiredBy', 'RequisiteOf', 'BoundBy', 'ConsistsOf', 'PropagatesStopTo'];
+/** A target is no service: to start one would start all that it wants. */
+const canBeStarted = /\.(?:service|socket|timer|path)$/;
+
+async function runningDependents(machine: Host, name: string, limits: Limits): Promise<Service[]> {
+  const itself = canBeStarted.test(name) ? name : `${name}.service`;
+  const seen = new Set([itself]);
+  const found: Service[] = [];
+  for (const unit of seen) {
+    const facts = await factsOfUnit(machine, unit === itself ? name : unit, stopsAlong, limits);
+    if (unit !== itself && isActive(facts.get('ActiveState') ?? '')) found.unshift({ kind: 'unit', name: unit });
+    const names = stopsAlong.flatMap((property) => (facts.get(property) ?? '').split(' '));
+    for (const one of names) if (canBeStarted.test(one)) seen.add(one);
+  }
+  return found;
+}
+
+function isActive(state: string): boolean {
+  return ['active', 'activating', 'reloading', 'refreshing'].includes(state);
+}
+
 async function isUnitActive(machine: Host, name: string, limits: Limits): Promise<boolean> {
   const { clock, timeoutMs } = limits;
   const untilMs = clock.monotonicMs() + timeoutMs;
   for (;;) {
     const state = await stateOfUnit(machine, name, limits);
-    if (state !== 'deactivating') return ['active', 'activating', 'reloading', 'refreshing'].includes(state);
+    if (state !== 'deactivating') return isActive(state);
     if (clock.monotonicMs() >= untilMs) throw neverStops(machine, name);
     await clock.sleep(lookEveryMs, { signal: limits.signal });
   }
@@ -84,17 +110,32 @@ function neverStops(machine: Host, name: string): HoldfastError {
 }
 
 async function stateOfUnit(machine: Host, name: string, limits: Limits): Promise<string> {
-  const argv = ['systemctl', 'show', '--property=LoadState', '--property=ActiveState', '--', name];
-  const { status, stdout, words } = await runToEnd(machine, { argv }, limits);
-  const facts = new Map(stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
-  const active = facts.get('ActiveState');
-  if (status === 0 && active !== undefined && facts.get('LoadState') !== 'not-found') return active;
+  const facts = await factsOfUnit(machine, name, [], limits);
+  const state = facts.get('ActiveState');
+  if (state !== undefined && facts.get('LoadState') !== 'not-found') return state;
   throw new HoldfastError({
     code: 'host.command-failed',
-    message:
-      status === 0
-        ? `there is no service ${name} on ${machine.name}`
-        : `systemd on ${machine.name} does not tell of ${name}: systemctl ${words}`,
+    message: `there is no service ${name} on ${machine.name}`,
+    remedy: 'Check the name with: systemctl status NAME',
+  });
+}
+
+async function factsOfUnit(
+  machine: Host,
+  name: string,
+  more: readonly string[],
+  limits: Limits,
+): Promise<ReadonlyMap<string, string>> {
+  const properties = ['LoadState', 'ActiveState', ...more].map((property) => `--property=${property}`);
+  const { status, stdout, words } = await runToEnd(
+    machine,
+    { argv: ['systemctl', 'show', ...properties, '--', name] },
+    limits,
+  );
+  if (status === 0) return new Map(stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
+  throw new HoldfastError({
+    code: 'host.command-failed',
+    message: `systemd on ${machine.name} does not tell of ${name}: systemctl ${words}`,
     remedy: 'Check the name with: systemctl status NAME',
   });
 }

@@ -334,6 +334,32 @@ test('a service that is about to end is waited for, and one that ends at once wa
   await expect(services.start(app, limits)).rejects.toThrow('failed as soon as it was started');
 });
 
+test('services that systemd stops along with another are started with it', async () => {
+  const units = join(folder, 'units');
+  mkdirSync(units);
+  await using _ = program(
+    'systemctl',
+    `cd ${units}; for unit; do :; done
+     case $1 in
+       show) echo LoadState=loaded; echo ActiveState=$(cat $unit 2>/dev/null || echo inactive)
+         case $unit in db) echo RequiredBy=app.service multi-user.target; echo ConsistsOf=idle.service ;; app.service) echo BoundBy=web.service db.service ;; esac ;;
+       start) echo "start $unit" >> calls; echo active > $unit ;;
+       stop) echo "stop $unit" >> calls; echo inactive > $unit ;;
+     esac`,
+  );
+  for (const unit of ['db', 'app.service', 'web.service', 'multi-user.target'])
+    writeFileSync(join(units, unit), 'active\n');
+  const window = windowOf(new Machine(), plan([{ stop: { kind: 'unit', name: 'db' }, timeoutMs: 60_000 }]));
+  await window.begin(never);
+  const stops = ['stop web.service', 'stop app.service', 'stop db'];
+  const calls = () => readFileSync(join(units, 'calls'), 'utf8').trim().split('\n');
+  expect(calls()).toEqual(stops);
+  await window.end();
+  expect(calls()).toEqual([...stops, 'start db', 'start app.service', 'start web.service']);
+  expect(window.outcome).toMatchObject({ failures: [] });
+  expect(window.outcome.notes).toContain('the service app.service was stopped, too: it depends on the service db');
+});
+
 test('containers of a machine without an API are stopped and started by its docker program', async () => {
   await using _ = program(
     'docker',

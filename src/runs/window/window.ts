@@ -164,13 +164,23 @@ export class MaintenanceWindow {
   }
 
   async #stop(step: StopStep): Promise<void> {
-    const { services, clock, report } = this.#request;
+    const { services, clock } = this.#request;
     const limits = { clock, timeoutMs: step.timeoutMs };
     if (!(await services.isRunning(step.stop, limits))) {
       this.#still.push(step);
       if (!this.#isTaken(step)) this.#notes.push(`${titleOf(step.stop)} was not running and stays stopped`);
       return;
     }
+    for (const also of await services.dependents(step.stop, limits)) {
+      this.#notes.push(`${titleOf(also)} was stopped, too: it depends on ${titleOf(step.stop)}`);
+      await this.#stopRunning({ ...step, stop: also });
+    }
+    await this.#stopRunning(step);
+  }
+
+  async #stopRunning(step: StopStep): Promise<void> {
+    const { services, clock, report } = this.#request;
+    const limits = { clock, timeoutMs: step.timeoutMs };
     if (!this.#isTaken(step)) this.#stopped.push(step);
     await this.#record?.write(this.#content());
     report({ type: 'stage', stage: 'stop', subject: step.stop.name });
