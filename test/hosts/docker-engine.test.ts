@@ -134,6 +134,22 @@ test('containers are stopped and started by name, id and compose service; what d
   await podman.command('rm', 'broken');
 });
 
+test('of a compose service only its one container is stopped, so that it can be started again', async () => {
+  const labels = ['--label', 'com.docker.compose.project=inn', '--label', 'com.docker.compose.service=bar'];
+  const of = ['--network', 'none', ...labels];
+  await podman.command('run', '-d', '--name', 'inn_bar_1', ...of, image, ...argv);
+  await podman.command('run', '--name', 'task', ...of, '--label', 'com.docker.compose.oneoff=True', image, 'true');
+  const { control } = engine;
+  await control.stop('inn/bar', 100);
+  expect(await control.isRunning('inn/bar')).toBe(false);
+  await control.start('inn/bar');
+  expect(await control.isRunning('inn_bar_1')).toBe(true);
+  await podman.command('create', '--name', 'inn_bar_2', ...of, image, ...argv);
+  await expect(control.stop('inn/bar', 100)).rejects.toThrow('inn/bar has 2 containers');
+  expect(await control.isRunning('inn/bar')).toBe(true);
+  await podman.command('rm', '--force', '--time', '0', 'inn_bar_1', 'inn_bar_2', 'task');
+});
+
 test('a container that would be removed with its volumes when it stops is not stopped', async () => {
   await podman.command('run', '--rm', '-d', '-v', '/data', '--name', 'once', '--network', 'none', image, ...argv);
   await expect(engine.control.stop('once', 100)).rejects.toThrow('--rm');

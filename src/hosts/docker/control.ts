@@ -10,7 +10,8 @@ const notModified = 304;
 export function containerControl(api: EngineApi): ContainerControl {
   return {
     async stop(name, timeoutMs) {
-      const { container, facts } = await findContainer(api, name);
+      // Once it is stopped nothing would tell it from others of the service that do not run.
+      const { container, facts } = await findContainer(api, name, true);
       if (facts.State.Running && facts.HostConfig?.AutoRemove) throw wouldBeRemoved(name);
       try {
         await container.stop({ t: Math.max(0, Math.ceil(timeoutMs / 1000)) });

@@ -5,6 +5,8 @@ import { type EngineApi, engineFailure, statusOf } from './api.ts';
 
 export const projectLabel = 'com.docker.compose.project';
 export const serviceLabel = 'com.docker.compose.service';
+/** `True` for containers of `docker compose run`: they are of the service by name only, and often stay behind. */
+const oneOffLabel = 'com.docker.compose.oneoff';
 
 export interface FoundContainer {
   readonly container: Docker.Container;
@@ -13,9 +15,12 @@ export interface FoundContainer {
   readonly name: string;
 }
 
-/** By name, id (or a unique start of it), or `compose-project/service`. `host.unreachable` if there is none, or more than one. */
-export async function findContainer(api: EngineApi, wanted: string): Promise<FoundContainer> {
-  const container = api.docker.getContainer(await idOf(api, wanted));
+/**
+ * By name, id (or a unique start of it), or `compose-project/service`: the one that runs, or the only one there is.
+ * `host.unreachable` if there is none, or more than one; with `isOnly` also if there are others that do not run.
+ */
+export async function findContainer(api: EngineApi, wanted: string, isOnly = false): Promise<FoundContainer> {
+  const container = api.docker.getContainer(await idOf(api, wanted, isOnly));
   try {
     const facts = await container.inspect();
     return { container: api.docker.getContainer(facts.Id), facts, name: facts.Name.replace(/^\//, '') };
@@ -25,16 +30,17 @@ export async function findContainer(api: EngineApi, wanted: string): Promise<Fou
   }
 }
 
-async function idOf(api: EngineApi, wanted: string): Promise<string> {
+async function idOf(api: EngineApi, wanted: string, isOnly: boolean): Promise<string> {
   if (!wanted.includes('/')) return encodeURIComponent(wanted);
   const [project, service, ...more] = wanted.split('/');
   if (!project || !service || more.length > 0) throw unknownContainer(api, wanted);
   const label = [`${projectLabel}=${project}`, `${serviceLabel}=${service}`];
-  const found = await api.docker.listContainers({ all: true, filters: { label } }).catch((error: unknown) => {
+  const all = await api.docker.listContainers({ all: true, filters: { label } }).catch((error: unknown) => {
     throw engineFailure(api, 'list its containers', error);
   });
+  const found = all.filter(({ Labels }) => Labels?.[oneOffLabel] !== 'True');
   const running = found.filter((one) => one.State === 'running');
-  const candidates = running.length > 0 ? running : found;
+  const candidates = running.length > 0 && !isOnly ? running : found;
   if (candidates.length === 0) throw unknownContainer(api, wanted);
   if (candidates.length > 1) throw severalContainers(wanted, candidates);
   return candidates[0].Id;
