@@ -238,7 +238,10 @@ describe('with --overwrite a present database is not dropped', () => {
     await slot('cdc');
     const { steps, problems } = await restoreTo(source, taken, { overwrite: true, dryRun: true });
     expect(steps.join()).toMatch(/keep the present database shop aside as shop_before_\d{14},/);
-    expect(problems).toEqual([expect.stringMatching(/slot\(s\) cdc: it is kept as shop_before_\d{14},/)]);
+    expect(problems).toEqual([
+      expect.stringMatching(/slot\(s\) cdc: it is kept as shop_before_\d{14},/),
+      expect.stringContaining(`the database ${aside} is what a restore with --overwrite replaced and did not drop`),
+    ]);
   });
 });
 

@@ -283,6 +283,26 @@ describe('what is not there, and what is left out', () => {
     expect(found.map(({ message }) => message)).toEqual(expect.arrayContaining(warnings));
   });
 
+  test('all is what can be stored whole: the rest is named, also what a restore that was broken off left', async () => {
+    const half = 'shop_restoring_0badcafe';
+    for (const name of [half, 'broken', '"pattern" IS_TEMPLATE true', 'closed ALLOW_CONNECTIONS false'])
+      await server.run('postgres', `CREATE DATABASE ${name}`);
+    await server.run('postgres', "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'broken'");
+    const all = await sourceOf(server, 'postgres', { databases: 'all', fingerprint: 'off', globals: false });
+    const notes = (await notesOf(all)).join('\n');
+    await server.run('postgres', 'DROP DATABASE broken');
+    for (const name of ['broken', 'closed', half, 'pattern']) expect(notes).toContain(`the database ${name} is `);
+    expect(notes).toMatch(/the 2 databases are one moment each/);
+
+    const source = await sourceOf(server, 'postgres', { databases: ['pattern', 'sh*'], fingerprint: 'off' });
+    const stored = await bench.backUp(source);
+    await server.run('postgres', 'ALTER DATABASE pattern IS_TEMPLATE false');
+    const { problems } = await restoreTo(source, stored, {});
+    expect(problems).toEqual([expect.stringContaining(`${half} is half restored`)]);
+    const templates = 'SELECT datname FROM pg_database WHERE datistemplate ORDER BY oid DESC LIMIT 1';
+    expect(await server.run('postgres', templates)).toEqual([['pattern']]);
+  });
+
   test('a table may be in one of several databases, and a schema may hold functions only', async () => {
     await server.run('postgres', 'CREATE DATABASE more');
     await server.run('more', 'CREATE TABLE orders (id int); CREATE TABLE invoices (id int)');

@@ -22,6 +22,7 @@ interface Server {
   readonly databases: readonly string[];
   /** Patterns of «databases» that none fits. */
   readonly unmatched: readonly Unmatched[];
+  readonly notes: readonly string[];
 }
 
 /** Errors: `host.unreachable`, `host.command-missing`, `source.missing`, `source.unreadable`, `source.busy`, `source.unsupported`. */
@@ -44,8 +45,8 @@ export async function lookAt(source: Source, session: Session): Promise<Server> 
   const [[standby, superuser] = []] = await session.query(
     'SELECT pg_is_in_recovery(), (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)',
   );
-  const { names, unmatched } = await chooseDatabases(session, source.settings, placeOf(source.settings));
-  return { version, isStandby: standby === 't', isSuperuser: superuser === 't', databases: names, unmatched };
+  const { names, unmatched, notes } = await chooseDatabases(session, source.settings, placeOf(source.settings));
+  return { version, isStandby: standby === 't', isSuperuser: superuser === 't', databases: names, unmatched, notes };
 }
 
 interface Parts {
@@ -168,6 +169,7 @@ function firstNotes({ settings }: Source, { server, programs, dumps }: Parts): s
         ]
       : []),
     ...server.unmatched.map(warningOf),
+    ...server.notes,
     ...(server.isStandby ? ['the server is a standby: the state is that of its primary some time ago'] : []),
     ...(programs.major > server.version.major
       ? [`pg_dump ${programs.version} was used for a server of version ${server.version.text}`]

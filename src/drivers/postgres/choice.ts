@@ -1,5 +1,6 @@
 /** Which databases, schemas and tables a source means; patterns become exact names, so that every program takes them alike. */
 import { HoldfastError } from '../../base/errors.ts';
+import { isHalfRestored, leftoverWords } from './leftovers.ts';
 import { choosePartitioned, lineageIn, type Named, partitionNotes } from './partitions.ts';
 import type { Place } from './place.ts';
 import type { Session } from './session.ts';
@@ -50,27 +51,63 @@ export interface ChosenDatabases {
   readonly names: readonly string[];
   /** Patterns that none fits. */
   readonly unmatched: readonly Unmatched[];
+  /** Databases that a pattern, or «all», does not choose although it fits, and what is to be known of others. */
+  readonly notes: readonly string[];
 }
 
 /** `source.missing` if nothing matches, or a database named without a pattern is not there. */
 export async function chooseDatabases(session: Session, settings: Settings, place: Place): Promise<ChosenDatabases> {
   const { databases, exclude } = settings;
-  if (databases === undefined) return { names: [place.database], unmatched: [] };
-  const rows = await session.query(
-    'SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname',
-  );
-  const present = rows.map(([name]) => name ?? '');
+  if (databases === undefined) return { names: [place.database], unmatched: [], notes: [] };
+  const found = await listDatabases(session);
+  const present = found.map(({ name }) => name);
   const unmatched = databases === 'all' ? [] : notIn(present, 'databases', databases);
   refuseMissing(unmatched, `${place.title} has no database`, `The server has: ${present.join(', ')}.`);
   const wanted = databases === 'all' ? () => true : globMatcher(databases);
   const unwanted = globMatcher(exclude);
-  const names = present.filter((name) => wanted(name) && !unwanted(name));
-  if (names.length > 0) return { names, unmatched };
+  const meant = found.filter(({ name }) => wanted(name) && !unwanted(name));
+  const isNamed = ({ name }: Database): boolean => databases !== 'all' && databases.includes(name);
+  const names = meant.filter((one) => isNamed(one) || one.reason === undefined).map(({ name }) => name);
+  const notes = meant.flatMap((one) => (isNamed(one) ? [] : (one.reason ?? leftoverWords(one.name) ?? [])));
+  if (names.length > 0) return { names, unmatched, notes };
   throw new HoldfastError({
     code: 'source.missing',
     message: `no database at ${place.title} is chosen by «databases» and «exclude»`,
     remedy: `The server has: ${present.join(', ')}.`,
   });
+}
+
+interface Database {
+  readonly name: string;
+  /** Why only who names it gets it. */
+  readonly reason: string | undefined;
+}
+
+/** All but the two that every server has as templates. */
+async function listDatabases(session: Session): Promise<Database[]> {
+  const rows = await session.query(
+    "SELECT datname, datconnlimit = -2, datallowconn, datistemplate FROM pg_catalog.pg_database WHERE datname NOT IN ('template0', 'template1') ORDER BY datname",
+  );
+  return rows.map(([name, invalid, open, template]) => ({
+    name: name ?? '',
+    reason: reasonToLeave(name ?? '', {
+      isInvalid: invalid === 't',
+      isOpen: open === 't',
+      isTemplate: template === 't',
+    }),
+  }));
+}
+
+function reasonToLeave(
+  name: string,
+  { isInvalid, isOpen, isTemplate }: { isInvalid: boolean; isOpen: boolean; isTemplate: boolean },
+): string | undefined {
+  if (isInvalid)
+    return `the database ${name} is not stored: it is what DROP DATABASE left when it was broken off, and can only be dropped`;
+  if (isHalfRestored(name)) return `not stored: ${leftoverWords(name)}`;
+  if (!isOpen) return `the database ${name} is not stored, because it lets nobody in`;
+  if (isTemplate) return `the database ${name} is a template, and not stored unless «databases» names it`;
+  return undefined;
 }
 
 function notIn(present: readonly string[], setting: Unmatched['setting'], patterns: readonly string[]): Unmatched[] {

@@ -183,6 +183,7 @@ async function endBackend(own: Session, clock: Clock, { pid, startedAt }: Backen
 async function dropMade(source: Source, own: Session, making: string): Promise<void> {
   const there = await own.value('SELECT count(*) FROM pg_catalog.pg_database WHERE datname = $1', [making]);
   if (there === '0') return;
+  await own.query(`ALTER DATABASE ${quoteName(making)} IS_TEMPLATE false`);
   const subscriptions = await subscriptionsOf(own, making);
   if (subscriptions.length > 0) await dropSubscriptions(source, making, subscriptions);
   await drop(own, making);

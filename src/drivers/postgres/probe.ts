@@ -38,6 +38,8 @@ export async function probe(source: Source): Promise<Finding[]> {
     findings.push(...looked.map(({ finding }) => finding));
     for (const one of [...server.unmatched, ...unmatchedInAll(looked)])
       findings.push({ level: 'warning', message: warningOf(one), remedy: `Correct «${one.setting}», or wait for it.` });
+    for (const message of server.notes)
+      findings.push({ level: 'warning', message, remedy: 'See to it, or leave it out with «exclude».' });
     findings.push(await probeDrills(source, major));
   } catch (error) {
     if (!(error instanceof HoldfastError) || error.code === 'cancelled') throw error;

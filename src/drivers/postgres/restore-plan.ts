@@ -5,6 +5,7 @@ import { HoldfastError } from '../../base/errors.ts';
 import type { RestoreRequest } from '../driver.ts';
 import type { Exchange } from './exchange.ts';
 import { leftOutOf, wordsOf } from './left-out.ts';
+import { leftoverWords, makingSuffix, replacedSuffix } from './leftovers.ts';
 import { reasonsToKeep, refuseIfInUse, refuseIfPrepared } from './obstacles.ts';
 import type { Source } from './place.ts';
 import { missingRoles, planRoles, presentRoles, type RolePlan } from './roles.ts';
@@ -49,15 +50,16 @@ export const longestName = 63;
 export async function makePlan(server: Source, session: Session, wanted: Wanted): Promise<Plan> {
   const { facts, globals, names, request, settings, major, text } = wanted;
   const there = await session.query('SELECT datname FROM pg_catalog.pg_database');
-  const freeName = namer([...names, ...there.map(([name]) => name ?? '')]);
+  const present = there.map(([name]) => name ?? '');
+  const freeName = namer([...names, ...present]);
   const items: Item[] = [];
   for (const [i, one] of facts.databases.entries()) {
     const part = partOf(one, request, settings);
     items.push(await itemOf(server, session, { facts: one, name: names[i], request, part, freeName }));
   }
-  const present = await presentRoles(session);
-  const missing = missingRoles(facts, present);
-  const roles = planRoles(globals, facts.globals ? missing : [], present);
+  const known = await presentRoles(session);
+  const missing = missingRoles(facts, known);
+  const roles = planRoles(globals, facts.globals ? missing : [], known);
   const withOwners = missing.length === 0 || facts.globals;
   const problems = [
     ...items.flatMap(({ reasons }) => reasons),
@@ -81,6 +83,7 @@ export async function makePlan(server: Source, session: Session, wanted: Wanted)
           `the dump is of PostgreSQL ${facts.server.version}, the server of the older ${text}: what it does not know ends the restore`,
         ]
       : []),
+    ...present.flatMap((name) => leftoverWords(name) ?? []),
   ];
   return { items, roles, withOwners, problems, steps: stepsOf(session, items, roles) };
 }
@@ -111,7 +114,7 @@ interface ItemParts {
 async function itemOf(server: Source, session: Session, parts: ItemParts): Promise<Item> {
   const { facts, name, request, part, freeName } = parts;
   const hex = randomBytes(4).toString('hex');
-  const making = freeName(name, `_restoring_${hex}`);
+  const making = freeName(name, `${makingSuffix}${hex}`);
   const item = { facts, name, making, reasons: [], ...(part !== undefined && { part }) };
   const count = await session.value('SELECT count(*) FROM pg_catalog.pg_database WHERE datname = $1', [name]);
   if (count === '0') return { ...item, endsSessions: false, dropsAside: false };
@@ -125,7 +128,7 @@ async function itemOf(server: Source, session: Session, parts: ItemParts): Promi
   if (part !== undefined) throw onlyPart(name, part);
   const reasons = await reasonsToKeep(session, name, name, before);
   if (reasons.length > 0) return { ...item, aside: before, endsSessions: true, dropsAside: false, reasons };
-  return { ...item, aside: freeName(name, `_replaced_${hex}`), endsSessions: true, dropsAside: true };
+  return { ...item, aside: freeName(name, `${replacedSuffix}${hex}`), endsSessions: true, dropsAside: true };
 }
 
 function partOf(facts: DatabaseFacts, request: RestoreRequest, settings: Settings | undefined): string | undefined {

@@ -24,6 +24,8 @@ const database = z.object({
   locale: z.string().optional(),
   icuRules: z.string().optional(),
   connectionLimit: z.number(),
+  /** Older snapshots do not say so. */
+  isTemplate: z.boolean().optional(),
   /** What a session there begins with. Older snapshots do not say so. */
   timezone: z.string().optional(),
   comment: z.string().optional(),
@@ -107,7 +109,7 @@ SELECT d.oid, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), to_jso
     OR r.oid IN (SELECT grantee FROM aclexplode(d.datacl)) OR r.oid IN (SELECT setrole FROM pg_db_role_setting s WHERE s.setdatabase = d.oid))),
   (SELECT coalesce(jsonb_agg(nspname), '[]') FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
   (SELECT coalesce(jsonb_agg(t.spcname ORDER BY t.spcname), '[]') FROM pg_tablespace t WHERE t.spcname !~ '^pg_' AND (t.oid = d.dattablespace OR t.oid IN (SELECT c.reltablespace FROM pg_class c))),
-  (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone')
+  (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'), d.datistemplate
 FROM pg_database d WHERE d.datname = current_database()`;
 
 export async function readDatabaseFacts(
@@ -138,6 +140,7 @@ export async function readDatabaseFacts(
     schemas,
     tablespaces,
     timezone,
+    template,
   ] = row;
   const providers: Record<string, string> = { c: 'libc', i: 'icu', b: 'builtin' };
   return {
@@ -151,6 +154,7 @@ export async function readDatabaseFacts(
     ...(icuRules && { icuRules }),
     connectionLimit: Number(limit),
     timezone: String(timezone),
+    isTemplate: template === 't',
     ...(comment && { comment }),
     ...(acl && { grants: JSON.parse(acl) as DatabaseFacts['grants'] }),
     settings: JSON.parse(settings ?? '[]') as DatabaseFacts['settings'],

@@ -52,7 +52,9 @@ export function statementsAfter(facts: DatabaseFacts, name: string, withOwners: 
   const comment = facts.comment === undefined ? [] : [`COMMENT ON DATABASE ${database} IS ${quoteText(facts.comment)}`];
   const limit =
     facts.connectionLimit >= 0 ? [`ALTER DATABASE ${database} CONNECTION LIMIT ${facts.connectionLimit}`] : [];
-  if (!withOwners) return [...set, ...comment, ...limit];
+  const template = facts.isTemplate === true ? [`ALTER DATABASE ${database} IS_TEMPLATE true`] : [];
+  const plain = [...set, ...comment, ...limit, ...template];
+  if (!withOwners) return plain;
   const grants = facts.grants && [
     `REVOKE ALL ON DATABASE ${database} FROM PUBLIC`,
     ...facts.grants.map(
@@ -60,13 +62,7 @@ export function statementsAfter(facts: DatabaseFacts, name: string, withOwners: 
         `GRANT ${privilege} ON DATABASE ${database} TO ${grantee === '' ? 'PUBLIC' : quoteName(grantee)}${grantable ? ' WITH GRANT OPTION' : ''}`,
     ),
   ];
-  return [
-    ...set,
-    ...comment,
-    ...limit,
-    `ALTER DATABASE ${database} OWNER TO ${quoteName(facts.owner)}`,
-    ...(grants ?? []),
-  ];
+  return [...plain, `ALTER DATABASE ${database} OWNER TO ${quoteName(facts.owner)}`, ...(grants ?? [])];
 }
 
 /** Lists are stored as they were written, quotes included; anything else is one value (pg_dump: `makeAlterConfigCommand`). */
