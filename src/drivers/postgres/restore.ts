@@ -97,7 +97,7 @@ async function restoreOne(
   let bytes = 0;
   let isExchanging = false;
   try {
-    await session.query(createDatabase(facts, making));
+    await session.query(createDatabase(facts, making, loader));
     oid = await session.value('SELECT oid FROM pg_catalog.pg_database WHERE datname = $1', [making]);
     bytes = await load(loader, facts, { name: making, ...options });
     isExchanging = true;

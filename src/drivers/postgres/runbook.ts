@@ -50,7 +50,7 @@ export async function nativeSteps(contents: SnapshotContents): Promise<NativeSte
   ];
 }
 
-function steps(database: DatabaseFacts, { globals }: SourceFacts): string[] {
+function steps(database: DatabaseFacts, { globals, server }: SourceFacts): string[] {
   const { name, timezone } = database;
   const word = shellWord(`dbname='${name.replace(/[\\']/g, '\\$&')}'`);
   const inside = (sql: string): string => `psql -d ${word} -c ${shellWord(`${sql};`)}`;
@@ -61,19 +61,25 @@ function steps(database: DatabaseFacts, { globals }: SourceFacts): string[] {
   return [
     ...(extensions.length > 0 ? [`# needs the extensions: ${extensions.join(', ')}`] : []),
     ...(globals ? [] : [`# needs the roles: ${database.roles.join(', ')}`]),
-    outside(createDatabase(database, name)),
+    outside(createDatabase(database, name, server)),
     ...statementsBefore(database, name, false).map(inside),
     `${timezone === undefined ? '' : `PGTZ=${shellWord(timezone)} `}pg_restore --exit-on-error -d ${word} ${shellWord(database.path.slice(1))}`,
     ...statementsAfter(database, name, true).map(outside),
   ];
 }
 
-/** With the same encoding and collation as where it came from. `plain`: those of the server’s C locale. */
-export function createDatabase(facts: DatabaseFacts, name: string, plain = false): string {
+/** With the same encoding and collation as where it came from. `major`: of the server; `plain`: those of its C locale. */
+export function createDatabase(
+  facts: DatabaseFacts,
+  name: string,
+  { major, plain = false }: { major: number; plain?: boolean },
+): string {
   const { encoding, collate, ctype, provider, locale, icuRules } = facts;
   const words = [`CREATE DATABASE ${quoteName(name)} TEMPLATE template0 ENCODING ${quoteText(encoding)}`];
   if (plain) return `${words[0]} LC_COLLATE 'C' LC_CTYPE 'C'`;
   words.push(`LC_COLLATE ${quoteText(collate)} LC_CTYPE ${quoteText(ctype)}`);
+  // From 15 on a server may take another one for what does not say it, which sorts otherwise.
+  if (provider === 'libc' && major >= 15) words.push('LOCALE_PROVIDER libc');
   if (provider === 'icu') words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${quoteText(locale ?? collate)}`);
   if (provider === 'icu' && icuRules !== undefined) words.push(`ICU_RULES ${quoteText(icuRules)}`);
   if (provider === 'builtin') words.push(`LOCALE_PROVIDER builtin BUILTIN_LOCALE ${quoteText(locale ?? 'C')}`);

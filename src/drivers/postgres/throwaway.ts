@@ -83,20 +83,20 @@ async function fill(
   const remarks: string[] = [];
   let bytes = 0;
   for (const database of facts.databases) {
-    remarks.push(...(await create(session, database)));
+    remarks.push(...(await create(session, database, server.major)));
     bytes += await load(loader, database, { name: database.name, withOwners: true });
   }
   return { bytes, remarks };
 }
 
 /** Where the locale is not installed, a drill takes the C locale: it sorts otherwise, and holds the same. */
-async function create(session: Session, facts: DatabaseFacts): Promise<string[]> {
+async function create(session: Session, facts: DatabaseFacts, major: number): Promise<string[]> {
   try {
-    await session.query(createDatabase(facts, facts.name));
+    await session.query(createDatabase(facts, facts.name, { major }));
     return [];
   } catch (error) {
     if (!/locale|provider|collat/i.test(messageOf(error))) throw error;
-    await session.query(createDatabase(facts, facts.name, true));
+    await session.query(createDatabase(facts, facts.name, { major, plain: true }));
     return [`with the collation C for ${facts.name}, because ${facts.locale ?? facts.collate} is not installed here`];
   }
 }
