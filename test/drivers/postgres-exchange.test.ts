@@ -236,6 +236,9 @@ describe('with --overwrite a present database is not dropped', () => {
     expect([await rows('shop'), await rows(aside)]).toEqual([1, 2]);
 
     await slot('cdc');
+    expect((await restoreTo(source, taken, { dryRun: true })).problems).toContainEqual(
+      expect.stringMatching(/slot\(s\) cdc: it is kept as shop_before_\d{14}, .*keep WAL/),
+    );
     const { steps, problems } = await restoreTo(source, taken, { overwrite: true, dryRun: true });
     expect(steps.join()).toMatch(/keep the present database shop aside as shop_before_\d{14},/);
     expect(problems).toEqual([

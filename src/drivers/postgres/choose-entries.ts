@@ -16,11 +16,7 @@ type StoredRelation = Relations[number];
  * The list `pg_restore --use-list` takes, for `include` and `exclude` as schema.table with * and ?. A table comes with its
  * partitions, a partition with the definition of its table. Foreign keys are left out, as the table they point to may be.
  */
-export async function chooseEntries(
-  loader: Loader,
-  facts: DatabaseFacts,
-  { include = [], exclude = [] }: RestoreRequest,
-): Promise<string> {
+export async function chooseEntries(loader: Loader, facts: DatabaseFacts, request: RestoreRequest): Promise<string> {
   const { programs } = loader;
   if (facts.format !== 'custom' || programs.host.kind !== 'local') {
     throw refused(
@@ -28,14 +24,7 @@ export async function chooseEntries(
       'Restore the whole database under another name, and copy the tables.',
     );
   }
-  const wanted = include.length === 0 ? () => true : globMatcher(include);
-  const chosen = choose(facts.relations, wanted, globMatcher(exclude));
-  if (chosen.size === 0) {
-    throw refused(
-      `no table in the dump of ${facts.name} matches ${include.join(', ')}`,
-      'Patterns are schema.table with * and ?, e.g. public.orders.',
-    );
-  }
+  const chosen = choose(facts.relations, request);
   const lines = (await contentsOf(loader, facts)).split('\n').filter((line) => /^\d+;/.test(line));
   const relationOf = readEntries(facts);
   const kept = lines.filter((line) => {
@@ -58,11 +47,23 @@ function refuseIfPartitioned(lines: readonly string[], kept: readonly string[]):
   );
 }
 
-function choose(
-  relations: Relations,
-  wanted: (path: string) => boolean,
-  unwanted: (path: string) => boolean,
-): Set<StoredRelation> {
+export function isSelecting({ include = [], exclude = [] }: RestoreRequest): boolean {
+  return include.length > 0 || exclude.length > 0;
+}
+
+/** `restore.target-invalid` if nothing is chosen in any of the dumps. Gives those in which something is. */
+export function requireChosen(databases: readonly DatabaseFacts[], request: RestoreRequest): Set<DatabaseFacts> {
+  const concerned = databases.filter(({ relations }) => choose(relations, request).size > 0);
+  if (concerned.length > 0) return new Set(concerned);
+  throw refused(
+    `no table in the dump of ${databases.map(({ name }) => name).join(', ')} matches ${request.include?.join(', ')}`,
+    'Patterns are schema.table with * and ?, e.g. public.orders.',
+  );
+}
+
+function choose(relations: Relations, { include = [], exclude = [] }: RestoreRequest): Set<StoredRelation> {
+  const wanted = include.length === 0 ? () => true : globMatcher(include);
+  const unwanted = globMatcher(exclude);
   const key = ({ schema, name }: { schema: string; name: string }): string => JSON.stringify([schema, name]);
   const path = ({ schema, name }: StoredRelation): string => `${schema}.${name}`;
   const lineage = lineageIn(relations, key, ({ partitionOf }) => partitionOf && key(partitionOf));

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { formatInstant } from '../../base/clock.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { RestoreRequest } from '../driver.ts';
+import { isSelecting, requireChosen } from './choose-entries.ts';
 import type { Exchange } from './exchange.ts';
 import { leftOutOf, wordsOf } from './left-out.ts';
 import { leftoverWords, makingSuffix, replacedSuffix } from './leftovers.ts';
@@ -18,7 +19,7 @@ export interface Item extends Exchange {
   readonly facts: DatabaseFacts;
   /** What of the database comes back, for people; absent if that is all of it. */
   readonly part?: string;
-  /** Why the present database is kept although it was to be dropped. */
+  /** Why the present database is not to be dropped, be it now or by a person later. */
   readonly reasons: readonly string[];
 }
 
@@ -52,8 +53,10 @@ export async function makePlan(server: Source, session: Session, wanted: Wanted)
   const there = await session.query('SELECT datname FROM pg_catalog.pg_database');
   const present = there.map(([name]) => name ?? '');
   const freeName = namer([...names, ...present]);
+  const concerned = isSelecting(request) ? requireChosen(facts.databases, request) : new Set(facts.databases);
   const items: Item[] = [];
   for (const [i, one] of facts.databases.entries()) {
+    if (!concerned.has(one)) continue;
     const part = partOf(one, request, settings);
     items.push(await itemOf(server, session, { facts: one, name: names[i], request, part, freeName }));
   }
@@ -85,7 +88,10 @@ export async function makePlan(server: Source, session: Session, wanted: Wanted)
       : []),
     ...present.flatMap((name) => leftoverWords(name) ?? []),
   ];
-  return { items, roles, withOwners, problems, steps: stepsOf(session, items, roles) };
+  const untouched = facts.databases
+    .filter((one) => !concerned.has(one))
+    .map(({ name }) => `restore nothing of the database ${name}, which holds none of these tables`);
+  return { items, roles, withOwners, problems, steps: [...stepsOf(session, items, roles), ...untouched] };
 }
 
 function stepsOf(session: Session, items: readonly Item[], { roles, joining }: RolePlan): string[] {
@@ -121,12 +127,12 @@ async function itemOf(server: Source, session: Session, parts: ItemParts): Promi
   await refuseIfPrepared(session, name);
   const stamp = formatInstant(server.clock.nowMs()).replace(/\D/g, '').slice(0, 14);
   const before = freeName(name, `_before_${stamp}`);
+  if (request.overwrite && part !== undefined) throw onlyPart(name, part);
+  const reasons = await reasonsToKeep(session, name, name, before);
   if (!request.overwrite) {
     await refuseIfInUse(session, name);
-    return { ...item, aside: before, endsSessions: false, dropsAside: false };
+    return { ...item, aside: before, endsSessions: false, dropsAside: false, reasons };
   }
-  if (part !== undefined) throw onlyPart(name, part);
-  const reasons = await reasonsToKeep(session, name, name, before);
   if (reasons.length > 0) return { ...item, aside: before, endsSessions: true, dropsAside: false, reasons };
   return { ...item, aside: freeName(name, `${replacedSuffix}${hex}`), endsSessions: true, dropsAside: true };
 }

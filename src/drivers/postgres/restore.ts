@@ -1,7 +1,7 @@
 /** Puts databases back into a server: made anew under another name, and exchanged with what is there by the last step. */
 import { type ErrorDetails, HoldfastError, hasCode, messageOf } from '../../base/errors.ts';
 import type { RestoreOutcome, RestoreRequest, SnapshotContents } from '../driver.ts';
-import { chooseEntries } from './choose-entries.ts';
+import { chooseEntries, isSelecting } from './choose-entries.ts';
 import { backendOf, type Ended, end, exchange, undo } from './exchange.ts';
 import { type Loader, load, requireExtensions } from './load.ts';
 import { placeOf, type Source } from './place.ts';
@@ -70,10 +70,6 @@ async function restoreAll(
     bytes: done.reduce((sum, { bytes }) => sum + bytes, 0),
     problems: done.flatMap(({ problems }) => problems),
   };
-}
-
-function isSelecting({ include = [], exclude = [] }: RestoreRequest): boolean {
-  return include.length > 0 || exclude.length > 0;
 }
 
 /** One database that is complete and has its name. */
