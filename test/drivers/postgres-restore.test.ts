@@ -307,7 +307,10 @@ describe('what is not there, and what is left out', () => {
     await server.run('postgres', 'CREATE DATABASE more');
     await server.run('more', 'CREATE TABLE orders (id int); CREATE TABLE invoices (id int)');
     const several = { databases: ['shop', 'more'], tables: ['public.orders', 'public.invoices'] };
-    await expect(bench.backUp(await sourceOf(server, 'shop', several))).resolves.toBeDefined();
+    const both = await sourceOf(server, 'shop', several);
+    const { steps } = await restoreTo(both, await bench.backUp(both), { include: ['public.invoices'] });
+    expect(steps.at(-1)).toBe('restore nothing of the database shop, which holds none of these tables');
+    expect((await databases()).map((name) => name.replace(/\d{14}$/, ''))).toEqual(['more', 'more_before_', 'shop']);
     const none = { ...several, tables: [...several.tables, 'public.ghost'] };
     await expect(bench.backUp(await sourceOf(server, 'shop', none))).rejects.toMatchObject({
       message: expect.stringMatching(/no table public\.ghost/),
@@ -320,12 +323,18 @@ describe('what is not there, and what is left out', () => {
     expect((await read(stored, '/.holdfast/runbook.md')).toString()).toContain('DROP SCHEMA public');
   });
 
-  test('what pg_dump warns of is a note of the snapshot: subscriptions that only a superuser reads', async () => {
+  test('what pg_dump warns of is a note of the snapshot: subscriptions that only a superuser reads; and what it leaves out without a word', async () => {
     await server.run('postgres', "CREATE ROLE plain LOGIN PASSWORD 'plain'; GRANT pg_read_all_data TO plain");
     await server.run('shop', "CREATE SUBSCRIPTION feed CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)");
+    await server.run(
+      'shop',
+      "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w; CREATE USER MAPPING FOR postgres SERVER far OPTIONS (password 'p')",
+    );
     const password = { from: 'clear', secret: new Secret('plain') };
     const notes = await notesOf(await sourceOf(server, 'shop', { url: server.url('shop', 'plain'), password }));
     expect(notes).toContainEqual(expect.stringMatching(/^shop: .*subscriptions not dumped/));
+    expect(notes).toContainEqual(expect.stringMatching(/^shop: the options .* server\(s\) far are not stored/));
+    expect((await notesOf(await sourceOf(server, 'shop'))).join()).not.toContain('far');
     await server.run('shop', 'ALTER SUBSCRIPTION feed SET (slot_name = NONE)');
     await server.run('shop', 'DROP SUBSCRIPTION feed');
   });

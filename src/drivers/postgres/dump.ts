@@ -185,6 +185,7 @@ export class DatabaseDump implements AsyncDisposable {
       largeObjects,
       includesUnlogged: !isStandby,
     };
+    const hidden = selection.breadth === 'all' ? await hiddenMappings(held) : [];
     const before = await nextValues(held.session, selection.relations);
     this.#process = await programs.host.run({
       argv: [
@@ -203,7 +204,7 @@ export class DatabaseDump implements AsyncDisposable {
       signal: source.signal,
     });
     await this.#process.endInput();
-    return { process: this.#process, held, about, before, ...this.#measure(held, about, this.#process) };
+    return { process: this.#process, held, about, hidden, before, ...this.#measure(held, about, this.#process) };
   }
 
   /** Runs beside the dump; if it fails, the dump is of no use. */
@@ -219,7 +220,7 @@ export class DatabaseDump implements AsyncDisposable {
     return { facts, failure: () => failure };
   }
 
-  async #finish({ process, held, about, before, facts, failure }: Begun): Promise<void> {
+  async #finish({ process, held, about, hidden, before, facts, failure }: Begun): Promise<void> {
     const { status, signal, stderr } = await process.exit;
     this.#process = undefined;
     if (status !== 0) throw failure() ?? dumpFailed(this.database, stderr, signal);
@@ -233,7 +234,7 @@ export class DatabaseDump implements AsyncDisposable {
     this.#settle.resolve({
       about,
       facts: [...measured, ...sequences],
-      notes: [...notesOf(held, about), ...warningsOf(this.database, stderr)],
+      notes: [...notesOf(held, about), ...hidden, ...warningsOf(this.database, stderr)],
       unmatched: held.selection.unmatched,
     });
   }
@@ -243,6 +244,8 @@ interface Begun {
   readonly process: HostProcess;
   readonly held: Held;
   readonly about: DatabaseFacts;
+  /** What the user may not read, and pg_dump leaves out without a word. */
+  readonly hidden: readonly string[];
   readonly before: ReadonlyMap<string, bigint>;
   readonly facts: Promise<Fact[]>;
   /** Why the fingerprint failed, if it did. */
@@ -265,6 +268,17 @@ async function largeObjectExtent({ session, selection }: Held): Promise<Extent['
   return (await session.value("SELECT has_table_privilege('pg_catalog.pg_largeobject', 'SELECT')")) === 't'
     ? 'content'
     : 'count';
+}
+
+async function hiddenMappings({ session, database }: Held): Promise<string[]> {
+  const servers = await session.query(
+    'SELECT DISTINCT srvname FROM pg_catalog.pg_user_mappings WHERE umoptions IS NULL AND NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) ORDER BY 1',
+  );
+  if (servers.length === 0) return [];
+  const names = servers.map(([name]) => name).join(', ');
+  return [
+    `${database}: the options (such as passwords) of user mappings for the foreign server(s) ${names} are not stored, because only a superuser may read them`,
+  ];
 }
 
 function notesOf({ database, selection }: Held, { largeObjects, includesUnlogged }: DatabaseFacts): string[] {
