@@ -9,7 +9,7 @@ import type { Entry } from '../driver.ts';
 import { type ByteStream, madeAttributes, madeDirectory, streamEntry, streamOf } from '../entries.ts';
 import { type Selection, unmatchedInAll } from './choice.ts';
 import { explainProgram, lockConflict } from './failures.ts';
-import { type Extent, nextValues, sequenceFacts, takeFacts } from './fingerprint.ts';
+import { type Extent, nextValues, sequenceFacts, sequencesOf, takeFacts } from './fingerprint.ts';
 import { type Held, hold, lockAttempts, sharedLockTimeoutMs } from './held.ts';
 import { findLeftOut } from './left-out.ts';
 import type { Source } from './place.ts';
@@ -186,7 +186,7 @@ export class DatabaseDump implements AsyncDisposable {
       includesUnlogged: !isStandby,
     };
     const hidden = selection.breadth === 'all' ? await hiddenMappings(held) : [];
-    const before = await nextValues(held.session, selection.relations);
+    const before = await nextValues(held.session, sequencesOf(selection.relations, about));
     this.#process = await programs.host.run({
       argv: [
         programIn(programs, 'pg_dump'),
@@ -225,11 +225,12 @@ export class DatabaseDump implements AsyncDisposable {
     this.#process = undefined;
     if (status !== 0) throw failure() ?? dumpFailed(this.database, stderr, signal);
     const measured = await facts;
-    const { relations } = held.selection;
-    const after = await nextValues(held.session, relations);
+    const measuredSequences = sequencesOf(held.selection.relations, about);
+    const after = await nextValues(held.session, measuredSequences);
     await held.release();
     await held[Symbol.asyncDispose]();
-    const sequences = this.#tools.source.settings.fingerprint === 'off' ? [] : sequenceFacts(relations, before, after);
+    const sequences =
+      this.#tools.source.settings.fingerprint === 'off' ? [] : sequenceFacts(measuredSequences, before, after);
     this.isComplete = true;
     this.#settle.resolve({
       about,
@@ -292,7 +293,9 @@ function notesOf({ database, selection }: Held, { largeObjects, includesUnlogged
       ? [`${database}: the rows of ${foreign} foreign table(s) are elsewhere and not stored, only their definitions`]
       : []),
     ...(unlogged > 0 && !includesUnlogged
-      ? [`${database}: the rows of ${unlogged} unlogged table(s) cannot be read at a standby and are not stored`]
+      ? [
+          `${database}: the rows of ${unlogged} unlogged table(s) cannot be read at a standby and are not stored, nor the values of their sequences`,
+        ]
       : []),
     ...(largeObjects === 'count'
       ? [`${database}: drills compare the number of large objects only, because the user may not read pg_largeobject`]

@@ -87,10 +87,17 @@ async function largeObjectFacts(session: Session, { largeObjects, level }: Exten
   return [count, { subject, measure: 'checksum', value: `${sizes} ${content}` }];
 }
 
-/** What `nextval` would give, in the order of `relations`; a sequence does not respect snapshots. */
-export async function nextValues(session: Session, relations: readonly Relation[]): Promise<Map<string, bigint>> {
+/** Those whose values are stored; since 15 the sequence of an unlogged table is unlogged, too. */
+export function sequencesOf(
+  relations: readonly Relation[],
+  { includesUnlogged }: Pick<Extent, 'includesUnlogged'>,
+): Relation[] {
+  return relations.filter(({ kind, isUnlogged }) => kind === 'S' && (includesUnlogged || !isUnlogged));
+}
+
+/** What `nextval` would give; a sequence does not respect snapshots. */
+export async function nextValues(session: Session, sequences: readonly Relation[]): Promise<Map<string, bigint>> {
   const values = new Map<string, bigint>();
-  const sequences = relations.filter(({ kind }) => kind === 'S');
   for (let at = 0; at < sequences.length; at += 100) {
     const parts = sequences
       .slice(at, at + 100)
@@ -106,20 +113,18 @@ export async function nextValues(session: Session, relations: readonly Relation[
 
 /** The dump read each sequence some time between the two readings. */
 export function sequenceFacts(
-  relations: readonly Relation[],
+  sequences: readonly Relation[],
   before: ReadonlyMap<string, bigint>,
   after: ReadonlyMap<string, bigint>,
 ): Fact[] {
-  return relations
-    .filter(({ kind }) => kind === 'S')
-    .map(({ oid, schema, name }) => {
-      const [low, high] = [before.get(oid) ?? 0n, after.get(oid) ?? 0n].toSorted((a, b) => (a < b ? -1 : 1));
-      return {
-        subject: `sequence ${schema}.${name}`,
-        measure: nextValueMeasure,
-        value: low === high ? `${low}` : `${low}..${high}`,
-      };
-    });
+  return sequences.map(({ oid, schema, name }) => {
+    const [low, high] = [before.get(oid) ?? 0n, after.get(oid) ?? 0n].toSorted((a, b) => (a < b ? -1 : 1));
+    return {
+      subject: `sequence ${schema}.${name}`,
+      measure: nextValueMeasure,
+      value: low === high ? `${low}` : `${low}..${high}`,
+    };
+  });
 }
 
 export const nextValueMeasure = 'next value';

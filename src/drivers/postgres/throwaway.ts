@@ -13,6 +13,7 @@ import {
   nextValues,
   roleFacts,
   sequenceFacts,
+  sequencesOf,
   takeFacts,
 } from './fingerprint.ts';
 import { load, requireExtensions } from './load.ts';
@@ -136,8 +137,9 @@ async function factsOf({ source }: ThrowawayServer, database: DatabaseFacts, lev
   const others: Session[] = [];
   for (let i = 1; i < source.settings.jobs; i++) others.push(opened.use(await openSession(source, database.name)));
   const taken = await takeFacts({ session, others, selection, extent: { ...database, level } });
-  const values = await nextValues(session, selection.relations);
-  return [...taken, ...sequenceFacts(selection.relations, values, values)];
+  const sequences = sequencesOf(selection.relations, database);
+  const values = await nextValues(session, sequences);
+  return [...taken, ...sequenceFacts(sequences, values, values)];
 }
 
 /** A sequence is not part of the snapshot: pg_dump read it between our two readings. */
