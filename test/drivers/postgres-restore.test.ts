@@ -115,6 +115,19 @@ describe('the present database and the restored one', () => {
     expect(await at('copy')).toContain(`@${server.folder}:${server.port} beside`);
   });
 
+  test('nobody else is let into the restored one before it has its privileges', async () => {
+    await server.run('postgres', 'CREATE ROLE stranger LOGIN');
+    const seen: string[] = [];
+    const watched = during(stored, async () => {
+      const [, making] = (await databases()) as [string, string];
+      const answer = server.client(making, 'stranger').then(() => 'in', String);
+      seen.push(making.replace(/\w{8}$/, ''), await answer);
+    });
+    await restoreTo(source, watched, {});
+    expect(seen).toEqual(['shop_restoring_', expect.stringContaining('permission denied for database')]);
+    await expect(server.client('shop', 'stranger')).resolves.toBeDefined();
+  });
+
   test('a prepared transaction stops a restore before anything is touched', async () => {
     const client = await server.client('shop');
     await client.query("BEGIN; INSERT INTO orders VALUES (99); PREPARE TRANSACTION 'half'");

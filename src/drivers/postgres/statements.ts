@@ -3,13 +3,18 @@ import { type DatabaseFacts, makesPublic } from './source-facts.ts';
 import { quoteName, quoteText } from './sql-text.ts';
 
 /**
- * In the empty database `name`, by another session than the one that fills it. Its settings come first, as with `pg_restore
+ * In the empty database `name`, by another session than the one that fills it; `statementsAfter` open it again. Its settings come first, as with `pg_restore
  * --create`: what checks allow and materialised views hold may depend on them. Dumps of tables hold neither their schemas nor the
  * extensions they use, dumps of schemas not those that extensions are in. `isSelecting`: only some entries of the dump are restored.
  */
 export function statementsBefore(facts: DatabaseFacts, name: string, isSelecting: boolean): string[] {
   const settings = setEverywhere(facts, name, (setting) => !hindering.test(setting));
-  return [...settings, ...makeSurroundings(facts, isSelecting)];
+  return [closed(name), ...settings, ...makeSurroundings(facts, isSelecting)];
+}
+
+/** Privileges come last in a dump: until then everybody who may connect may call every function. */
+function closed(name: string): string {
+  return `REVOKE CONNECT ON DATABASE ${quoteName(name)} FROM PUBLIC`;
 }
 
 /** Settings that would stop or end the sessions that fill a database. */
@@ -54,7 +59,8 @@ export function statementsAfter(facts: DatabaseFacts, name: string, withOwners: 
     facts.connectionLimit >= 0 ? [`ALTER DATABASE ${database} CONNECTION LIMIT ${facts.connectionLimit}`] : [];
   const template = facts.isTemplate === true ? [`ALTER DATABASE ${database} IS_TEMPLATE true`] : [];
   const plain = [...set, ...comment, ...limit, ...template];
-  if (!withOwners) return plain;
+  const byDefault = `GRANT CONNECT ON DATABASE ${database} TO PUBLIC`;
+  if (!withOwners) return [...plain, byDefault];
   const grants = facts.grants && [
     `REVOKE ALL ON DATABASE ${database} FROM PUBLIC`,
     ...facts.grants.map(
@@ -62,7 +68,7 @@ export function statementsAfter(facts: DatabaseFacts, name: string, withOwners: 
         `GRANT ${privilege} ON DATABASE ${database} TO ${grantee === '' ? 'PUBLIC' : quoteName(grantee)}${grantable ? ' WITH GRANT OPTION' : ''}`,
     ),
   ];
-  return [...plain, `ALTER DATABASE ${database} OWNER TO ${quoteName(facts.owner)}`, ...(grants ?? [])];
+  return [...plain, `ALTER DATABASE ${database} OWNER TO ${quoteName(facts.owner)}`, ...(grants ?? [byDefault])];
 }
 
 /** Lists are stored as they were written, quotes included; anything else is one value (pg_dump: `makeAlterConfigCommand`). */
