@@ -63,7 +63,13 @@ export async function startThrowawayServer(
     '--no-sync',
   ]);
   const process = await host.run({
-    argv: [...user.guarded, programIn(programs, 'postgres'), '-D', data, ...serverOptions(sockets.path)],
+    argv: [
+      ...user.guarded,
+      programIn(programs, 'postgres'),
+      '-D',
+      data,
+      ...serverOptions(sockets.path, programs.major),
+    ],
     env: { LC_ALL: 'C' },
     cwd: directory,
     signal: source.signal,
@@ -212,8 +218,8 @@ async function requireAccess(host: Host, source: Source, directory: string, user
   });
 }
 
-/** It may lose everything when the machine fails: it is gone afterwards anyway. */
-function serverOptions(sockets: string): string[] {
+/** It may lose everything when the machine fails: it is gone afterwards anyway. Arguments for `postgres` of a major version. */
+export function serverOptions(sockets: string, major: number): string[] {
   const options = {
     listen_addresses: '',
     unix_socket_directories: sockets,
@@ -234,6 +240,8 @@ function serverOptions(sockets: string): string[] {
     log_destination: 'stderr',
     log_min_messages: 'warning',
     log_statement: 'none',
+    // One that notes who connects would change what is compared.
+    ...(major >= 17 && { event_triggers: 'off' }),
   };
   return Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }
