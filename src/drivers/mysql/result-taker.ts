@@ -7,6 +7,13 @@ export interface ByteTaker {
   execute(chunk: Buffer): void;
 }
 
+/**
+ * A column ends with twelve bytes of fixed size, first its character set. mysql2 reads the column's name in it, and ends the
+ * connection where it cannot (eucjpms, dec8, …); names come in UTF-8, whatever the values are of.
+ */
+const columnTail = 12;
+const utf8 = 45;
+
 /** For one result set. Chunks of rows are its own: their memory is given back. `leave` is told, before the parser gets what follows the rows, which number that packet has; without rows none. */
 export class ResultTaker implements ByteTaker {
   readonly #parser: ByteTaker;
@@ -50,6 +57,7 @@ export class ResultTaker implements ByteTaker {
         return undefined;
       }
       const columns = first === 0xfc ? bytes.readUInt16LE(at + 5) : first;
+      nameInUtf8(bytes, end, this.#headersLeft);
       this.#headersLeft = this.#headersLeft === undefined ? columns + 1 : this.#headersLeft - 1;
       this.#parser.execute(bytes.subarray(at, end));
       at = end;
@@ -57,4 +65,9 @@ export class ResultTaker implements ByteTaker {
     this.#rest = bytes.subarray(at);
     return this.#headersLeft === 0 ? this.#rest : undefined;
   }
+}
+
+/** Of a packet that describes a column; the last before the first row is an EOF. */
+function nameInUtf8(bytes: Buffer, end: number, headersLeft: number | undefined): void {
+  if (headersLeft !== undefined && headersLeft > 1) bytes.writeUInt16LE(utf8, end - columnTail);
 }
