@@ -48,3 +48,12 @@ test('a dump that was cut anywhere is refused', async () => {
     await expect(readAll(text.slice(0, at)), `cut at ${at}`).rejects.toMatchObject({ code: 'restore.failed' });
   }
 });
+
+test('a comment at the end of a statement does not hide from a client where it ends', () => {
+  for (const sql of [
+    'CREATE FUNCTION f() RETURNS INT RETURN 1 -- its end',
+    'CREATE PROCEDURE p() SELECT 1 # its end',
+  ]) {
+    expect(statementText(sql)).toBe(`DELIMITER ;;\n${sql}\n;;\nDELIMITER ;\n`);
+  }
+});

@@ -23,9 +23,9 @@ export function sectionText(section: Section): string {
   return `\n${mark}${JSON.stringify(section)}\n`;
 }
 
-/** Any one statement, e.g. the body of a trigger. */
+/** Any one statement, e.g. the body of a trigger; it may end with a comment, which would take the delimiter of its line for its own. */
 export function statementText(sql: string): string {
-  if (!/;/.test(sql)) return `${sql};\n`;
+  if (!/;|#|--/.test(sql)) return `${sql};\n`;
   let delimiter = ';;';
   for (let number = 1; sql.includes(delimiter) || sql.endsWith(delimiter[0]); number++) delimiter = `$$${number}$$`;
   return `DELIMITER ${delimiter}\n${sql}\n${delimiter}\nDELIMITER ;\n`;
