@@ -22,6 +22,7 @@ import { cuttingProxy, databases, killSessions, sessions, tables } from '../serv
 import { type DatabaseServer, rootPassword, startMariadb } from '../servers/mariadb.ts';
 import { mysqlPrograms, startMysql } from '../servers/mysql.ts';
 import { describeExchange } from './mysql-exchange.ts';
+import { describeKept } from './mysql-kept.ts';
 import { describeRights } from './mysql-rights.ts';
 
 const drills = Number(process.env.MYSQL_DRILLS ?? 1);
@@ -298,6 +299,7 @@ function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer
   });
 
   describeRights({ flavour, driver, server: () => server, bench: () => bench, source });
+  describeKept({ flavour, driver, server: () => server, bench: () => bench, source });
   describeExchange({ flavour, driver, server: () => server, bench: () => bench, source });
 
   if (flavour === 'mariadb') {

@@ -130,8 +130,13 @@ async function readTables(
       definition: await readDefinition(session, kind, named),
     });
   }
-  // What is read under a lock comes first, so that the lock ends early.
-  return [...tables.filter((one) => !one.transactional), ...tables.filter((one) => one.transactional)];
+  // What is read under a lock comes early, so that the lock ends early; a sequence is there before a column that it numbers.
+  const isSequence = ({ kind }: Table): boolean => kind === 'sequence';
+  return [
+    ...tables.filter(isSequence),
+    ...tables.filter((one) => !one.transactional),
+    ...tables.filter((one) => one.transactional && !isSequence(one)),
+  ];
 }
 
 async function readColumns(session: Session, database: string): Promise<Map<string, Column[]>> {

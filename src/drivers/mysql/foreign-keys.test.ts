@@ -14,3 +14,10 @@ test('references go where they are told, and nothing that only looks like one', 
   );
   expect(told).toBe(`${text}${key('`aside`.`t``1`')},\n${key('`target`.`own`')},\n${key('`else`.`t`')}`);
 });
+
+test('the sequence that numbers a column goes where it is told', () => {
+  const column = (where: string): string =>
+    `\`id\` int NOT NULL DEFAULT nextval(${where}.\`s\`) COMMENT 'nextval(\`shop\`.\`s\`)',`;
+  const told = withParents(column('`shop`'), (database, table) => database && `\`${database}_2\`.\`${table}\``);
+  expect(told).toBe(column('`shop_2`'));
+});

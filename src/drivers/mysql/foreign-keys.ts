@@ -1,16 +1,16 @@
-/** Foreign keys of tables that are loaded beside their place, and of tables that stay where others leave. */
+/** Foreign keys and sequences of tables that are loaded beside their place, and keys of tables that stay where others leave. */
 import { HoldfastError } from '../../base/errors.ts';
 import { isDatabase, systemDatabases } from './names.ts';
 import { readGrants } from './privileges.ts';
 import type { Session } from './session.ts';
 
-/** Where the table lies that a foreign key refers to, quoted; `undefined` if the definition says it right. */
+/** Where the table lies that a foreign key refers to, or the sequence that numbers a column, quoted; `undefined` if the definition says it right. */
 export type ParentOf = (database: string | undefined, table: string) => string | undefined;
 
 const name = '`((?:[^`]|``)+)`';
-/** A reference, or a text or name that may only look like one. */
+/** A reference, a sequence that numbers a column (MariaDB), or a text or name that may only look like one. */
 const reference = new RegExp(
-  `(\\bFOREIGN KEY (?:\`(?:[^\`]|\`\`)+\` )?\\([^()]*\\) REFERENCES )(?:${name}\\.)?${name}|'(?:[^'\\\\]|\\\\.|'')*'|\`(?:[^\`]|\`\`)+\``,
+  `(\\b(?:next|last)val\\(|\\bFOREIGN KEY (?:\`(?:[^\`]|\`\`)+\` )?\\([^()]*\\) REFERENCES )(?:${name}\\.)?${name}|'(?:[^'\\\\]|\\\\.|'')*'|\`(?:[^\`]|\`\`)+\``,
   'gs',
 );
 

@@ -23,6 +23,7 @@ import { finish } from './exchange/finish.ts';
 import { recordName, writeRecord } from './exchange/record.ts';
 import { rehearse } from './exchange/rehearse.ts';
 import { giveRoutineGrants, readRoutineGrants } from './exchange/routine-grants.ts';
+import { followSequences } from './exchange/sequence-defaults.ts';
 import { undo } from './exchange/undo.ts';
 import { explainRefusal } from './failures.ts';
 import { refuseReferences } from './foreign-keys.ts';
@@ -84,6 +85,7 @@ async function exchange(request: SwapRequest, session: Session, progress: Progre
     ...all.flatMap(({ staging, target, arrived }) => moves(staging, target, arrived)),
   ]);
   await session.run(`SET SESSION lock_wait_timeout = ${Math.max(lockWaitSeconds, furnishWaitSeconds)}`);
+  await followSequences(session, all);
   await furnish(session, all);
   for (const { target, grants } of all) problems.push(...(await giveRoutineGrants(session, target, grants)));
 }

@@ -1,0 +1,55 @@
+/** What a restore must bring back as it was, wherever it goes: run on the server of another file. */
+import { expect, test } from 'vitest';
+import type { RestoreOutcome, SourceContext } from '../../src/drivers/driver.ts';
+import type { Settings } from '../../src/drivers/mysql/settings.ts';
+import { databases } from '../servers/database-asks.ts';
+import type { RightsTrial } from './mysql-rights.ts';
+
+export function describeKept({ flavour, driver, server, bench, source }: RightsTrial): void {
+  const run = (...statements: string[]): Promise<void> => server().run(...statements);
+  const only = (name: string, given: object = {}): SourceContext<Settings> =>
+    source({ databases: [name], users: false, ...given });
+
+  async function ask(sql: string): Promise<string[]> {
+    const connection = await server().connect();
+    const [rows] = await connection.query({ sql, rowsAsArray: true });
+    await connection.end();
+    return (rows as unknown[][]).map((row) => row.join(' '));
+  }
+
+  /** A restore of a snapshot of this moment to each of these places, after `between`. */
+  async function restored(
+    one: SourceContext<Settings>,
+    between: readonly string[],
+    ...targets: (string | undefined)[]
+  ): Promise<RestoreOutcome[]> {
+    await using opened = await (await bench().backUp(one)).open();
+    await run(...between);
+    const outcomes: RestoreOutcome[] = [];
+    for (const target of targets) {
+      const request = { host: one.host, dryRun: false, overwrite: false, target };
+      outcomes.push(await driver.restore(one, opened.contents, request));
+    }
+    return outcomes;
+  }
+
+  async function dropAll(name: string): Promise<void> {
+    const all = (await databases(server())).filter((one) => one.startsWith(name));
+    await run('SET foreign_key_checks = 0', ...all.map((one) => `DROP DATABASE ${one}`));
+  }
+
+  if (flavour === 'mariadb') {
+    test('a column that a sequence numbers is numbered by the restored one, wherever it is restored to', async () => {
+      await run(
+        'CREATE DATABASE numbered',
+        'CREATE SEQUENCE numbered.number START WITH 7',
+        'CREATE TABLE numbered.a (id INT PRIMARY KEY DEFAULT NEXTVAL(numbered.number))',
+        'INSERT INTO numbered.a VALUES ()',
+      );
+      await restored(only('numbered'), ['DROP DATABASE numbered'], 'numbered_copy', undefined);
+      await run('DROP DATABASE numbered_copy', 'INSERT INTO numbered.a VALUES ()');
+      expect(await ask('SELECT MAX(id) > 7 FROM numbered.a')).toEqual(['1']);
+      await dropAll('numbered');
+    });
+  }
+}
