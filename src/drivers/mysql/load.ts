@@ -2,6 +2,7 @@
 import { HoldfastError, messageOf, throwIfCancelled } from '../../base/errors.ts';
 import type { SnapshotContents } from '../driver.ts';
 import { type ParentOf, withParents } from './foreign-keys.ts';
+import { prepareLoader } from './load-session.ts';
 import { quoteName } from './names.ts';
 import { readScript, type Section, type Statement } from './script.ts';
 import { isServerError, type Session } from './session.ts';
@@ -110,6 +111,7 @@ async function makeProgram(session: Session, group: readonly Statement[]): Promi
 
 async function makeDatabase(session: Session, name: string, section: Section & { kind: 'database' }): Promise<void> {
   const { charset, collation } = section;
+  await prepareLoader(session);
   const sql = `CREATE DATABASE ${quoteName(name)} DEFAULT CHARACTER SET ${charset} COLLATE ${collation}`;
   await runStatement(session, { section, sql });
   await runStatement(session, { section, sql: `USE ${quoteName(name)}` });

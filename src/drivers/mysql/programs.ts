@@ -1,14 +1,9 @@
 /** Views, routines, triggers and events: how they are written, made and dropped. */
 import type { Program } from './catalog.ts';
 import { makePrograms } from './load.ts';
+import { loadSession } from './load-session.ts';
 import { isDatabase, quoteName, quoteText } from './names.ts';
 import type { Session } from './session.ts';
-
-/** The session settings a dump is loaded under: no conversion, no checks of what was checked when it was written. */
-export const loadSession: readonly string[] = [
-  'SET NAMES utf8mb4',
-  "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', foreign_key_checks = 0, unique_checks = 0",
-];
 
 /** Its statement, between those that set the session it was made under and those that put it back. */
 export function programStatements({ definition, sqlMode, collation, timeZone }: Program): string[] {

@@ -13,8 +13,8 @@ import { explainRefusal } from './failures.ts';
 import type { ParentOf } from './foreign-keys.ts';
 import { findUnstored, type LeftOut, readLeftOut, refuseUnstored } from './left-out.ts';
 import { loadTables } from './load.ts';
+import { prepareLoader } from './load-session.ts';
 import { accountsFile, dumpFileName, dumpFolder, quoteName } from './names.ts';
-import { loadSession } from './programs.ts';
 import { restoreAccounts } from './restore-accounts.ts';
 import { type Flavour, identify, prepareReader, productName, requireFlavour } from './server.ts';
 import { openSession, type Session } from './session.ts';
@@ -90,7 +90,7 @@ async function openLoader({ source, place }: Destination, flavour: Flavour, sign
     const server = await identify(session);
     requireFlavour(server, flavour, session.place.title);
     await prepareReader(session, server);
-    await session.run(...loadSession);
+    await prepareLoader(session);
     return session;
   } catch (error) {
     await session[Symbol.asyncDispose]();

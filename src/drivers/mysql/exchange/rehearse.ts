@@ -5,8 +5,9 @@
 import { HoldfastError, messageOf } from '../../../base/errors.ts';
 import type { Program } from '../catalog.ts';
 import { makePrograms } from '../load.ts';
+import { loadSession } from '../load-session.ts';
 import { quoteName } from '../names.ts';
-import { dropProgram, listPrograms, loadSession, programStatements, remake } from '../programs.ts';
+import { dropProgram, listPrograms, programStatements, remake } from '../programs.ts';
 import type { Statement } from '../script.ts';
 import { isServerError, type Session } from '../session.ts';
 import type { Exchange } from './exchange.ts';
