@@ -30,6 +30,8 @@ export function withParents(definition: string, parentOf: ParentOf): string {
 export interface Leaving {
   readonly target: string;
   readonly leaving: readonly string[];
+  /** Where the tables are that take their place; keys of these may go with what leaves. */
+  readonly staging: string;
 }
 
 /** `restore.target-invalid` if a table that stays has a foreign key to one that leaves: it would follow it. Of tables the user is shown. */
@@ -43,7 +45,8 @@ export async function refuseReferences(session: Session, all: readonly Leaving[]
        WHERE ${isDatabase('REFERENCED_TABLE_SCHEMA', target)}`,
     );
     const stays = rows.find(
-      ({ owner, name: child, parent }) => leaves(target, parent ?? '') && !leaves(owner ?? '', child ?? ''),
+      ({ owner, name: child, parent }) =>
+        leaves(target, parent) && !leaves(owner, child) && !all.some(({ staging }) => staging === owner),
     );
     if (stays === undefined) continue;
     throw new HoldfastError({

@@ -1,8 +1,9 @@
 /** What a source leaves out of its backups of a database, so that a restore must not take it for gone. */
 import { HoldfastError } from '../../base/errors.ts';
+import { parseFingerprint } from '../../model/fingerprint.ts';
 import { factsFolder } from '../../model/snapshot.ts';
 import type { SnapshotContents } from '../driver.ts';
-import { serverFactsFile } from './backup.ts';
+import { fingerprintFile, serverFactsFile } from './backup.ts';
 import { matcher, quoteName, quoteText } from './names.ts';
 import type { Session } from './session.ts';
 import type { Settings } from './settings.ts';
@@ -18,10 +19,31 @@ export async function readLeftOut(contents: SnapshotContents, settings: Settings
   const path = `/${factsFolder}/${serverFactsFile}`;
   const now = { tables: settings.excludeTables, rows: settings.excludeTableData };
   if (!(await contents.node(path))) return now;
+  const { leftOut } = JSON.parse(await textOf(contents, path)) as { leftOut?: LeftOut };
+  return leftOut ?? now;
+}
+
+/**
+ * Whether a snapshot holds this table or sequence, however its name is written: it tells by the facts of the backup, without these
+ * by what its source leaves out. A foreign key may be to one that it does not hold.
+ */
+export async function readStored(
+  contents: SnapshotContents,
+  leftOut: LeftOut,
+): Promise<(database: string, table: string) => boolean> {
+  const path = `/${factsFolder}/${fingerprintFile}`;
+  const facts = (await contents.node(path)) ? parseFingerprint(await textOf(contents, path))?.facts : undefined;
+  const lacks = matcher(leftOut.tables);
+  if (facts === undefined) return (database, table) => !lacks(`${database}.${table}`);
+  const subjects = new Set(facts.map(({ subject }) => subject.toLowerCase()));
+  return (database, table) =>
+    ['table', 'sequence'].some((kind) => subjects.has(`${kind} ${database}.${table}`.toLowerCase()));
+}
+
+async function textOf(contents: SnapshotContents, path: string): Promise<string> {
   const parts: Uint8Array[] = [];
   for await (const part of contents.read(path)) parts.push(part);
-  const { leftOut } = JSON.parse(Buffer.concat(parts).toString('utf8')) as { leftOut?: LeftOut };
-  return leftOut ?? now;
+  return Buffer.concat(parts).toString('utf8');
 }
 
 interface Where {

@@ -11,7 +11,7 @@ import { type ChosenDatabase, choose } from './choice.ts';
 import { type Arrival, databaseExists } from './exchange/exchange.ts';
 import { explainRefusal } from './failures.ts';
 import type { ParentOf } from './foreign-keys.ts';
-import { findUnstored, type LeftOut, readLeftOut, refuseUnstored } from './left-out.ts';
+import { findUnstored, type LeftOut, readLeftOut, readStored, refuseUnstored } from './left-out.ts';
 import { loadTables } from './load.ts';
 import { prepareLoader } from './load-session.ts';
 import { accountsFile, dumpFileName, dumpFolder, quoteName } from './names.ts';
@@ -76,7 +76,8 @@ export async function restore(
   const expected = tasks.reduce((sum, task) => sum + task.bytes, 0);
   if (request.dryRun) return { steps, bytes: expected, files: tasks.length, problems: [] };
   const open = (signal: AbortSignal) => openLoader(destination, flavour, signal);
-  const done = await perform(source, session, { contents, request, tasks, open, expected });
+  const isStored = await readStored(contents, leftOut);
+  const done = await perform(source, session, { contents, request, tasks, isStored, open, expected });
   const problems = [...done.problems];
   if (choice.accounts)
     problems.push(...(await restoreAccounts(session, contents.read(`/${dumpFolder}/${accountsFile}`))));
@@ -191,6 +192,7 @@ interface Performance {
   readonly contents: SnapshotContents;
   readonly request: RestoreRequest;
   readonly tasks: readonly Task[];
+  readonly isStored: (database: string, table: string) => boolean;
   readonly open: (signal: AbortSignal) => Promise<Session>;
   /** Bytes of all databases. */
   readonly expected: number;
@@ -200,8 +202,9 @@ interface Performance {
 async function perform(
   { settings, signal, clock, report }: Source,
   session: Session,
-  { contents, request, tasks, open, expected }: Performance,
+  given: Performance,
 ): Promise<{ bytes: number; problems: readonly string[] }> {
+  const { contents, request, tasks, open, expected } = given;
   if (tasks.length === 0) return { bytes: 0, problems: [] };
   const openAnyway = (): Promise<Session> => open(new AbortController().signal);
   const arrivals: Arrival[] = [];
@@ -212,7 +215,7 @@ async function perform(
       const before = bytes;
       const progress = (done: number): void =>
         report({ type: 'progress', stage: 'restore', bytesDone: before + done, bytesTotal: expected, subject: target });
-      const what = { session, contents, path, name: staging, wants: chosen.wants, parentOf: parentsOf(task, tasks) };
+      const what = { session, contents, path, name: staging, wants: chosen.wants, parentOf: parentsOf(task, given) };
       const loaded = await loadTables({ ...what, signal, progress });
       bytes += loaded.bytes;
       arrivals.push({ target, staging, aside, whole: chosen.wants === undefined, loaded });
@@ -229,12 +232,12 @@ async function perform(
   }
 }
 
-/** A foreign key refers to the restored table where there is one, which moves with it, else to the one in the target. */
-function parentsOf(task: Task, tasks: readonly Task[]): ParentOf {
+/** A foreign key refers to the restored table where there is one, which moves with it, else to the one in the target, there or not. */
+function parentsOf(task: Task, { tasks, isStored }: Pick<Performance, 'tasks' | 'isStored'>): ParentOf {
   return (database, table) => {
     const owner = database === undefined ? task : tasks.find(({ chosen }) => chosen.name === database);
     if (owner === undefined) return undefined;
-    const isLoaded = owner.chosen.wants?.(table) ?? true;
+    const isLoaded = (owner.chosen.wants?.(table) ?? true) && isStored(owner.chosen.name, table);
     if (owner === task && isLoaded) return quoteName(table);
     return `${quoteName(isLoaded ? owner.staging : owner.target)}.${quoteName(table)}`;
   };
