@@ -55,6 +55,24 @@ export function describeKept({ flavour, driver, server, bench, source }: RightsT
     await dropAll('kin');
   });
 
+  test('accounts that cannot be read after databases were exchanged are a problem of a restore that is done', async () => {
+    await run('CREATE DATABASE housed', 'CREATE TABLE housed.t (id INT PRIMARY KEY)');
+    const one = only('housed', { users: true });
+    await using opened = await (await bench().backUp(one)).open();
+    const { contents } = opened;
+    const read = contents.read.bind(contents);
+    contents.read = (path) => read(path.endsWith('users.sql') ? '/.holdfast/server.json' : path);
+    const request = { host: one.host, dryRun: false, overwrite: false, include: ['housed', 'users.sql'] };
+    const { problems } = await driver.restore(one, contents, request);
+    expect(problems).toEqual([
+      expect.stringMatching(/^the databases are restored, the accounts are not: a dump .*does not end/),
+    ]);
+    await expect(driver.restore(one, contents, { ...request, include: ['users.sql'] })).rejects.toMatchObject({
+      code: 'restore.failed',
+    });
+    await dropAll('housed');
+  });
+
   if (flavour === 'mariadb') {
     test('a column that a sequence numbers is numbered by the restored one, wherever it is restored to', async () => {
       await run(

@@ -79,8 +79,14 @@ export async function restore(
   const isStored = await readStored(contents, leftOut);
   const done = await perform(source, session, { contents, request, tasks, isStored, open, expected });
   const problems = [...done.problems];
-  if (choice.accounts)
-    problems.push(...(await restoreAccounts(session, contents.read(`/${dumpFolder}/${accountsFile}`))));
+  if (choice.accounts) {
+    const accounts = restoreAccounts(session, contents.read(`/${dumpFolder}/${accountsFile}`));
+    // A failure would say that nothing was touched.
+    const untold = (error: unknown): string[] => [
+      `the databases are restored, the accounts are not: ${messageOf(error)}`,
+    ];
+    problems.push(...(await (tasks.length > 0 ? accounts.catch(untold) : accounts)));
+  }
   return { steps, bytes: done.bytes, files: tasks.length, problems };
 }
 
