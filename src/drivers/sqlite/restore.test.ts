@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Host } from '../../hosts/host.ts';
@@ -110,6 +119,40 @@ describe.each(places)('restore %s', (_name, there) => {
     expect(ledgerLength(target)).toBe(1);
     await sqlite.restore(source, contents, ask(target, { overwrite: true }));
     expect(ledgerLength(target)).toBe(0);
+  });
+
+  test('that fails at the last step leaves what was there in its place', async () => {
+    const { source, contents } = await snapshot();
+    const target = place.path('live.db');
+    seedBank({ path: target });
+    await (await startWriter({ path: target, perSecond: 0, transfers: 3 })).crash();
+    const before = [readFileSync(target), readFileSync(`${target}-wal`)];
+    // What was written beside the target is gone when it is to take its name.
+    const run: Host['run'] = async (command) => {
+      const beside = readdirSync(place.directory).filter((name) => name.startsWith('.live.db.holdfast-'));
+      for (const name of beside) rmSync(place.path(name));
+      return await there.run(command);
+    };
+    await expect(
+      sqlite.restore(source, contents, { ...ask(target, { overwrite: true }), host: { ...there, run } }),
+    ).rejects.toThrow();
+    expect([readFileSync(target), readFileSync(`${target}-wal`)]).toEqual(before);
+    expect(readdirSync(place.directory).filter((name) => name.includes('.before-'))).toEqual([]);
+  });
+
+  test('that is cancelled while files change places leaves a database there', async () => {
+    const { source, contents } = await snapshot();
+    const target = place.path('live.db');
+    seedBank({ path: target });
+    const stop = new AbortController();
+    const run: Host['run'] = async (command) => {
+      const process = await there.run(command);
+      if (command.argv.join(' ').includes('mv -f')) process.exit.finally(() => stop.abort());
+      return process;
+    };
+    const request = { ...ask(target, { overwrite: true }), host: { ...there, run } };
+    await sqlite.restore({ ...source, signal: stop.signal }, contents, request).catch(() => undefined);
+    expect(bankFaults(target)).toEqual([]);
   });
 
   test('replaces a damaged database, follows a symlink, and refuses what cannot be a target', async () => {

@@ -120,14 +120,34 @@ async function replace(source: SourceContext<Settings>, replacement: Replacement
     // Looked at again: time has passed, and a program may have made them meanwhile.
     const present = await presentFiles(target);
     if (present.includes('')) await refuseIfInUse(replacement.host, target, source.signal);
-    // The database first: without it a program finds nothing, never an old database that lost its WAL.
-    for (const suffix of present) await rename(systemPath(`${target}${suffix}`), systemPath(`${aside}${suffix}`));
-    await rename(systemPath(beside), systemPath(target));
+    await changePlaces({ beside, target, aside, present });
     await syncDirectory(dirname(target));
     return bytes;
   } catch (error) {
     await rm(systemPath(beside), { force: true });
     throw restoreFailure(target, error);
+  }
+}
+
+interface Places {
+  readonly beside: string;
+  readonly target: string;
+  readonly aside: string;
+  readonly present: readonly string[];
+}
+
+/** The database first: without it a program finds nothing, never an old database that lost its WAL. If a step fails, what is aside goes back. */
+async function changePlaces({ beside, target, aside, present }: Places): Promise<void> {
+  const moved: string[] = [];
+  try {
+    for (const suffix of present) {
+      await rename(systemPath(`${target}${suffix}`), systemPath(`${aside}${suffix}`));
+      moved.unshift(suffix);
+    }
+    await rename(systemPath(beside), systemPath(target));
+  } catch (error) {
+    for (const suffix of moved) await rename(systemPath(`${aside}${suffix}`), systemPath(`${target}${suffix}`));
+    throw error;
   }
 }
 

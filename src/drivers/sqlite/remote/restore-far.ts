@@ -96,6 +96,22 @@ async function refuseIfInUse(host: Host, target: string, signal: AbortSignal, pr
   } else if (users.length > 0) throw targetInUse(target, users);
 }
 
+/**
+ * The database first: without it a program finds nothing, never an old database that lost its WAL. In one program that is not
+ * cancelled, nor ended because the connection to it is lost: between two of these steps there is no database at all. What is
+ * aside goes back where a step fails.
+ */
+const changePlaces = `trap '' HUP TERM
+beside=$1; target=$2; aside=$3; shift 3
+back() {
+  for side in -journal -shm -wal ''; do
+    [ ! -e "$aside$side" ] || mv -f "$aside$side" "$target$side"
+  done
+  exit 1
+}
+for side; do mv -f "$target$side" "$aside$side" || back; done
+mv -f "$beside" "$target" || back`;
+
 async function replace(restore: FarRestore, target: string, aside: string, problems: string[]): Promise<number> {
   const { source, host } = restore;
   const beside = `${dirname(target) === '/' ? '' : dirname(target)}/.${basename(target)}.holdfast-${randomBytes(6).toString('hex')}`;
@@ -104,11 +120,8 @@ async function replace(restore: FarRestore, target: string, aside: string, probl
     // Looked at again: time has passed, and a program may have made them meanwhile.
     const present = await presentFiles(host, target);
     if (present.includes('')) await refuseIfInUse(host, target, source.signal);
-    // The database first: without it a program finds nothing, never an old database that lost its WAL.
-    for (const suffix of present) {
-      await mustRun(host, ['mv', '-f', `${target}${suffix}`, `${aside}${suffix}`], source.signal);
-    }
-    await mustRun(host, ['mv', '-f', beside, target], source.signal);
+    throwIfCancelled(source.signal);
+    await mustRun(host, ['sh', '-c', changePlaces, 'sh', beside, target, aside, ...present]);
     return bytes;
   } catch (error) {
     await mustRun(host, ['rm', '-f', beside]).catch(() => problems.push(`${beside} on ${host.name} was left behind`));
