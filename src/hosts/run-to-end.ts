@@ -14,9 +14,12 @@ export interface Ended {
   readonly words: string;
 }
 
+/** Where programs are started. */
+export type Runner = Pick<Host, 'name' | 'run'>;
+
 /** Runs a program to its end. `host.command-failed` if it takes longer than it may: it is killed then. */
 export async function runToEnd(
-  host: Host,
+  host: Runner,
   { argv, env, cwd }: Omit<HostCommand, 'signal'>,
   limits: Limits,
 ): Promise<Ended> {
@@ -47,7 +50,7 @@ export async function runToEnd(
 }
 
 /** The same for one that has to end with 0. `what` is how the error names it. */
-export async function mustSucceed(host: Host, argv: readonly string[], what: string, limits: Limits): Promise<void> {
+export async function mustSucceed(host: Runner, argv: readonly string[], what: string, limits: Limits): Promise<void> {
   const { status, words } = await runToEnd(host, { argv }, limits);
   if (status === 0) return;
   throw new HoldfastError({

@@ -52,14 +52,27 @@ const far = {
   },
 } as unknown as AnyHostKind;
 
+/** A container, which is `db` itself. */
+const box = {
+  name: 'docker',
+  settings: z.object({}),
+  open: async () => {
+    if (!existsSync(join(folder, 'db'))) throw new Error('the container does not run');
+    return localHost();
+  },
+} as unknown as AnyHostKind;
+
 function usesOf(state: string) {
   const config = emptyConfig('/etc/holdfast.yaml');
-  const hosts = new Map([['far', { name: 'far', kind: 'ssh', settings: {}, references: [] }]]);
+  const hosts = new Map([
+    ['far', { name: 'far', kind: 'ssh', settings: {}, references: [] }],
+    ['box', { name: 'box', kind: 'docker', settings: {}, references: [] }],
+  ]);
   const server = { ...config.server, catalogue: { kind: 'postgres', url: 'postgres://db/holdfast' } as const };
   const env = { HOLDFAST_STATE: join(folder, state), PATH: process.env.PATH };
   return {
     ...{ config: { ...config, hosts, server }, env, catalogue },
-    ...{ drivers: [], storageKinds: [], channelKinds: [], hostKinds: [far] },
+    ...{ drivers: [], storageKinds: [], channelKinds: [], hostKinds: [far, box] },
     ...{ localHost, openContainers: async () => undefined },
     ...{ clock: systemClock, signal: new AbortController().signal, report: () => undefined },
   };
@@ -159,4 +172,17 @@ it('what stands in a record that cannot be touched is told of all the same, once
   const [left] = (await knownWindows(catalogue)).left;
   // At 0, 20 and 60 s: less and less often.
   expect([left.id, left.tries.failed]).toEqual(['0123456789abcdef', 3]);
+});
+
+it('a container that is a host itself is started again, and reached for its steps afterwards', async () => {
+  const record = {
+    ...{ format: 1, config: '/etc/holdfast.yaml', source: 'shop', host: 'box', openedAtMs: nowMs },
+    ...{ stopped: [step], after: [{ run: ['touch', join(folder, 'awake')], timeoutMs: 60_000 }] },
+  };
+  const directory = windowsDirectory(usesOf('state').env);
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'fedcba9876543210.left.json'), JSON.stringify(record), { mode: 0o600 });
+  await look();
+  expect(await told()).toEqual(['service.started shop']);
+  expect([existsSync(join(folder, 'db')), existsSync(join(folder, 'awake'))]).toEqual([true, true]);
 });

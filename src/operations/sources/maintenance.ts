@@ -1,7 +1,8 @@
 /** The maintenance windows of sources, with what they need of hosts and container engines. */
 import { HoldfastError } from '../../base/errors.ts';
 import type { SourceEntry } from '../../config/index.ts';
-import type { ContainerControl, ContainerEngine, Host } from '../../hosts/host.ts';
+import type { ContainerControl, ContainerEngine } from '../../hosts/host.ts';
+import type { Runner } from '../../hosts/run-to-end.ts';
 import {
   controlByProgram,
   MaintenanceWindow,
@@ -41,14 +42,16 @@ export class Maintenance implements AsyncDisposable {
     });
   }
 
-  /** A host, and the services of the machine it is on. */
-  async reach(name: string): Promise<{ host: Host; services: Services }> {
-    const { hosts, clock } = this.#uses;
+  /** A host, and the services of the machine it is on. A container that a window stopped is reached for its steps, not before: it has to be started first. */
+  async reach(name: string): Promise<{ host: Runner; services: Services }> {
+    const { hosts, clock, config } = this.#uses;
+    const here = servicesOn(hosts.local, () => this.#control());
+    if (isHere(config.hosts.get(name)?.kind ?? '')) {
+      return { host: { name, run: async (command) => await (await hosts.get(name)).run(command) }, services: here };
+    }
     const host = await hosts.get(name);
-    const services = isHere(host.kind)
-      ? servicesOn(hosts.local, () => this.#control())
-      : servicesOn(host, async () => controlByProgram(host, { clock }));
-    return { host, services };
+    if (isHere(host.kind)) return { host, services: here };
+    return { host, services: servicesOn(host, async () => controlByProgram(host, { clock })) };
   }
 
   async #control(): Promise<ContainerControl> {

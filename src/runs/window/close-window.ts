@@ -1,8 +1,7 @@
 /** The end of a window: everything that was stopped is started, the last one first, then what comes after. */
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
-import type { Host } from '../../hosts/host.ts';
-import { mustSucceed } from '../../hosts/run-to-end.ts';
+import { mustSucceed, type Runner } from '../../hosts/run-to-end.ts';
 import { type HookStep, type StopStep, titleOf } from '../../model/window.ts';
 import type { Services } from './services.ts';
 
@@ -24,7 +23,7 @@ export interface Closed {
 /** Never stops at a failure, and is never cancelled: each step has its own timeout. Does not reject. */
 export async function closeWindow(
   { stopped, after }: ToClose,
-  { host, services, clock }: { readonly host: Host; readonly services: Services; readonly clock: Clock },
+  { host, services, clock }: { readonly host: Runner; readonly services: Services; readonly clock: Clock },
 ): Promise<Closed> {
   const failures: string[] = [];
   const left: StopStep[] = [];

@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { formatInstant } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
-import type { Host } from '../../hosts/host.ts';
+import type { Runner } from '../../hosts/run-to-end.ts';
 import { type StopStep, titleOf } from '../../model/window.ts';
 import { touchedBy } from './claims.ts';
 import { type Closed, closeWindow } from './close-window.ts';
@@ -20,7 +20,7 @@ export interface RepairTools {
   /** Claims of windows that are open now and stand elsewhere than in the directory. */
   readonly claimed?: () => Promise<ReadonlySet<string>>;
   /** The host of a record's source, reached, and its services. */
-  readonly reach: (record: WindowRecord) => Promise<{ readonly host: Host; readonly services: Services }>;
+  readonly reach: (record: WindowRecord) => Promise<{ readonly host: Runner; readonly services: Services }>;
 }
 
 export interface Repaired {
