@@ -79,6 +79,10 @@ test('on a machine without an API the engine’s own program does it', async () 
   process.env.PATH = `${trial.path('bin')}:${PATH}`;
   try {
     const control = controlByProgram(host, { clock: systemClock });
+    const image = await podman.command('inspect', '--format', '{{.Image}}', 'web');
+    // Left by `docker compose run`.
+    const labels = ['project=shop', 'service=web', 'oneoff=True'].map((one) => `--label=com.docker.compose.${one}`);
+    await podman.command('create', '--name', 'task', ...labels, '--network', 'none', image, 'true');
     for (const name of ['web', 'shop/web']) {
       expect(await control.isRunning(name)).toBe(true);
       await control.stop(name, 100);
@@ -88,24 +92,11 @@ test('on a machine without an API the engine’s own program does it', async () 
       await control.start(name);
       expect(await running('web')).toBe('true');
     }
-    const image = await podman.command('inspect', '--format', '{{.Image}}', 'web');
-    await podman.command(
-      'run',
-      '--rm',
-      '-d',
-      '-v',
-      '/data',
-      '--name',
-      'once',
-      '--network',
-      'none',
-      image,
-      'sleep',
-      '1000',
-    );
+    const once = ['--rm', '--detach', '--volume', '/data', '--name', 'once', '--network', 'none'];
+    await podman.command('run', ...once, image, 'sleep', '1000');
     await expect(control.stop('once', 100)).rejects.toThrow('--rm');
     expect(await running('once')).toBe('true');
-    await podman.command('rm', '--force', '--time', '0', 'once');
+    await podman.command('rm', '--force', '--time', '0', 'once', 'task');
     for (const name of ['nobody', 'shop/nobody']) await expect(control.isRunning(name)).rejects.toThrow(name);
   } finally {
     process.env.PATH = PATH;

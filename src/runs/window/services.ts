@@ -144,8 +144,8 @@ async function factsOfUnit(
 export function controlByProgram(machine: Host, limits: Pick<Limits, 'clock'>): ContainerControl {
   const waitMs = 60_000;
   const engine = `engine=docker; command -v docker >/dev/null 2>&1 || engine=podman; `;
-  // project/service: the labels compose puts on what it starts
-  const find = `case $1 in */*) set -- $($engine ps -aq --filter "label=com.docker.compose.project=\${1%/*}" --filter "label=com.docker.compose.service=\${1#*/}") "$2"; [ $# = 2 ] || { echo "there is not exactly one container of that service" >&2; exit 1; } ;; esac; `;
+  // project/service: the labels compose puts on what it starts, but for containers of `docker compose run`, which often stay behind
+  const find = `case $1 in */*) project=label=com.docker.compose.project=\${1%/*}; service=label=com.docker.compose.service=\${1#*/}; seconds=$2; once=$($engine ps -aq --filter "$project" --filter "$service" --filter label=com.docker.compose.oneoff=True); set --; for id in $($engine ps -aq --filter "$project" --filter "$service"); do case $once in *"$id"*) ;; *) set -- "$@" "$id" ;; esac; done; set -- "$@" "$seconds"; [ $# = 2 ] || { echo "there is not exactly one container of that service" >&2; exit 1; } ;; esac; `;
   const run = (script: string, words: readonly string[], timeoutMs: number) =>
     runToEnd(machine, { argv: ['sh', '-c', `${engine}${find}${script}`, 'sh', ...words] }, { ...limits, timeoutMs });
   const must = async (what: string, script: string, words: readonly string[], timeoutMs: number): Promise<string> => {

@@ -365,7 +365,7 @@ test('containers of a machine without an API are stopped and started by its dock
     'docker',
     `echo "$*" >> ${folder}/calls
      case $1 in
-       ps) case $* in *project=shop*service=web*) echo 4fa6 ;; esac ;;
+       ps) case $* in *project=shop*service=web*oneoff*) echo 77aa ;; *project=shop*service=web*) echo 77aa; echo 4fa6 ;; esac ;;
        inspect) cat ${folder}/running ;;
        stop) echo false > ${folder}/running ;;
        start) echo true > ${folder}/running ;;
