@@ -6,6 +6,7 @@ import { type App, createApp } from '../../src/api/app.ts';
 import type { ProblemDocument } from '../../src/api/contract.ts';
 import type { ApiParts } from '../../src/api/parts.ts';
 import { listAudit } from '../../src/auth/access/audit.ts';
+import { startSession } from '../../src/auth/access/sessions.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createLog } from '../../src/base/log.ts';
 import { Secret } from '../../src/base/secrets.ts';
@@ -134,6 +135,25 @@ describe('who asks', () => {
     expect((await ask('/api/sources/secret', { token: 'admin:default:notes' })).status).toBe(403);
     expect((await ask('/api/sources/none', { token: 'admin:default:notes' })).status).toBe(403);
     expect((await ask('/api/sources/none', { token: 'admin' })).status).toBe(404);
+  });
+
+  it('makes a token with a sign-in of the last quarter of an hour only: it outlives the session', async () => {
+    await person('viewer');
+    const account = await catalogue.db.selectFrom('account').select(['id', 'name']).executeTakeFirstOrThrow();
+    const origin = { address: '::1', agent: 'a browser' };
+    const { session } = await startSession(account, 'password', origin, { catalogue, clock: systemClock });
+    const make = async (title: string, laterMs: number): Promise<Response> => {
+      const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + laterMs };
+      const headers = {
+        ...{ cookie: `holdfast-session=${session.reveal()}`, 'sec-fetch-site': 'same-origin' },
+        'content-type': 'application/json',
+      };
+      const body = JSON.stringify({ title });
+      const request = new Request('http://localhost/api/tokens', { method: 'POST', headers, body });
+      return await createApp({ ...partsOf(), clock }).fetch(request, { peer: '::1', secure: false });
+    };
+    expect((await make('now', 0)).status).toBe(200);
+    expect(await problem(await make('later', 20 * 60_000))).toMatchObject({ code: 'auth.refused' });
   });
 
   it('hears no more of a source that has come to another workspace', async () => {

@@ -1,5 +1,6 @@
 /** Who may do what: people and tokens, and what all of them did. */
 
+import { requireRecentSignIn } from '../../auth/index.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { listAudit } from '../../operations/accounts/audit.ts';
 import {
@@ -101,7 +102,13 @@ export const peopleRoutes: readonly Route[] = [
   operationRoute(createToken, {
     ...own,
     ...{ method: 'post', path: '/api/tokens', id: 'createToken', secret: true },
-    summary: 'Make a token; it is told only now. That takes a session: a token makes no further tokens.',
+    summary:
+      'Make a token; it is told only now. That takes a sign-in of the last quarter of an hour: a token makes no further tokens.',
+    // It outlives the session, and every way to end that.
+    check: (input, call) => {
+      requireNoSources(input, call);
+      if (call.caller.session !== undefined) requireRecentSignIn(call.caller.session, call.parts);
+    },
   }),
   operationRoute(revokeToken, {
     ...own,
