@@ -130,15 +130,20 @@ function requireRole(kind: RunKind, subject: Subject, { principal }: Uses): void
   });
 }
 
-/** The input of a run is kept and shown. */
-const urlWithPassword = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#\s]*:[^/?#\s]*@|\S*[?&]\w*password=)/i;
+/** The input of a run is kept and shown. In time that grows with the length alone: the text comes from anyone. */
+const passwordOfUser = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s:]*:[^/?#\s]*@/i;
+const passwordInQuery = /[?&]\w{0,40}password=/i;
+
+export function holdsPassword(text: string): boolean {
+  return passwordOfUser.test(text) || (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) && passwordInQuery.test(text));
+}
 
 /** What the operation would refuse is refused now, not when its turn comes. */
 function requireInput({ kind, input: given }: Request, { source, repository }: Subject): void {
   if (
     Object.values(given)
       .flat()
-      .some((value) => typeof value === 'string' && urlWithPassword.test(value))
+      .some((value) => typeof value === 'string' && holdsPassword(value))
   ) {
     throw new HoldfastError({
       code: 'request.invalid',
