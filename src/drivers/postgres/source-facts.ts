@@ -26,7 +26,7 @@ const database = z.object({
   connectionLimit: z.number(),
   /** Older snapshots do not say so. */
   isTemplate: z.boolean().optional(),
-  /** What a session there begins with. Older snapshots do not say so. */
+  /** What a session there begins with, unless it is the user’s own. Older snapshots do not say so. */
   timezone: z.string().optional(),
   comment: z.string().optional(),
   /** Absent: the default. */
@@ -109,7 +109,8 @@ SELECT d.oid, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), to_jso
     OR r.oid IN (SELECT grantee FROM aclexplode(d.datacl)) OR r.oid IN (SELECT setrole FROM pg_db_role_setting s WHERE s.setdatabase = d.oid))),
   (SELECT coalesce(jsonb_agg(nspname), '[]') FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
   (SELECT coalesce(jsonb_agg(t.spcname ORDER BY t.spcname), '[]') FROM pg_tablespace t WHERE t.spcname !~ '^pg_' AND (t.oid = d.dattablespace OR t.oid IN (SELECT c.reltablespace FROM pg_class c))),
-  (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'), d.datistemplate
+  (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone' AND NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) one
+    WHERE s.setdatabase IN (0, d.oid) AND s.setrole = (SELECT oid FROM pg_roles WHERE rolname = current_user) AND one ILIKE 'timezone=%')), d.datistemplate
 FROM pg_database d WHERE d.datname = current_database()`;
 
 export async function readDatabaseFacts(
@@ -150,12 +151,12 @@ export async function readDatabaseFacts(
     collate: collate ?? '',
     ctype: ctype ?? '',
     provider: providers[provider ?? 'c'] ?? 'libc',
-    ...(locale && { locale }),
-    ...(icuRules && { icuRules }),
+    ...given('locale', locale),
+    ...given('icuRules', icuRules),
     connectionLimit: Number(limit),
-    timezone: String(timezone),
+    ...given('timezone', timezone),
     isTemplate: template === 't',
-    ...(comment && { comment }),
+    ...given('comment', comment),
     ...(acl && { grants: JSON.parse(acl) as DatabaseFacts['grants'] }),
     settings: JSON.parse(settings ?? '[]') as DatabaseFacts['settings'],
     extensions: JSON.parse(extensions ?? '[]') as DatabaseFacts['extensions'],
@@ -164,6 +165,10 @@ export async function readDatabaseFacts(
     tablespaces: JSON.parse(tablespaces ?? '[]') as string[],
     sizeBytes: Number(size),
   };
+}
+
+function given<K extends string>(key: K, value: string | null | undefined): Partial<Record<K, string>> {
+  return value ? ({ [key]: value } as Record<K, string>) : {};
 }
 
 /** What depends on a relation and has an entry of its own in a dump: catalogue, oid and relation. */
