@@ -227,6 +227,11 @@ test('what checks allow and materialised views hold does not depend on where and
   expect(await server.run('again', 'TABLE daily')).toEqual(daily);
   expect(await server.run('moments', 'TABLE daily')).toEqual(daily);
   expect((await read(stored, '/.holdfast/runbook.md')).toString()).toContain("PGTZ='Asia/Tokyo' pg_restore");
+
+  await server.run('postgres', "ALTER ROLE postgres SET timezone = 'UTC'");
+  const runbook = (await read(await bench.backUp(source), '/.holdfast/runbook.md')).toString();
+  expect(runbook).not.toContain('PGTZ');
+  await server.run('postgres', 'ALTER ROLE postgres RESET timezone');
   await dropAll();
 });
 
@@ -241,7 +246,7 @@ describe('at another server', () => {
   test('roles come with their groups, new groups get their members, and grants do what they did', async () => {
     await server.run(
       'postgres',
-      'CREATE ROLE admins; CREATE ROLE app LOGIN; GRANT admins TO app; CREATE ROLE readers; CREATE ROLE web LOGIN; CREATE ROLE report LOGIN; GRANT readers TO web, report',
+      'CREATE ROLE admins; CREATE ROLE app LOGIN; GRANT admins TO app; CREATE ROLE readers; CREATE ROLE web LOGIN; CREATE ROLE report LOGIN; GRANT readers TO web, report; GRANT SET ON PARAMETER log_statement TO app',
     );
     await server.run('postgres', 'CREATE DATABASE shop OWNER app');
     await server.run(
@@ -255,8 +260,8 @@ describe('at another server', () => {
     expect(problems).toEqual([]);
     expect(steps).toContain('web becomes a member of readers');
     const may =
-      "SELECT has_table_privilege('web', 't', 'SELECT'), has_table_privilege('report', 't', 'SELECT'), pg_has_role('app', 'admins', 'MEMBER')";
-    expect(await other.run('shop', may)).toEqual([[true, true, true]]);
+      "SELECT has_table_privilege('web', 't', 'SELECT'), has_table_privilege('report', 't', 'SELECT'), pg_has_role('app', 'admins', 'MEMBER'), has_parameter_privilege('app', 'log_statement', 'SET')";
+    expect(await other.run('shop', may)).toEqual([[true, true, true, true]]);
   });
 });
 

@@ -37,6 +37,13 @@ describe('roles a restore makes', () => {
     expect(joining).toEqual(['web becomes a member of read ers']);
   });
 
+  test('have the rights on settings that they had', () => {
+    const granting = ['GRANT SET ON PARAMETER log_statement TO app', 'GRANT ALL ON PARAMETER "my.x" TO "read ers"'];
+    const { statements } = planRoles([...globals, ...granting], ['app'], new Set(['pg_monitor']));
+    expect(statements).toContain(granting[0]);
+    expect(statements).not.toContain(granting[1]);
+  });
+
   test('are not put into a group that the server does not know, and that is said', () => {
     const { statements, problems } = plan(['app'], ['admins']);
     expect(statements).not.toContain('GRANT pg_monitor TO app');

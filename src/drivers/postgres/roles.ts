@@ -62,7 +62,9 @@ export function planRoles(
   const granted = new Set(concerned.filter(({ group }) => isThere(group)).map(({ statement }) => statement));
   const own = (statement: string): boolean => {
     const [, role] = aboutRole.exec(statement) ?? [];
-    return role !== undefined && roles.has(plain(role));
+    const [, , grantee] = parameterGrant.exec(statement) ?? [];
+    const whose = role ?? grantee;
+    return whose !== undefined && roles.has(plain(whose));
   };
   return {
     roles: [...roles],
@@ -95,6 +97,7 @@ const name = String.raw`("(?:[^"]|"")*"|[^\s;"]+)`;
 
 const madeBy = new RegExp(`^CREATE ROLE ${name}`);
 const aboutRole = new RegExp(`^(?:CREATE|ALTER|COMMENT ON) ROLE ${name}`);
+const parameterGrant = new RegExp(`^GRANT [A-Z, ]+ ON PARAMETER ${name} TO ${name}`);
 const grantOf = new RegExp(`^GRANT ${name} TO ${name}`);
 
 function plain(word: string): string {
