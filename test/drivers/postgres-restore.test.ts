@@ -341,7 +341,7 @@ describe('what is not there, and what is left out', () => {
     expect((await read(stored, '/.holdfast/runbook.md')).toString()).toContain('DROP SCHEMA public');
   });
 
-  test('what pg_dump warns of is a note of the snapshot: subscriptions that only a superuser reads; and what it leaves out without a word', async () => {
+  test('what pg_dump warns of is a note of the snapshot: subscriptions that only a superuser reads; and what it leaves out without a word, and who may not restore is told what it takes', async () => {
     await server.run('postgres', "CREATE ROLE plain LOGIN PASSWORD 'plain'; GRANT pg_read_all_data TO plain");
     await server.run('shop', "CREATE SUBSCRIPTION feed CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)");
     await server.run(
@@ -349,10 +349,18 @@ describe('what is not there, and what is left out', () => {
       "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w; CREATE USER MAPPING FOR postgres SERVER far OPTIONS (password 'p')",
     );
     const password = { from: 'clear', secret: new Secret('plain') };
-    const notes = await notesOf(await sourceOf(server, 'shop', { url: server.url('shop', 'plain'), password }));
+    const plain = await sourceOf(server, 'shop', { url: server.url('shop', 'plain'), password });
+    const notes = await notesOf(plain);
     expect(notes).toContainEqual(expect.stringMatching(/^shop: .*subscriptions not dumped/));
     expect(notes).toContainEqual(expect.stringMatching(/^shop: the options .* server\(s\) far are not stored/));
-    expect((await notesOf(await sourceOf(server, 'shop'))).join()).not.toContain('far');
+    const source = await sourceOf(server, 'shop');
+    expect((await notesOf(source)).join()).not.toContain('far');
+    await server.run('postgres', 'ALTER ROLE plain CREATEDB');
+    const copy = restoreTo(plain, await bench.backUp(source), { target: 'copy' });
+    await expect(copy).rejects.toMatchObject({
+      code: 'restore.failed',
+      remedy: expect.stringMatching(/^Restore as a superuser/),
+    });
     await server.run('shop', 'ALTER SUBSCRIPTION feed SET (slot_name = NONE)');
     await server.run('shop', 'DROP SUBSCRIPTION feed');
   });

@@ -12,6 +12,9 @@ interface Reason {
   readonly retry?: Retry;
 }
 
+const toRead =
+  'GRANT pg_read_all_data TO the user of the backup (PostgreSQL 14 and newer; before: SELECT on all tables and sequences), with BYPASSRLS where there are row policies.';
+
 /** Matched against `SQLSTATE message`, or against what a client program printed. */
 const reasons: readonly Reason[] = [
   {
@@ -80,8 +83,7 @@ const reasons: readonly Reason[] = [
   {
     fits: /^42501|permission denied|must be (?:superuser|owner)|row-level security|query would be affected by row/i,
     code: 'source.unreadable',
-    remedy:
-      'GRANT pg_read_all_data TO the user of the backup (PostgreSQL 14 and newer; before: SELECT on all tables and sequences), with BYPASSRLS where there are row policies.',
+    remedy: toRead,
   },
   {
     fits: /^57P0[12]|terminating connection|terminated unexpectedly|server closed the connection|connection to server was lost|SSL SYSCALL|ECONNRESET|Connection terminated/i,
@@ -108,6 +110,19 @@ export function explainProgram(stderr: string, doing: string, fallback: ErrorCod
   const lines = stderr.split('\n').filter((line) => /error|fatal|detail|hint|panic/i.test(line));
   const said = (lines.length > 0 ? lines : stderr.trim().split('\n')).slice(0, 4).join('; ').slice(0, 600);
   return explainText(stderr, { doing, message: said, fallback });
+}
+
+/** The same of a restore: who lacks a right there does not lack that to read. */
+export function ofRestore(error: unknown): unknown {
+  if (!(error instanceof HoldfastError) || error.remedy !== toRead) return error;
+  return new HoldfastError({
+    code: 'restore.failed',
+    message: error.message,
+    remedy:
+      'Restore as a superuser; or as a user with CREATEDB who is a member of every role that owns something in the database.',
+    context: error.context,
+    cause: error,
+  });
 }
 
 function explainText(

@@ -3,6 +3,7 @@ import { type ErrorDetails, HoldfastError, hasCode, messageOf } from '../../base
 import type { RestoreOutcome, RestoreRequest, SnapshotContents } from '../driver.ts';
 import { chooseEntries, isSelecting } from './choose-entries.ts';
 import { backendOf, type Ended, end, exchange, undo } from './exchange.ts';
+import { ofRestore } from './failures.ts';
 import { type Loader, load, requireExtensions } from './load.ts';
 import { placeOf, type Source } from './place.ts';
 import { findClient } from './programs.ts';
@@ -64,7 +65,7 @@ async function restoreAll(
       done.push({ item, ...(await restoreOne(loader, maintenance, item, { withOwners, entries })) });
     }
   } catch (error) {
-    throw withDone(error, done, roles);
+    throw withDone(ofRestore(error), done, roles);
   }
   return {
     bytes: done.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -229,9 +230,13 @@ async function openMaintenance(server: Source, names: readonly string[]): Promis
 }
 
 async function createRoles(session: Session, { statements }: RolePlan): Promise<void> {
-  await session.query('BEGIN');
-  for (const statement of statements) await session.query(statement);
-  await session.query('COMMIT');
+  try {
+    await session.query('BEGIN');
+    for (const statement of statements) await session.query(statement);
+    await session.query('COMMIT');
+  } catch (error) {
+    throw ofRestore(error);
+  }
 }
 
 function invalid(target: string, why: string): HoldfastError {
