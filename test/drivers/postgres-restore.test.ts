@@ -350,7 +350,10 @@ describe('what is not there, and what is left out', () => {
     );
     const password = { from: 'clear', secret: new Secret('plain') };
     const plain = await sourceOf(server, 'shop', { url: server.url('shop', 'plain'), password });
+    await server.run('postgres', "ALTER ROLE ALL SET work_mem = '8MB'");
     const notes = await notesOf(plain);
+    await server.run('postgres', 'ALTER ROLE ALL RESET work_mem');
+    expect(notes).toContainEqual(expect.stringContaining('every role (work_mem) is not stored'));
     expect(notes).toContainEqual(expect.stringMatching(/^shop: .*subscriptions not dumped/));
     expect(notes).toContainEqual(expect.stringMatching(/^shop: the options .* server\(s\) far are not stored/));
     const source = await sourceOf(server, 'shop');

@@ -23,6 +23,8 @@ interface Server {
   /** Patterns of «databases» that none fits. */
   readonly unmatched: readonly Unmatched[];
   readonly notes: readonly string[];
+  /** Names of settings that hold for all roles in all databases, which pg_dumpall does not store. */
+  readonly forAll: string;
 }
 
 /** Errors: `host.unreachable`, `host.command-missing`, `source.missing`, `source.unreadable`, `source.busy`, `source.unsupported`. */
@@ -42,11 +44,20 @@ export async function capture(source: Source): Promise<Capture> {
 
 export async function lookAt(source: Source, session: Session): Promise<Server> {
   const version = await serverVersion(session);
-  const [[standby, superuser] = []] = await session.query(
-    'SELECT pg_is_in_recovery(), (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)',
+  const [[standby, superuser, forAll] = []] = await session.query(
+    `SELECT pg_is_in_recovery(), (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+      (SELECT string_agg(split_part(one, '=', 1), ', ') FROM pg_db_role_setting, unnest(setconfig) one WHERE setrole = 0 AND setdatabase = 0)`,
   );
   const { names, unmatched, notes } = await chooseDatabases(session, source.settings, placeOf(source.settings));
-  return { version, isStandby: standby === 't', isSuperuser: superuser === 't', databases: names, unmatched, notes };
+  return {
+    version,
+    isStandby: standby === 't',
+    isSuperuser: superuser === 't',
+    databases: names,
+    unmatched,
+    notes,
+    forAll: forAll ?? '',
+  };
 }
 
 interface Parts {
@@ -162,6 +173,11 @@ function firstNotes({ settings }: Source, { server, programs, dumps }: Parts): s
   return [
     ...(settings.globals && !server.isSuperuser
       ? ['roles are stored without their passwords, because the user is no superuser']
+      : []),
+    ...(settings.globals && server.forAll !== ''
+      ? [
+          `what ALTER ROLE ALL SET gave to every role (${server.forAll}) is not stored, because pg_dumpall leaves it out`,
+        ]
       : []),
     ...(dumps.length > 1
       ? [
