@@ -40,6 +40,8 @@ export interface Program {
   readonly sqlMode?: string;
   readonly collation?: string;
   readonly timeZone?: string;
+  /** Its parameters and variables are of the collation its database had when it was made; here where the database has another by now. */
+  readonly madeIn?: { readonly collation: string; readonly since: string };
   /** Of a trigger. */
   readonly table?: string;
 }
@@ -80,11 +82,12 @@ export async function readDatabase(session: Session, name: string, settings: Set
     const listed = await listTables(session, name, settings);
     const tables = await readTables(session, name, listed, settings);
     const views = listed.filter(({ type }) => type === 'VIEW').map((one) => one.name ?? '');
+    const made = (program: Program): Program => withCollation(program, collation ?? '');
     const programs = [
-      ...(await readRoutines(session, name)),
+      ...(await readRoutines(session, name)).map(made),
       ...orderViews(await readEach(session, 'view', views)),
-      ...(await readTriggers(session, name, tables)),
-      ...(await readEach(session, 'event', await listEvents(session, name))),
+      ...(await readTriggers(session, name, tables)).map(made),
+      ...(await readEach(session, 'event', await listEvents(session, name))).map(made),
     ];
     return { name, charset: charset ?? '', collation: collation ?? '', tables, programs };
   } catch (error) {
@@ -242,7 +245,14 @@ async function readProgram(session: Session, kind: ProgramKind, name: string): P
     ...(row.sql_mode !== undefined && { sqlMode: row.sql_mode ?? '' }),
     ...(row.collation_connection && { collation: row.collation_connection }),
     ...(row.time_zone && { timeZone: row.time_zone }),
+    ...(row['Database Collation'] && { madeIn: { collation: row['Database Collation'], since: '' } }),
   };
+}
+
+/** Leaves `madeIn` only where it says more than the database does. */
+function withCollation({ madeIn, ...program }: Program, ofDatabase: string): Program {
+  const differs = madeIn !== undefined && madeIn.collation !== ofDatabase;
+  return { ...program, ...(differs && { madeIn: { collation: madeIn.collation, since: ofDatabase } }) };
 }
 
 async function readDefinition(session: Session, kind: 'table' | 'sequence', name: string): Promise<string> {

@@ -37,8 +37,9 @@ export function definitionFacts(database: Database): Fact[] {
 }
 
 /** The text with what it was created under. */
-function meaning({ definition, sqlMode = '', collation = '', timeZone = '' }: Program): string {
-  return JSON.stringify([definition, sqlMode.split(',').toSorted(), collation, timeZone]);
+function meaning({ definition, sqlMode = '', collation = '', timeZone = '', madeIn }: Program): string {
+  const parts = [definition, sqlMode.split(',').toSorted(), collation, timeZone];
+  return JSON.stringify(madeIn ? [...parts, madeIn.collation] : parts);
 }
 
 export function subjectOf(database: string, { kind, name }: Table): string {

@@ -6,13 +6,19 @@ import { isDatabase, quoteName, quoteText } from './names.ts';
 import type { Session } from './session.ts';
 
 /** Its statement, between those that set the session it was made under and those that put it back. */
-export function programStatements({ definition, sqlMode, collation, timeZone }: Program): string[] {
+export function programStatements({ definition, sqlMode, collation, timeZone, madeIn }: Program): string[] {
   const under = [
     ...(sqlMode === undefined ? [] : [`sql_mode = ${quoteText(sqlMode)}`]),
     ...(collation === undefined ? [] : [`collation_connection = ${collation}`]),
     ...(timeZone === undefined ? [] : [`time_zone = ${quoteText(timeZone)}`]),
   ];
-  return [...(under.length > 0 ? [`SET SESSION ${under.join(', ')}`] : []), definition, ...loadSession];
+  // Of the current database, which is the one it is made in.
+  const inCollation = (name: string): string => `ALTER DATABASE COLLATE ${name}`;
+  return [
+    ...(under.length > 0 ? [`SET SESSION ${under.join(', ')}`] : []),
+    ...(madeIn ? [inCollation(madeIn.collation), definition, inCollation(madeIn.since)] : [definition]),
+    ...loadSession,
+  ];
 }
 
 /** What is made in one database. */

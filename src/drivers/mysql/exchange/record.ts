@@ -26,7 +26,7 @@ export async function writeRecord(session: Session, one: Exchange): Promise<void
   const { aside, record, target, present, inTheWay, grants } = one;
   const table = `${quoteName(aside)}.${quoteName(record)}`;
   await session.run(
-    `CREATE TABLE ${table} (number INT PRIMARY KEY, kind VARCHAR(16), name VARCHAR(64), of_database VARCHAR(64), sql_mode TEXT, collation_connection VARCHAR(64), time_zone VARCHAR(64), definition LONGTEXT) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4`,
+    `CREATE TABLE ${table} (number INT PRIMARY KEY, kind VARCHAR(16), name VARCHAR(64), of_database VARCHAR(64), sql_mode TEXT, collation_connection VARCHAR(64), time_zone VARCHAR(64), database_collation VARCHAR(64), definition LONGTEXT) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4`,
   );
   const rows: readonly Written[] = [
     ...(present
@@ -36,12 +36,14 @@ export async function writeRecord(session: Session, one: Exchange): Promise<void
     ...grants.map((grant) => ({ kind: 'grant', name: grant.routine, definition: grantStatement(target, grant) })),
   ];
   for (const [number, row] of rows.entries()) {
-    const { kind, name, sqlMode, collation, timeZone, definition } = row;
-    const values = [kind, name, target, sqlMode, collation, timeZone, definition].map((value) =>
+    const { kind, name, sqlMode, collation, timeZone, madeIn, definition } = row;
+    const values = [kind, name, target, sqlMode, collation, timeZone, madeIn?.collation, definition].map((value) =>
       value === undefined ? 'NULL' : quoteText(value),
     );
     await session.run(`INSERT INTO ${table} VALUES (${[String(number), ...values].join(', ')})`);
   }
 }
 
-type Written = Pick<Program, 'name' | 'definition' | 'sqlMode' | 'collation' | 'timeZone'> & { readonly kind: string };
+type Written = Pick<Program, 'name' | 'definition' | 'sqlMode' | 'collation' | 'timeZone' | 'madeIn'> & {
+  readonly kind: string;
+};

@@ -10,7 +10,7 @@ import { quoteName } from '../names.ts';
 import { dropProgram, listPrograms, programStatements, remake } from '../programs.ts';
 import type { Statement } from '../script.ts';
 import { isServerError, type Session } from '../session.ts';
-import type { Exchange } from './exchange.ts';
+import { charsetOf, type Exchange } from './exchange.ts';
 import { grantStatement } from './routine-grants.ts';
 
 /** A view whose tables, columns or functions are gone is broken already; it may not stand in the way of getting them back. */
@@ -64,6 +64,8 @@ async function rehearseLoaded(session: Session, one: Exchange, definers: Set<str
     await attempt(session, one, `the ${section.program} ${section.name} of the snapshot`, make, refusals);
   }
   await empty(session, one.aside);
+  // Programs that were made under another collation leave that of the snapshot's database.
+  await session.run(`ALTER DATABASE ${quoteName(one.aside)} ${charsetOf(one.present ?? one.loaded)}`);
 }
 
 /** A view and a trigger of each definer: MySQL and MariaDB ask for the same rights whatever is in them. */
