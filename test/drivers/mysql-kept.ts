@@ -74,6 +74,27 @@ export function describeKept({ flavour, driver, server, bench, source }: RightsT
   });
 
   if (flavour === 'mariadb') {
+    test('an event whose time has passed since is in a drill, and is told by a restore', async () => {
+      const one = only('planned');
+      await run(
+        'CREATE DATABASE planned',
+        "SET timestamp = 1000000000, time_zone = '+00:00'",
+        "CREATE EVENT planned.once ON SCHEDULE AT '2001-09-10 00:00:00' DO SELECT 1",
+      );
+      await using opened = await (await bench().backUp(one)).open();
+      const directory = await bench().directory();
+      {
+        await using copy = await driver.restoreThrowaway(one, opened.contents, { directory, host: one.host });
+        expect(await copy.query!('SELECT EVENT_NAME FROM information_schema.EVENTS')).toBe('once');
+      }
+      const [{ problems }] = await restored(one, [], undefined);
+      expect(problems).toEqual([
+        expect.stringMatching(/are not in planned, no server keeps them: once$/),
+        expect.stringMatching(/are not in planned_before_.*holdfast_programs`: once$/),
+      ]);
+      await dropAll('planned');
+    });
+
     test('a column that a sequence numbers is numbered by the restored one, wherever it is restored to', async () => {
       await run(
         'CREATE DATABASE numbered',

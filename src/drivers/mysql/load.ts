@@ -26,6 +26,7 @@ export interface Loaded {
   readonly bytes: number;
   readonly charset: string;
   readonly collation: string;
+  readonly tables: readonly string[];
   /** Statements that make views, routines, triggers and events, with what they are under: to be run last. */
   readonly programs: readonly Statement[];
 }
@@ -36,6 +37,7 @@ export async function loadTables(request: LoadRequest): Promise<Loaded> {
   let bytes = 0;
   let found: (Section & { kind: 'database' }) | undefined;
   const programs: Statement[] = [];
+  const tables: string[] = [];
   const counted = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of contents.read(path)) {
       bytes += chunk.byteLength;
@@ -52,11 +54,12 @@ export async function loadTables(request: LoadRequest): Promise<Loaded> {
       if (found === undefined) await makeDatabase(session, name, section);
       found = section;
     } else if (!('name' in section) || wants(section.name)) {
+      if (section.kind === 'table') tables.push(section.name);
       await runStatement(session, placed(statement, parentOf));
     }
   }
   if (found === undefined) throw failure(`the dump ${path} names no database`);
-  return { bytes, charset: found.charset, collation: found.collation, programs };
+  return { bytes, charset: found.charset, collation: found.collation, tables, programs };
 }
 
 function placed({ section, sql }: Statement, parentOf: ParentOf): Statement {

@@ -16,8 +16,9 @@ import { loadTables } from './load.ts';
 import { prepareLoader } from './load-session.ts';
 import { accountsFile, dumpFileName, dumpFolder, quoteName } from './names.ts';
 import { restoreAccounts } from './restore-accounts.ts';
+import { tellNamesOfSource } from './restored-programs.ts';
 import { type Flavour, identify, prepareReader, productName, requireFlavour } from './server.ts';
-import { openSession, type Session } from './session.ts';
+import { oneRow, openSession, type Session } from './session.ts';
 import { isUrl, type Place, placeOf, type Settings, settings as schema } from './settings.ts';
 import { describePresent, swap } from './swap.ts';
 import { dumpedDatabases } from './throwaway.ts';
@@ -146,7 +147,7 @@ interface Planning {
 
 async function plan({ clock }: Source, session: Session, planning: Planning): Promise<Task> {
   const { contents, chosen, name, leftOut, taken } = planning;
-  const target = name ?? chosen.name;
+  const target = await asNamed(session, name ?? chosen.name);
   const path = `/${dumpFolder}/${dumpFileName(chosen.name)}`;
   const time = formatInstant(clock.nowMs()).slice(0, 19).replace(/[-:]/g, '').replace('T', '_');
   const beside = async (word: string): Promise<string> => {
@@ -166,6 +167,12 @@ async function plan({ clock }: Source, session: Session, planning: Planning): Pr
     aside: await beside('before'),
     present: await describePresent(session, target),
   };
+}
+
+/** As the server calls it, which is how it answers: some know names in lower case only. */
+async function asNamed(session: Session, name: string): Promise<string> {
+  const { folded } = await oneRow(session, 'SELECT @@lower_case_table_names AS folded');
+  return folded === '1' ? name.toLowerCase() : name;
 }
 
 /** What bears it is of this restore alone, whoever restores the same database in the same second. */
@@ -229,13 +236,20 @@ async function perform(
     const problems = await swap({
       ...{ open: openAnyway, signal, clock, settings, overwrite: request.overwrite, arrivals },
     });
-    return { bytes, problems };
+    return { bytes, problems: [...problems, ...tellNames(tasks, arrivals)] };
   } catch (error) {
     const targets = tasks.map(({ target }) => target).join(', ');
     const left = await removeStaging(openAnyway, tasks);
     if (left) report({ type: 'warning', code: 'restore.failed', message: left, subject: targets });
     throw explainRefusal(error, session.place, `restoring ${targets}`);
   }
+}
+
+function tellNames(tasks: readonly Task[], arrivals: readonly Arrival[]): string[] {
+  return tasks.flatMap(({ chosen, target }, at) => {
+    const { whole, loaded } = arrivals[at];
+    return whole ? tellNamesOfSource({ source: chosen.name, target, ...loaded }) : [];
+  });
 }
 
 /** A foreign key refers to the restored table where there is one, which moves with it, else to the one in the target, there or not. */

@@ -30,6 +30,7 @@ import { refuseReferences } from './foreign-keys.ts';
 import { makePrograms } from './load.ts';
 import { quoteName, quoteText } from './names.ts';
 import { dropProgram, remake } from './programs.ts';
+import { tellPassedEvents } from './restored-programs.ts';
 import { isServerError, oneRow, type Session } from './session.ts';
 
 const attempts = 3;
@@ -88,6 +89,7 @@ async function exchange(request: SwapRequest, session: Session, progress: Progre
   await followSequences(session, all);
   await furnish(session, all);
   for (const { target, grants } of all) problems.push(...(await giveRoutineGrants(session, target, grants)));
+  problems.push(...(await tellPassedEvents(session, all)));
 }
 
 /** Changes nothing. */

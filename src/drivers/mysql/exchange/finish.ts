@@ -89,6 +89,15 @@ async function keepPrograms(session: Session, one: Exchange): Promise<string[]> 
       );
     }
   }
+  const made = whole && problems.length === 0 ? await listPrograms(session, aside) : undefined;
+  const passed = missing.filter(
+    ({ kind, name }) => kind === 'event' && made && !made.some((had) => had.kind === kind && had.name === name),
+  );
+  if (passed.length > 0) {
+    problems.push(
+      `events that were there and whose time has passed are not in ${aside}, their definitions are in ${recordTitle(one)}: ${passed.map(({ name }) => name).join(', ')}`,
+    );
+  }
   const isThere = (await tableNames(session, aside)).includes(record);
   if (problems.length === 0 && isThere) await session.run(`DROP TABLE ${quoteName(aside)}.${quoteName(record)}`);
   return problems;
