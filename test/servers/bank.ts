@@ -59,6 +59,7 @@ function strangeStatements(flavour: 'mariadb' | 'mysql'): string[] {
     'CREATE TABLE sized (id INT PRIMARY KEY) ROW_FORMAT=DYNAMIC KEY_BLOCK_SIZE=8',
     'SET innodb_strict_mode = 1',
     'CREATE TABLE old_sets (id INT PRIMARY KEY, e VARCHAR(9) CHARACTER SET eucjpms, d VARCHAR(9) CHARACTER SET dec8)',
+    "CREATE TABLE byte_default (id INT PRIMARY KEY, b VARBINARY(16) DEFAULT x'ff0a275c00', c BINARY(16) DEFAULT x'fe')",
     "INSERT INTO old_sets VALUES (1, 'あ', 'é')",
     'CREATE TABLE sam (id INT PRIMARY KEY, v VARCHAR(20)) ENGINE=MyISAM',
     "INSERT INTO sam VALUES (2,'two'),(1,'one')",

@@ -6,6 +6,7 @@ import { cancelled, HoldfastError, reasonOf } from '../../base/errors.ts';
 import type { SecretReference } from '../../base/secret-reference.ts';
 import type { Host } from '../../hosts/host.ts';
 import type { SourceContext } from '../driver.ts';
+import { definitionText } from './definition-text.ts';
 import { explainRefusal } from './failures.ts';
 import { type ByteTaker, ResultTaker } from './result-taker.ts';
 import type { TakeRows } from './row-packets.ts';
@@ -201,8 +202,7 @@ export async function openSessionAt({ host, place, password, tls, signal }: Sess
       ...('socketPath' in place.address && { socketPath: place.address.socketPath }),
       ...(tls && tls.mode !== 'off' && { ssl: await tlsOptions(tls) }),
       charset: 'utf8mb4',
-      // every value arrives as the text the server sent
-      typeCast: (field: { string(): string | null }) => field.string(),
+      typeCast: textOf,
       flags: ['-LOCAL_FILES'],
       connectTimeout: 30_000,
     } as mysql.ConnectionOptions) as unknown as Connection;
@@ -213,6 +213,20 @@ export async function openSessionAt({ host, place, password, tls, signal }: Sess
     stream.destroy();
     throw signal.aborted ? reasonOf(signal) : explainRefusal(error, place);
   }
+}
+
+/** Of mysql2: a value that arrives. */
+interface Field {
+  readonly name: string;
+  string(): string | null;
+  buffer(): Buffer | null;
+}
+
+/** Every value as the text the server sent. */
+function textOf(field: Field): string | null {
+  if (field.name !== 'Create Table') return field.string();
+  const bytes = field.buffer();
+  return bytes && definitionText(bytes);
 }
 
 async function tlsOptions(tls: NonNullable<Settings['tls']>): Promise<mysql.SslOptions> {
