@@ -121,6 +121,12 @@ export function describeExchange({ flavour, driver, server, bench, source }: Rig
       expect(written.map((row) => row.split(' ').slice(0, 2).join(' '))).toEqual([
         ...['database store', 'procedure p', 'view big', 'view newer', 'trigger acts', 'event daily', 'grant p'],
       ]);
+      {
+        await using captured = await driver.capture(at(server().port));
+        expect(captured.notes()).toContainEqual(
+          expect.stringContaining(`a restore of store did not come to its end: ${aside}`),
+        );
+      }
       const missing = written.flatMap((row) => /^(?:trigger acts|event daily) (.*)/s.exec(row)?.[1] ?? []);
       await run('USE store', ...missing);
       await dropBesides();

@@ -8,6 +8,7 @@ import { type Database, readDatabase, type Table } from './catalog.ts';
 import { holdMoment, type Moment } from './consistent.ts';
 import { chooseDatabases } from './databases.ts';
 import { definitionChanged, dumpDatabase } from './dump.ts';
+import { tellBrokenOff } from './exchange/record.ts';
 import { algorithms, definitionFacts, type Level } from './fingerprint.ts';
 import { accountsFile, dumpFileName, dumpFolder, quoteName } from './names.ts';
 import { notKept } from './not-kept.ts';
@@ -70,10 +71,12 @@ async function look(source: Source, flavour: Flavour): Promise<Seen> {
     : [];
   const { notes, held } = judgeEngines(source, databases);
   const lost = notKept(databases);
+  const brokenOff = await tellBrokenOff(session, names);
+  for (const message of brokenOff) source.report({ type: 'warning', code: 'restore.failed', message });
   for (const message of lost.warnings) source.report({ type: 'warning', code: 'source.unsupported', message });
   return {
     ...{ flavour, server, databases, accounts, held },
-    notes: [...lost.warnings, ...lost.notes, ...notes, ...ignored],
+    notes: [...brokenOff, ...lost.warnings, ...lost.notes, ...notes, ...ignored],
   };
 }
 

@@ -8,10 +8,32 @@ import type { Session } from '../session.ts';
 import { charsetOf, type Exchange } from './exchange.ts';
 import { grantStatement } from './routine-grants.ts';
 
+const recordWord = 'holdfast_programs';
+const asideForm = /^(.*)_before_\d{8}_\d{6}_[a-z\d]{8}$/s;
+/** A longer name of a database is cut to this before it. */
+const longestHead = 32;
+
+/**
+ * Of these databases, what is said if a restore that broke off in its exchange left a record: they may lack triggers, views or
+ * tables since, and nothing else shows it. As far as the user is shown the database beside.
+ */
+export async function tellBrokenOff(session: Session, names: readonly string[]): Promise<string[]> {
+  const rows = await session.rows(
+    `SELECT TABLE_SCHEMA AS aside FROM information_schema.TABLES WHERE TABLE_NAME = '${recordWord}' ORDER BY TABLE_SCHEMA`,
+  );
+  return rows.flatMap(({ aside }) => {
+    const head = asideForm.exec(aside ?? '')?.[1];
+    const isWhole = head !== undefined && [...head].length < longestHead;
+    const of = names.find((name) => name === head || (!isWhole && head !== undefined && name.startsWith(head)));
+    if (of === undefined) return [];
+    return `a restore of ${of} did not come to its end: ${aside} has what was there, and its table ${recordWord} what ${of} may lack of views, routines, triggers and events (docs/drivers says how to go on)`;
+  });
+}
+
 /** A name that none of the tables has that move there. */
 export function recordName(leaving: readonly string[]): string {
   const taken = new Set(leaving.map((name) => name.toLowerCase()));
-  let name = 'holdfast_programs';
+  let name = recordWord;
   while (taken.has(name)) name += '_';
   return name;
 }
