@@ -73,6 +73,22 @@ export function describeKept({ flavour, driver, server, bench, source }: RightsT
     await dropAll('housed');
   });
 
+  test('a row that is too long for the server it is restored to is told with what that server needs', async () => {
+    const [most] = await ask('SELECT @@GLOBAL.max_allowed_packet');
+    await run(
+      'CREATE DATABASE wide',
+      'CREATE TABLE wide.t (id INT PRIMARY KEY, b LONGBLOB)',
+      "INSERT INTO wide.t VALUES (1, REPEAT('b', 700000))",
+    );
+    const refused = restored(only('wide'), ['SET GLOBAL max_allowed_packet = 1048576'], undefined);
+    await expect(refused).rejects.toMatchObject({
+      code: 'restore.failed',
+      remedy: expect.stringContaining('max_allowed_packet = 2097152'),
+    });
+    await run(`SET GLOBAL max_allowed_packet = ${most}`);
+    await dropAll('wide');
+  });
+
   if (flavour === 'mariadb') {
     test('an event whose time has passed since is in a drill, and is told by a restore', async () => {
       const one = only('planned');

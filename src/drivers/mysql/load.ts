@@ -1,11 +1,14 @@
 /** Runs a dump against a server. */
+import { formatBytes } from '../../base/bytes.ts';
 import { HoldfastError, messageOf, throwIfCancelled } from '../../base/errors.ts';
 import type { SnapshotContents } from '../driver.ts';
 import { type ParentOf, withParents } from './foreign-keys.ts';
 import { prepareLoader } from './load-session.ts';
 import { quoteName } from './names.ts';
 import { readScript, type Section, type Statement } from './script.ts';
-import { isServerError, type Session } from './session.ts';
+import { isServerError, oneRow, type Session } from './session.ts';
+
+const mebibyte = 1024 * 1024;
 
 export interface LoadRequest {
   readonly session: Session;
@@ -45,8 +48,10 @@ export async function loadTables(request: LoadRequest): Promise<Loaded> {
       yield chunk;
     }
   };
+  const { most } = await oneRow(session, 'SELECT @@max_allowed_packet AS most');
   for await (const statement of readScript(counted())) {
     throwIfCancelled(signal);
+    requireFits(session, statement, Number(most));
     const { section } = statement;
     if (section.kind === 'program') {
       programs.push(statement);
@@ -60,6 +65,19 @@ export async function loadTables(request: LoadRequest): Promise<Loaded> {
   }
   if (found === undefined) throw failure(`the dump ${path} names no database`);
   return { bytes, charset: found.charset, collation: found.collation, tables, programs };
+}
+
+/** A server ends the connection over a statement that is too long for it, mostly before it can say why. */
+function requireFits(session: Session, { section, sql }: Statement, most: number): void {
+  // A character has three bytes at most for each of its units.
+  if (section.kind !== 'rows' || sql.length * 3 < most) return;
+  const bytes = Buffer.byteLength(sql) + 1;
+  if (bytes <= most) return;
+  throw new HoldfastError({
+    code: 'restore.failed',
+    message: `the ${section.kind} of table ${section.name} could not be restored on ${session.place.title}: a row of it takes a statement of ${formatBytes(bytes)}, as bytes are written as hex, and max_allowed_packet there is ${formatBytes(most)}`,
+    remedy: `Raise it on the server until the restore is done: SET GLOBAL max_allowed_packet = ${Math.ceil(bytes / mebibyte) * mebibyte}`,
+  });
 }
 
 function placed({ section, sql }: Statement, parentOf: ParentOf): Statement {
