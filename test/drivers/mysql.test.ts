@@ -19,7 +19,7 @@ import { openDriverBench } from '../../src/operations/sources/driver-bench.ts';
 import { storageKinds } from '../../src/storage/registry.ts';
 import { invariants, rowChanges, seedBank, startWriters, strangeDatabase } from '../servers/bank.ts';
 import { cuttingProxy, databases, killSessions, sessions, tables } from '../servers/database-asks.ts';
-import { type DatabaseServer, rootPassword, startMariadb } from '../servers/mariadb.ts';
+import { type DatabaseServer, mariadbPlugins, rootPassword, startMariadb } from '../servers/mariadb.ts';
 import { mysqlPrograms, startMysql } from '../servers/mysql.ts';
 import { describeExchange } from './mysql-exchange.ts';
 import { describeKept } from './mysql-kept.ts';
@@ -28,7 +28,7 @@ import { describeRights } from './mysql-rights.ts';
 const drills = Number(process.env.MYSQL_DRILLS ?? 1);
 const programs = await mysqlPrograms();
 
-describe('MariaDB', () => suite('mariadb', () => startMariadb()));
+describe('MariaDB', () => suite('mariadb', () => startMariadb({ arguments: [`--plugin-dir=${mariadbPlugins()}`] })));
 if (programs) describe('MySQL 9', () => suite('mysql', () => startMysql(programs), programs));
 
 function suite(flavour: 'mariadb' | 'mysql', start: () => Promise<DatabaseServer>, binDirectory?: string): void {

@@ -1,9 +1,10 @@
 /** A real MariaDB on a free loopback port and a socket, in a private folder. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { homedir, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import mysql from 'mysql2/promise';
 import { freePort } from './free-port.ts';
 
@@ -61,6 +62,14 @@ export async function startMariadb(options: ServerOptions = {}): Promise<Databas
     rmSync(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** The folder with the engine FEDERATED, for `--plugin-dir`: the servers of mariadb-server-core come without it. */
+export function mariadbPlugins(): string {
+  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'holdfast-tests', 'mariadb-plugins');
+  const script = fileURLToPath(new URL('fetch-from-package.sh', import.meta.url));
+  const wanted = ['mariadb-server', './usr/lib/mysql/plugin/ha_federatedx.so'];
+  return dirname(execFileSync(script, [cache, ...wanted], { encoding: 'utf8' }).trim());
 }
 
 /** Starts the program and waits until it answers. */

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'holdfast-tests');
-const script = fileURLToPath(new URL('fetch-promtool.sh', import.meta.url));
+const script = fileURLToPath(new URL('fetch-from-package.sh', import.meta.url));
 
 export interface Verdict {
   readonly status: number;
@@ -30,6 +30,6 @@ export async function promtool(
 
 async function path(): Promise<string> {
   if (process.platform !== 'linux') throw new Error('promtool is fetched on Debian only');
-  const { stdout } = await execute(script, [join(cache, 'promtool')]);
+  const { stdout } = await execute(script, [join(cache, 'promtool'), 'prometheus', './usr/bin/promtool']);
   return stdout.trim();
 }
