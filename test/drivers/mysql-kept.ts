@@ -1,9 +1,12 @@
 /** What a restore must bring back as it was, wherever it goes: run on the server of another file. */
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { RestoreOutcome, SourceContext } from '../../src/drivers/driver.ts';
 import type { Settings } from '../../src/drivers/mysql/settings.ts';
+import { parseFingerprint } from '../../src/model/fingerprint.ts';
 import { databases } from '../servers/database-asks.ts';
-import type { RightsTrial } from './mysql-rights.ts';
+import { type RightsTrial, textOf } from './mysql-rights.ts';
 
 export function describeKept({ flavour, driver, server, bench, source }: RightsTrial): void {
   const run = (...statements: string[]): Promise<void> => server().run(...statements);
@@ -72,6 +75,22 @@ export function describeKept({ flavour, driver, server, bench, source }: RightsT
     });
     await dropAll('housed');
   });
+
+  if (flavour === 'mariadb') {
+    test('a drill makes no file where the server keeps that of a table', async () => {
+      const elsewhere = join(server().folder, 'elsewhere');
+      mkdirSync(elsewhere);
+      await run('CREATE DATABASE apart', `CREATE TABLE apart.t (id INT PRIMARY KEY) DATA DIRECTORY='${elsewhere}'`);
+      const one = only('apart');
+      await using opened = await (await bench().backUp(one)).open();
+      const place = { directory: await bench().directory(), host: one.host };
+      await using copy = await driver.restoreThrowaway(one, opened.contents, place);
+      const facts = parseFingerprint(await textOf(opened.contents, '/.holdfast/fingerprint.json'));
+      expect((await copy.compare(facts)).filter(({ ok }) => !ok)).toEqual([]);
+      expect(readdirSync(elsewhere, { recursive: true })).toEqual(['apart', 'apart/t.ibd']);
+      await dropAll('apart');
+    });
+  }
 
   test('a row that is too long for the server it is restored to is told with what that server needs', async () => {
     const [most] = await ask('SELECT @@GLOBAL.max_allowed_packet');

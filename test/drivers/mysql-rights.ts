@@ -288,7 +288,7 @@ export function describeRights({ flavour, driver, server, bench, source }: Right
   }
 }
 
-async function textOf(contents: SnapshotContents, path: string): Promise<string> {
+export async function textOf(contents: SnapshotContents, path: string): Promise<string> {
   const parts: Uint8Array[] = [];
   for await (const part of contents.read(path)) parts.push(part);
   return Buffer.concat(parts).toString('utf8');

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type Check, compareFacts, type Fact, type Fingerprint } from '../../model/fingerprint.ts';
 import { type Database, type Program, readDatabase, type Table, withoutCounter } from './catalog.ts';
+import { withoutDirectories } from './directories.ts';
 import { explainRefusal } from './failures.ts';
 import { quoteName } from './names.ts';
 import { selectRows } from './read-rows.ts';
@@ -26,7 +27,7 @@ export function definitionFacts(database: Database): Fact[] {
     ...database.tables.map((table) => ({
       subject: subjectOf(name, table),
       measure: 'definition',
-      value: sha256(withoutCounter(table.definition)),
+      value: sha256(withoutDirectories(withoutCounter(table.definition))),
     })),
     ...database.programs.map((program) => ({
       subject: `${program.kind} ${name}.${program.name}`,

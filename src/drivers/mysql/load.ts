@@ -22,6 +22,8 @@ export interface LoadRequest {
   readonly wants?: (table: string) => boolean;
   /** For tables that refer to others which lie elsewhere while they are loaded. */
   readonly parentOf?: ParentOf;
+  /** How a table is defined here. */
+  readonly defined?: (definition: string) => string;
   readonly progress?: (bytes: number) => void;
 }
 
@@ -36,7 +38,7 @@ export interface Loaded {
 
 /** Makes the database with its tables and rows. Memory: a statement, and all definitions. `restore.failed` names what failed. */
 export async function loadTables(request: LoadRequest): Promise<Loaded> {
-  const { session, contents, path, name, signal, wants = () => true, parentOf = () => undefined, progress } = request;
+  const { session, contents, path, name, signal, wants = () => true, progress } = request;
   let bytes = 0;
   let found: (Section & { kind: 'database' }) | undefined;
   const programs: Statement[] = [];
@@ -60,7 +62,7 @@ export async function loadTables(request: LoadRequest): Promise<Loaded> {
       found = section;
     } else if (!('name' in section) || wants(section.name)) {
       if (section.kind === 'table') tables.push(section.name);
-      await runStatement(session, placed(statement, parentOf));
+      await runStatement(session, placed(statement, request));
     }
   }
   if (found === undefined) throw failure(`the dump ${path} names no database`);
@@ -80,8 +82,11 @@ function requireFits(session: Session, { section, sql }: Statement, most: number
   });
 }
 
-function placed({ section, sql }: Statement, parentOf: ParentOf): Statement {
-  return { section, sql: section.kind === 'table' ? withParents(sql, parentOf) : sql };
+function placed(
+  { section, sql }: Statement,
+  { parentOf = () => undefined, defined = (definition) => definition }: LoadRequest,
+): Statement {
+  return { section, sql: section.kind === 'table' ? withParents(defined(sql), parentOf) : sql };
 }
 
 /** The programs of one database. */

@@ -4,6 +4,7 @@ import { factsFolder } from '../../model/snapshot.ts';
 import type { RestoredCopy, SnapshotContents, SourceContext, Throwaway } from '../driver.ts';
 import { accountFacts, ownAccounts, readAccounts } from './accounts.ts';
 import { serverFactsFile } from './backup.ts';
+import { withoutDirectories } from './directories.ts';
 import { compareCopy } from './fingerprint.ts';
 import { loadTables, makePrograms, type Programs } from './load.ts';
 import { accountsFile, databaseOf, dumpFileName, dumpFolder, quoteName } from './names.ts';
@@ -80,7 +81,8 @@ async function loadAll(
     const start = bytes;
     const progress = (done: number): void => report({ type: 'progress', stage: 'restore', bytesDone: start + done });
     const path = `/${dumpFolder}/${dumpFileName(name)}`;
-    const loaded = await loadTables({ session, contents, path, name, signal, progress });
+    const what = { session, contents, path, name, defined: withoutDirectories };
+    const loaded = await loadTables({ ...what, signal, progress });
     programs.push({ database: name, statements: loaded.programs });
     bytes += loaded.bytes;
   }
