@@ -3,9 +3,10 @@ import { type DatabaseFacts, makesPublic } from './source-facts.ts';
 import { quoteName, quoteText } from './sql-text.ts';
 
 /**
- * In the empty database `name`, by another session than the one that fills it; `statementsAfter` open it again. Its settings come first, as with `pg_restore
- * --create`: what checks allow and materialised views hold may depend on them. Dumps of tables hold neither their schemas nor the
- * extensions they use, dumps of schemas not those that extensions are in. `isSelecting`: only some entries of the dump are restored.
+ * In the empty database `name`, by another session than the one that fills it; `statementsAfter` open it again. Its settings
+ * come first, as with `pg_restore --create`: what checks allow and materialised views hold may depend on them. Dumps of tables
+ * hold neither their schemas nor the extensions they use, dumps of schemas not those that extensions are in. `isSelecting`:
+ * only some entries of the dump are restored.
  */
 export function statementsBefore(facts: DatabaseFacts, name: string, isSelecting: boolean): string[] {
   const settings = setEverywhere(facts, name, (setting) => !hindering.test(setting));

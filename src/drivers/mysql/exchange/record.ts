@@ -14,8 +14,8 @@ const asideForm = /^(.*)_before_\d{8}_\d{6}_[a-z\d]{8}$/s;
 const longestHead = 32;
 
 /**
- * Of these databases, what is said if a restore that broke off in its exchange left a record: they may lack triggers, views or
- * tables since, and nothing else shows it. As far as the user is shown the database beside.
+ * Of these databases, what is said if a restore left a record, as one does that broke off in its exchange or could not make
+ * everything again: they may lack triggers, views or tables since, and nothing else shows it. As far as the user is shown the database beside.
  */
 export async function tellBrokenOff(session: Session, names: readonly string[]): Promise<string[]> {
   const rows = await session.rows(
@@ -26,7 +26,7 @@ export async function tellBrokenOff(session: Session, names: readonly string[]):
     const isWhole = head !== undefined && [...head].length < longestHead;
     const of = names.find((name) => name === head || (!isWhole && head !== undefined && name.startsWith(head)));
     if (of === undefined) return [];
-    return `a restore of ${of} did not come to its end: ${aside} has what was there, and its table ${recordWord} what ${of} may lack of views, routines, triggers and events (docs/drivers says how to go on)`;
+    return `a restore of ${of} did not come to its end: ${aside} has what was there, and its table ${recordWord} what ${of} may lack of views, routines, triggers and events (docs/drivers says how to go on); or it ended with problems that named this table, and it is to be dropped when they are seen to`;
   });
 }
 
