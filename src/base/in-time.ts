@@ -1,6 +1,6 @@
 /** A task that must not take longer than it may. */
 import type { Clock } from './clock.ts';
-import { type HoldfastError, hasCode } from './errors.ts';
+import { type HoldfastError, hasCode, reasonOf } from './errors.ts';
 
 export interface Limits {
   readonly clock: Clock;
@@ -31,5 +31,18 @@ export async function inTime<T>(
     throw hasCode(error, 'cancelled') && over.signal.aborted ? late : error;
   } finally {
     done.abort('done');
+  }
+}
+
+/** The task, or the reason of the signal as soon as it is aborted, even if the task does not heed it. */
+export async function untilAborted<T>(signal: AbortSignal, task: () => Promise<T>): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(reasonOf(signal));
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([aborted, task()]);
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }

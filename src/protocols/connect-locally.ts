@@ -6,10 +6,19 @@ import { HoldfastError, reasonOf, systemCode } from '../base/errors.ts';
 /** Where a program listens. `socketPath` is a Unix socket. */
 export type Endpoint = { readonly host: string; readonly port: number } | { readonly socketPath: string };
 
+/** How long a connection may be silent before the other machine is asked whether it is still there. The system's own default is two hours. */
+const silenceMs = 60_000;
+
 /** `host.unreachable`; `cancelled` if the signal was aborted first. Aborting later does not touch the stream. */
 export async function connectLocally(address: Endpoint, signal?: AbortSignal): Promise<Duplex> {
   const where = 'socketPath' in address ? { path: address.socketPath } : address;
-  const socket = createConnection({ ...where, allowHalfOpen: true, noDelay: true, keepAlive: true });
+  const socket = createConnection({
+    ...where,
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: silenceMs,
+  });
   const abort = (): void => void socket.destroy(reasonOf(signal));
   signal?.addEventListener('abort', abort, { once: true });
   if (signal?.aborted) abort();

@@ -3,8 +3,9 @@
  * members are found by asking each for `hello` rather than by the client's own discovery, so that a source behind SSH or
  * in a container works like one here: every connection goes through the host.
  */
+import { readFile } from 'node:fs/promises';
 import { type Document, MongoClient, type MongoClientOptions } from 'mongodb';
-import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
+import { HoldfastError, messageOf, throwIfCancelled } from '../../base/errors.ts';
 import type { Address } from '../../hosts/host.ts';
 import { openTunnel } from '../../hosts/tunnel.ts';
 import type { SourceContext } from '../driver.ts';
@@ -109,7 +110,8 @@ async function closeUnless<T>(opened: Opened, judge: () => T): Promise<T> {
 /** Another member would refuse just the same. */
 function isFinal(error: unknown): boolean {
   return (
-    error instanceof HoldfastError && ['source.unreadable', 'source.unsupported', 'cancelled'].includes(error.code)
+    error instanceof HoldfastError &&
+    ['source.unreadable', 'source.unsupported', 'config.invalid', 'cancelled'].includes(error.code)
   );
 }
 
@@ -123,8 +125,9 @@ interface Opened {
 }
 
 async function openAddress(source: Source, place: Place, address: Address): Promise<Opened> {
+  const options = await clientOptions(source, place, address);
   const tunnel = await reach(source, address);
-  const client = new MongoClient(tunnel.url, { ...(await clientOptions(source, place, address)) });
+  const client = new MongoClient(tunnel.url, options);
   const abort = (): void => void client.close(true).catch(() => undefined);
   const close = async (): Promise<void> => {
     source.signal.removeEventListener('abort', abort);
@@ -170,7 +173,7 @@ async function clientOptions(source: Source, place: Place, address: Address): Pr
     ...auth,
     ...(place.authSource !== undefined && { authSource: place.authSource }),
     ...(mechanism && { authMechanism: mechanism }),
-    ...(place.tls && tlsOptions(settings, address)),
+    ...(place.tls && (await tlsOptions(settings, address))),
     appName: 'holdfast',
     connectTimeoutMS: connectMs,
     serverSelectionTimeoutMS: connectMs,
@@ -180,15 +183,31 @@ async function clientOptions(source: Source, place: Place, address: Address): Pr
   };
 }
 
-function tlsOptions({ tls }: Settings, address: Address): MongoClientOptions {
+async function tlsOptions({ tls }: Settings, address: Address): Promise<MongoClientOptions> {
+  const [ca, own] = await Promise.all([readPem('ca', tls.ca), readPem('certificateKey', tls.certificateKey)]);
   const name = tls.serverName ?? ('socketPath' in address ? 'localhost' : address.host);
   const isName = !/^[\d.]+$|:/.test(name);
   return {
     tls: true,
-    ...(tls.ca !== undefined && { tlsCAFile: tls.ca }),
-    ...(tls.certificateKey !== undefined && { tlsCertificateKeyFile: tls.certificateKey }),
+    ...(ca && { ca }),
+    ...(own && { cert: own, key: own }),
     ...(isName && { servername: name }),
   };
+}
+
+/** The client would read the files itself, and say nothing of the setting when it cannot. */
+async function readPem(setting: 'ca' | 'certificateKey', path: string | undefined): Promise<Buffer | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new HoldfastError({
+      code: 'config.invalid',
+      message: `the file of tls.${setting} cannot be read: ${messageOf(cause)}`,
+      remedy: `Correct the path under tls.${setting} of the source, or the rights of the file.`,
+      cause,
+    });
+  }
 }
 
 function roleOf(hello: Document): Opened['role'] {

@@ -1,6 +1,6 @@
 /** What servers and the client say when something is wrong, in words a person can act on. */
 import { MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb';
-import { type ErrorCode, HoldfastError, messageOf, type Retry } from '../../base/errors.ts';
+import { type ErrorCode, HoldfastError, messageOf, type Retry, systemCode } from '../../base/errors.ts';
 
 interface Reason {
   readonly code: ErrorCode;
@@ -62,9 +62,11 @@ const reasons: Readonly<Record<number, Reason>> = {
 
 /** `place` and `doing` name the thing: `mongodb://db:27017 refuses find in shop.orders: …`. Errors of ours pass as they are. */
 export function failureOf(place: string, doing: string, error: unknown): unknown {
-  if (error instanceof HoldfastError || !(error instanceof MongoError)) return error;
+  if (error instanceof HoldfastError) return error;
   if (error instanceof MongoServerError) return refusal(place, doing, error);
-  const isNetwork = error instanceof MongoNetworkError || error instanceof MongoServerSelectionError;
+  const isNetwork =
+    error instanceof MongoNetworkError || error instanceof MongoServerSelectionError || isOfSocket(error);
+  if (!isNetwork && !(error instanceof MongoError)) return error;
   if (!isNetwork) return new HoldfastError({ ...other(place, doing, error), cause: error });
   return new HoldfastError({
     code: 'host.unreachable',
@@ -99,6 +101,13 @@ function other(place: string, doing: string, error: Error): { code: ErrorCode; m
     message: `${place} fails at ${doing}: ${error.message}`,
     remedy: 'Look at the log of the server.',
   };
+}
+
+/** The client passes on as it is what breaks a connection while it waits to write. */
+function isOfSocket(error: unknown): error is Error {
+  return ['EPIPE', 'ECONNRESET', 'ECONNABORTED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETDOWN'].includes(
+    systemCode(error) ?? '',
+  );
 }
 
 /** The client wraps what the socket said more than once. */

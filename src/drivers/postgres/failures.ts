@@ -86,7 +86,7 @@ const reasons: readonly Reason[] = [
     remedy: toRead,
   },
   {
-    fits: /^57P0[12]|terminating connection|terminated unexpectedly|server closed the connection|connection to server was lost|SSL SYSCALL|ECONNRESET|Connection terminated/i,
+    fits: /^57P0[12]|terminating connection|terminated unexpectedly|server closed the connection|connection to server was lost|SSL SYSCALL|ECONNRESET|^EPIPE|^ETIMEDOUT|^EHOSTUNREACH|Connection terminated/i,
     code: 'host.unreachable',
     remedy: 'Look at the log of the server: it, or somebody, ended the connection. Then run it again.',
     retry: 'later',

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { HoldfastError, messageOf } from '../../base/errors.ts';
+import { whileOpening } from '../opening.ts';
 import { addressOf, type Place, type Source } from './place.ts';
 
 /** PostgreSQL documentation 55.7, SSLRequest: length 8, code 80877103. */
@@ -15,16 +16,8 @@ export async function openStream(source: Source, place: Place): Promise<Duplex> 
   const plain = await source.host.connect(addressOf(place), source.signal);
   if (mode === 'disable' || place.socketDirectory !== undefined) return plain;
   try {
-    const answer = await ask(plain);
-    if (answer === 'S') return await encrypted(source, place, plain);
-    if (mode === 'prefer' && answer === 'N') return plain;
-    throw refused(
-      place,
-      'it offers no encryption',
-      'Switch TLS on at the server (ssl = on), or set tls.mode of the source to prefer.',
-    );
+    return await whileOpening(source, { stream: plain, title: place.title }, () => agree(source, place, plain));
   } catch (error) {
-    plain.destroy();
     if (error instanceof HoldfastError) throw error;
     throw refused(
       place,
@@ -33,6 +26,17 @@ export async function openStream(source: Source, place: Place): Promise<Duplex> 
       error,
     );
   }
+}
+
+async function agree(source: Source, place: Place, plain: Duplex): Promise<Duplex> {
+  const answer = await ask(plain);
+  if (answer === 'S') return await encrypted(source, place, plain);
+  if (source.settings.tls.mode === 'prefer' && answer === 'N') return plain;
+  throw refused(
+    place,
+    'it offers no encryption',
+    'Switch TLS on at the server (ssl = on), or set tls.mode of the source to prefer.',
+  );
 }
 
 async function ask(stream: Duplex): Promise<string> {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
 import { HoldfastError, throwIfCancelled } from '../../base/errors.ts';
+import { whileOpening } from '../opening.ts';
 import { explain } from './failures.ts';
 import { addressOf, type Place, placeOf, type Source } from './place.ts';
 import { openStream } from './secure.ts';
@@ -153,7 +154,7 @@ export async function openSession(source: Source, database?: string): Promise<Se
     });
     const session = new Session(source, { place, database: name, client, stream });
     try {
-      await client.connect();
+      await whileOpening(source, { stream, title: place.title }, () => client.connect());
       await session.query(fixedSettings);
       return session;
     } catch (error) {

@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { HoldfastError, messageOf, reasonOf } from '../../base/errors.ts';
-import type { Address, Host } from '../../hosts/host.ts';
+import type { Address } from '../../hosts/host.ts';
 import { Connection, ErrorReply } from '../../protocols/redis/connection.ts';
 import type { SourceContext } from '../driver.ts';
+import { whileOpening } from '../opening.ts';
 import type { Settings } from './settings.ts';
 
 /** A server as settings describe it. */
@@ -33,13 +34,13 @@ export function placeOf({ url, socket, tls }: Pick<Settings, 'url' | 'socket' | 
 /** Connected and signed in. Aborting the source's signal ends it. `host.unreachable`, `source.unreadable`. */
 export async function connect(source: SourceContext<Settings>): Promise<Connection> {
   const place = placeOf(source.settings);
-  const stream = await open(source.host, place, source);
+  const stream = await open(place, source);
   const connection = new Connection(stream, place.title);
   const abort = (): void => void stream.destroy(reasonOf(source.signal));
   source.signal.addEventListener('abort', abort, { once: true });
   stream.once('close', () => source.signal.removeEventListener('abort', abort));
   try {
-    await signIn(connection, place, source);
+    await whileOpening(source, { stream, title: place.title }, () => signIn(connection, place, source));
     return connection;
   } catch (error) {
     await connection[Symbol.asyncDispose]();
@@ -47,13 +48,14 @@ export async function connect(source: SourceContext<Settings>): Promise<Connecti
   }
 }
 
-async function open(host: Host, place: Place, { settings, signal }: SourceContext<Settings>): Promise<Duplex> {
-  const stream = await host.connect(place.address, signal);
+async function open(place: Place, source: SourceContext<Settings>): Promise<Duplex> {
+  const stream = await source.host.connect(place.address, source.signal);
   if (place.tlsName === undefined) return stream;
   try {
-    return await secured(stream, place.tlsName, settings.tls);
+    const name = place.tlsName;
+    return await whileOpening(source, { stream, title: place.title }, () => secured(stream, name, source.settings.tls));
   } catch (cause) {
-    stream.destroy();
+    if (cause instanceof HoldfastError) throw cause;
     throw new HoldfastError({
       code: 'host.unreachable',
       message: `no TLS connection to ${place.title}: ${messageOf(cause)}`,
