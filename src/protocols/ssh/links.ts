@@ -139,10 +139,12 @@ export class Links {
   }
 
   async #change(signal: AbortSignal | undefined): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#waiting.push(resolve);
-      signal?.addEventListener('abort', () => resolve(), { once: true });
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = (): void => resolve();
+    this.#waiting.push(stop);
+    signal?.addEventListener('abort', stop, { once: true });
+    await promise;
+    signal?.removeEventListener('abort', stop);
     throwIfCancelled(signal);
   }
 

@@ -60,6 +60,7 @@ export class BlobSaver implements AsyncDisposable {
   readonly joints = new SlabPool(jointCount, chunkLimits.maxBytes);
   readonly stats: SaverStats = { dataBlobs: 0, treeBlobs: 0, addedBytes: 0, storedBytes: 0 };
   readonly #signal: AbortSignal | undefined;
+  readonly #stop = (): void => this.#fail(this.#signal?.reason);
   readonly #mayWrite: Promise<void> | undefined;
   #index: BlobIndex | undefined;
   readonly #packBuffers: Readonly<Record<BlobType, PackBuffers>>;
@@ -99,7 +100,7 @@ export class BlobSaver implements AsyncDisposable {
     );
     // Across a network some answers are waited for before there is anything to do.
     if (repository.storage.parallelPuts !== undefined) this.pool.warm(usualWarm);
-    options.signal?.addEventListener('abort', () => this.#fail(options.signal?.reason), { once: true });
+    options.signal?.addEventListener('abort', this.#stop, { once: true });
   }
 
   static async open(repository: Repository, options: SaverOptions = {}): Promise<BlobSaver> {
@@ -217,6 +218,8 @@ export class BlobSaver implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#working);
     await this.pool.close();
+    // Node keeps a signal made of others for ever while somebody listens, and with it all the memory of this saver.
+    this.#signal?.removeEventListener('abort', this.#stop);
     // Claims that were not fulfilled must not be taken for stored blobs by whoever uses this repository next.
     if (!this.#finished) this.repository.blobIndex = undefined;
     if (this.#unindexed.length === 0) return;
