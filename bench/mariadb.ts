@@ -4,7 +4,7 @@
  * time, CPU time of this side and of the server, bytes stored; each with its ratio to the other's.
  * usage: node bench/mariadb.ts [MEGABYTES=1600] [ROUNDS=3]     needs mariadb-server, mariadb-client, zstd
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,6 +29,10 @@ interface Measured {
 type Way = (round: number, run: string) => Promise<Measured>;
 
 async function main(): Promise<void> {
+  for (const program of ['mariadb-dump', 'zstd']) {
+    if (spawnSync(program, ['--version']).error)
+      throw new Error(`${program} is not installed, see the head of this file`);
+  }
   await using server = await startMariadb({
     arguments: ['--innodb-buffer-pool-size=2G', '--innodb-log-file-size=512M', '--skip-log-bin'],
   });
