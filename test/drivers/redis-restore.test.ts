@@ -240,7 +240,7 @@ describe.runIf(installed)('a restore', () => {
     const source = sourceOf(server);
     const stored = await bench.backUp(source);
     await using replica = await startRedis({ options: ['--replicaof', '127.0.0.1 1'] });
-    await using node = await startRedis({ options: ['--cluster-enabled', 'yes'] });
+    await using node = await startRedis({ isNode: true });
     for (const target of [replica.url, node.url, 'somewhere', 'redis://user:pw@host', 'redis://host/1']) {
       await expect(restore(source, stored, { target }), target).rejects.toMatchObject({
         code: 'restore.target-invalid',

@@ -288,7 +288,7 @@ function peak(server: RedisServer): number {
 test.each([...programs].filter(([release]) => release === 'redis 8' || release === 'valkey 9'))(
   'a node of a cluster says that it is one node (%s)',
   async (release, program) => {
-    await using node = await startRedis({ program, options: ['--cluster-enabled', 'yes'] });
+    await using node = await startRedis({ program, isNode: true });
     const source = sourceOf(node, release);
     const warning = { level: 'warning', message: expect.stringContaining('one node') };
     expect(await redis.probe(source)).toContainEqual(expect.objectContaining(warning));

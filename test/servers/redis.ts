@@ -51,6 +51,8 @@ export interface RedisOptions {
   readonly password?: string;
   /** The configuration file of a Sentinel, which has no data and no options about them. */
   readonly sentinel?: string;
+  /** It is a node of a cluster (7.0 and newer). */
+  readonly isNode?: boolean;
   /** More lines of its configuration, as arguments. */
   readonly options?: readonly string[];
 }
@@ -128,6 +130,7 @@ export async function startRedis({
   program = 'redis-server',
   password,
   sentinel,
+  isNode = false,
   options = [],
 }: RedisOptions = {}): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-redis-'));
@@ -144,7 +147,10 @@ export async function startRedis({
   ];
   const quiet = ['--save', '', '--appendonly', 'no', '--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0'];
   const secret = password === undefined ? [] : ['--requirepass', password];
-  const args = sentinel === undefined ? [...own, ...quiet, ...secret, ...options] : [sentinel, '--sentinel', ...own];
+  // By itself a node also takes the port 10,000 above its own, which the kernel may have given to a connection.
+  const node = isNode ? ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())] : [];
+  const given = [...quiet, ...secret, ...node, ...options];
+  const args = sentinel === undefined ? [...own, ...given] : [sentinel, '--sentinel', ...own];
   const process = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [process.stdout, process.stderr]) {
