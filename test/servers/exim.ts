@@ -73,11 +73,12 @@ export async function startExim(root: string, password: string): Promise<EximSer
   const exim = spawn(
     join(root, 'usr/lib64/ld-linux-x86-64.so.2'),
     [...argv, join(root, 'usr/sbin/exim4'), '-C', at('conf'), '-bdf'],
-    { env, stdio: ['ignore', 'pipe', 'pipe'] },
+    // Of a group of its own, which ends with it: who serves a connection would write on.
+    { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   );
   const stop = async (): Promise<void> => {
     if (exim.exitCode === null && exim.signalCode === null) {
-      exim.kill('SIGKILL');
+      process.kill(-exim.pid!, 'SIGKILL');
       await once(exim, 'exit');
     }
     rmSync(folder, { recursive: true, force: true });

@@ -9,6 +9,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -160,7 +161,8 @@ export class Podman implements AsyncDisposable {
       }
       await this.killService();
       unmountBelow(this.#folder);
-      // what cleans up after a program may still be at it
+      // What cleans up after a program may still be at it, and would make the folder anew.
+      for (let left = 100; left > 0 && isNamed(this.#folder); left--) await setTimeout(50);
       rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     }
   }
@@ -234,6 +236,18 @@ function findBusybox(): string {
   const found = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
   if (!found) throw new Error('busybox (apt: busybox-static) is needed');
   return found;
+}
+
+/** By the command line of any process. */
+function isNamed(folder: string): boolean {
+  return readdirSync('/proc').some((id) => {
+    if (!/^\d+$/.test(id)) return false;
+    try {
+      return readFileSync(`/proc/${id}/cmdline`, 'latin1').includes(folder);
+    } catch {
+      return false; // it ended meanwhile
+    }
+  });
 }
 
 function unmountBelow(folder: string): void {
